@@ -1,0 +1,50 @@
+/** Everything that can go wrong in operation. A bug is an ordinary Error and ends the process; a Failure is decided upon. */
+
+export type FailureKind =
+  /** The other side did not answer, or answered that it is worth trying again. */
+  | 'transient'
+  /** The other side is too busy. */
+  | 'overload'
+  /** One document can never be written as it is. */
+  | 'rejected'
+  /** The target cannot take writes at all: index missing, read-only, red. */
+  | 'target'
+  /** Credentials or grants. */
+  | 'unauthorised'
+  /** What the user wrote cannot be carried out. */
+  | 'configuration'
+  /** The source shows something that this version cannot decode. */
+  | 'unsupported'
+  /** Bytes that break their own checksum or format. */
+  | 'corrupt'
+  /** No room on a disk. */
+  | 'full'
+  /** The place to go on from no longer exists. */
+  | 'lost'
+  /** Someone else owns what we are about to write. */
+  | 'conflict'
+
+export interface FailureDetail {
+  /** What a person does to mend it: a sentence or a statement. */
+  readonly remedy?: string
+  readonly cause?: unknown
+}
+
+export class Failure extends Error {
+  readonly kind: FailureKind
+  readonly remedy: string | undefined
+
+  constructor(kind: FailureKind, message: string, detail: FailureDetail = {}) {
+    super(message, detail.cause === undefined ? undefined : { cause: detail.cause })
+    this.name = 'Failure'
+    this.kind = kind
+    this.remedy = detail.remedy
+  }
+}
+
+/** The message with its remedy, for people. */
+export function explain(error: unknown): string {
+  if (error instanceof Failure && error.remedy !== undefined)
+    return `${error.message}\n  remedy: ${error.remedy}`
+  return error instanceof Error ? error.message : String(error)
+}

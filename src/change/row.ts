@@ -1,0 +1,82 @@
+/**
+ * Packed rows. A row is one string in which each character stands for one byte, so that it goes to disk and into request
+ * bodies by plain copying. Column after column:
+ *
+ *   length code, then that many bytes of JSON text in UTF-8
+ *   0 = SQL NULL, 1 = absent (not in the image), n + 2 = n bytes of JSON text; LEB128, 7 bits a byte, low bits first
+ *
+ * The JSON text `null` inside a value (length 4) is a JSON null, which is not SQL NULL.
+ */
+import type { Column, Key, Row, Table } from './change.ts'
+import { Failure } from './failure.ts'
+
+/** One column of a packed row: JSON text (one character per UTF-8 byte), null = SQL NULL, undefined = absent. */
+export type Cell = string | null | undefined
+
+export function packRow(cells: readonly Cell[]): Row {
+  let packed = ''
+  for (const cell of cells) packed += packCell(cell)
+  return packed as Row
+}
+
+export function packCell(cell: Cell): string {
+  if (cell === null) return '\u0000'
+  if (cell === undefined) return '\u0001'
+  return lengthCode(cell.length + 2) + cell
+}
+
+/** The cells of a row, into an array that the caller may use again; returns that array. */
+export function unpackRow(row: Row, count: number, cells: Cell[] = []): Cell[] {
+  let at = 0
+  for (let column = 0; column < count; column++) {
+    let code = row.charCodeAt(at++)
+    for (let scale = 128, next = code; next > 127; scale *= 128) {
+      next = row.charCodeAt(at++)
+      code = (code % scale) + (next & 127) * scale + (next > 127 ? scale * 128 : 0)
+    }
+    if (code < 2) cells[column] = code === 0 ? null : undefined
+    else cells[column] = row.slice(at, (at += code - 2))
+  }
+  if (at !== row.length)
+    throw new Failure('corrupt', `a packed row of ${row.length} bytes ends at byte ${at}`)
+  return cells
+}
+
+/** The key of a row from its cells. */
+export function keyOf(table: Table, cells: readonly Cell[]): Key {
+  let key = '['
+  for (let at = 0; at < table.key.length; at++) {
+    const cell = cells[table.key[at] ?? -1]
+    if (cell === undefined) throw new Failure('corrupt', `${table.name}: a key column is absent from the row`)
+    key += (at === 0 ? '' : ',') + (cell ?? 'null')
+  }
+  return (key + ']') as Key
+}
+
+/** Text from bytes: undoes the one-character-per-byte form. */
+export function textOf(bytes: string): string {
+  return Buffer.from(bytes, 'latin1').toString('utf8')
+}
+
+/** Text to the one-character-per-byte form. */
+export function bytesOf(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1')
+}
+
+/** A cell as a plain value for people and for filters; integers beyond 2^53 become bigint. */
+export function valueOf(column: Column, cell: Cell): unknown {
+  if (cell === null || cell === undefined) return cell
+  if (column.kind === 'integer' && cell.length > 15) return BigInt(cell)
+  return JSON.parse(textOf(cell))
+}
+
+function lengthCode(length: number): string {
+  if (length < 128) return String.fromCharCode(length)
+  let code = ''
+  let rest = length
+  while (rest > 127) {
+    code += String.fromCharCode((rest % 128) | 128)
+    rest = Math.floor(rest / 128)
+  }
+  return code + String.fromCharCode(rest)
+}

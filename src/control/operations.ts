@@ -1,0 +1,67 @@
+/** What can be asked of a running daemon. The daemon implements it; CLI and HTTP use it. All plain JSON. */
+
+export interface LoadStatus {
+  readonly table: string
+  readonly state: 'reading' | 'delivering' | 'sweeping' | 'done'
+  readonly rowsDone: number
+  readonly rowsEstimate: number
+  readonly etaSeconds: number | null
+}
+
+export interface PipelineStatus {
+  readonly name: string
+  readonly source: string
+  readonly target: string
+  readonly index: string
+  readonly table: string
+  readonly state: 'starting' | 'loading' | 'running' | 'waiting' | 'stopped' | 'failed' | 'orphan' | 'offline'
+  /** What is wrong and what mends it; null while all is well. */
+  readonly error: string | null
+  readonly remedy: string | null
+  readonly lagChanges: number
+  /** Seconds since the commit of the oldest undelivered change; 0 when none is undelivered. */
+  readonly lagSeconds: number
+  readonly lanes: readonly number[]
+  readonly deadLetters: number
+  readonly load: LoadStatus | null
+  /** Since the daemon started; null when no daemon answered. */
+  readonly indexed: number | null
+  readonly deleted: number | null
+}
+
+export interface SourceStatus {
+  readonly name: string
+  readonly state: 'starting' | 'running' | 'waiting' | 'failed' | 'offline'
+  readonly error: string | null
+  readonly remedy: string | null
+  /** What has been captured, in the source's own words. */
+  readonly position: string
+  readonly lineage: string
+  readonly epoch: number
+  readonly seq: string
+  /** Seconds since anything was heard of the source, heartbeats included; null when no daemon answered. */
+  readonly silentSeconds: number | null
+  readonly logBytes: number
+  readonly logBytesMax: number
+  readonly logOldestOffset: number
+  readonly logNextOffset: number
+}
+
+export interface Status {
+  readonly version: string
+  /** False when the answer was read from the state folder because no daemon answered. */
+  readonly daemon: boolean
+  readonly startedAt: string | null
+  readonly sources: readonly SourceStatus[]
+  readonly pipelines: readonly PipelineStatus[]
+}
+
+export interface Operations {
+  status(): Promise<Status>
+  /** Prometheus text. */
+  metrics(): Promise<string>
+  /** Whether the process works at all: its event loop answers. */
+  live(): boolean
+  /** Whether it is set up and serving; the reasons where it is not. */
+  ready(): { readonly ready: boolean; readonly reasons: readonly string[] }
+}

@@ -1,0 +1,24 @@
+/** What a document is made of, as the pipeline file says it; plain data. */
+
+export type Comparison = 'eq' | 'ne' | 'lt' | 'lte' | 'gt' | 'gte' | 'in' | 'isNull'
+
+/** One condition on a column; all of a filter's conditions must hold. A row that does not match has no document. */
+export interface Condition {
+  readonly column: string
+  readonly comparison: Comparison
+  /** A scalar; an array for `in`; a boolean for `isNull`. */
+  readonly value: unknown
+}
+
+export interface DocumentDefinition {
+  /** `schema.table`. */
+  readonly table: string
+  /** Document field to column; undefined = every column under its own name. */
+  readonly fields: Readonly<Record<string, string>> | undefined
+  /** Columns left out when `fields` is undefined. */
+  readonly exclude: readonly string[]
+  readonly where: readonly Condition[]
+  /** Columns that make the id; undefined = the table's key. They must be part of the key. */
+  readonly id: readonly string[] | undefined
+  readonly idPrefix: string
+}

@@ -1,0 +1,143 @@
+/** The durable change log: what capture appends to and deliverers read. */
+import type { Barrier, Change, Key, Offset } from '../change/change.ts'
+
+/** Progress and numbering; saved in the same atomic append as the records it describes. Control records never expire. */
+export interface Control {
+  /** Drawn at random when the log began; never changes. */
+  readonly lineage: string
+  /** 1 to 32767. */
+  readonly epoch: number
+  /** The highest sequence number given so far; below 2^48. */
+  readonly seq: number
+  /** How many lanes deliver this log; fixed when it began. */
+  readonly lanes: number
+  /** Progress of each producer, in its own words: `source:NAME` (a position), `task:ID` (a task's state). */
+  readonly producers: Readonly<Record<string, string>>
+}
+
+export interface LogBatch {
+  /** Change i gets the sequence number `firstSeq + i`, and the version `epoch << 48 | seq`. */
+  readonly changes: readonly Change[]
+  readonly firstSeq: number
+  /** The records are for this group alone (a load's chunk); undefined = for all. */
+  readonly addressee: string | undefined
+  readonly barriers: readonly Barrier[]
+  readonly control: Control
+}
+
+export interface Entry {
+  readonly offset: Offset
+  readonly version: bigint
+  readonly change: Change
+}
+
+/** What one lane gets: entries in log order, of the group's tables only. */
+export interface LaneBatch {
+  readonly lane: number
+  readonly entries: readonly Entry[]
+  /** Nothing of this lane lies between the last entry and here; may be committed when the entries are finished. */
+  readonly next: Offset
+}
+
+export interface ChangeLog {
+  /**
+   * Atomic: all of it or nothing survives a crash; resolved = it survives. One call at a time. After a rejection the
+   * outcome is unknown: call `tail` and go on from what it says.
+   */
+  append(batch: LogBatch): Promise<void>
+  /** The last control record; undefined = the log is new. Fences earlier writers and mends a torn last append. */
+  tail(): Promise<Control | undefined>
+  /**
+   * Entries after what the group has committed, lane by lane, for ever (it waits at the tail); ends when the signal
+   * aborts. An iteration may be empty: it only moves `next`. Throws a Failure of kind `lost` where retention passed it.
+   */
+  read(group: string, signal: AbortSignal): AsyncIterable<LaneBatch>
+  /** The group has finished everything of the lane before `next`. Durable when resolved; never backward. */
+  commit(group: string, lane: number, next: Offset): Promise<void>
+}
+
+export interface Group {
+  /** `PIPELINE@TARGET`. */
+  readonly name: string
+  readonly tables: readonly string[]
+  /** The next offset to deliver, per lane. */
+  readonly lanes: readonly Offset[]
+  /** Small facts that belong to the progress: index UUID, pipeline fingerprint. */
+  readonly attributes: Readonly<Record<string, string>>
+  /** Retention dropped records that the group had not delivered: its index needs a reload. */
+  readonly lost: boolean
+}
+
+export interface GroupLag {
+  /** At most so many changes are not yet delivered (records of other tables count until the group has passed them). */
+  readonly changes: number
+  /** Commit time of the oldest undelivered change, ms since 1970; undefined = nothing is undelivered. */
+  readonly oldestCommittedAtMs: number | undefined
+}
+
+export interface Retention {
+  readonly bytes: number
+  /** Beyond this the oldest segment goes, whoever still needs it. */
+  readonly bytesMax: number
+  readonly oldest: Offset
+  /** One past the newest record. */
+  readonly next: Offset
+  /** When the oldest record was appended, ms since 1970. */
+  readonly oldestAppendedAtMs: number | undefined
+}
+
+export interface SegmentInfo {
+  readonly name: string
+  readonly bytes: number
+  readonly first: Offset
+  readonly next: Offset
+  readonly firstAppendedAtMs: number
+}
+
+/** Administration: status, doctor, replay, explain. Usable from a second process while the daemon runs. */
+export interface LogAdmin {
+  groups(): Promise<readonly Group[]>
+  /** Makes the group, or sets its tables, places and attributes anew; undefined `at` leaves the places alone. */
+  define(group: {
+    name: string
+    tables: readonly string[]
+    at?: Offset
+    attributes: Readonly<Record<string, string>>
+  }): Promise<void>
+  forget(group: string): Promise<void>
+  lag(group: string): Promise<GroupLag>
+  retention(): Promise<Retention>
+  segments(): Promise<readonly SegmentInfo[]>
+  /** Every record of a key that is still kept, oldest first, with the group it is addressed to. */
+  find(table: string, key: Key): AsyncIterable<Entry & { readonly addressee: string | undefined }>
+  /** Unlinks the oldest segments that retention no longer keeps; marks groups that still needed them as lost. */
+  drop(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface DeadLetter {
+  readonly id: string
+  readonly table: string
+  readonly key: string
+  /** Decimal digits. */
+  readonly version: string
+  readonly op: 'index' | 'delete'
+  readonly reason: string
+  /** What alike failures share. */
+  readonly fingerprint: string
+  readonly attempts: number
+  readonly firstAtMs: number
+  readonly lastAtMs: number
+  /** The document as it was refused; undefined for a delete. */
+  readonly document: string | undefined
+}
+
+/** A durable stream outside retention, keyed by (group, id). */
+export interface DeadLetters {
+  /** Durable when resolved; an earlier letter of the same id is replaced, keeping `firstAtMs` and adding to `attempts`. */
+  put(group: string, letters: readonly DeadLetter[]): Promise<void>
+  /** A later version of these ids was applied. Ids without a letter are ignored. */
+  settle(group: string, ids: readonly string[]): Promise<void>
+  count(group: string): Promise<number>
+  list(group: string): AsyncIterable<DeadLetter>
+}

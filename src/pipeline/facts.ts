@@ -1,0 +1,129 @@
+/** All that the pipeline has to say. Logs, metrics, health, progress bars and crash tests listen to it. */
+import type { Failure } from '../change/failure.ts'
+
+export type Fact =
+  | {
+      readonly kind: 'capture-started'
+      readonly source: string
+      readonly position: string
+      readonly epoch: number
+    }
+  | { readonly kind: 'source-alive'; readonly source: string; readonly atMs: number }
+  | {
+      readonly kind: 'captured'
+      readonly source: string
+      readonly changes: number
+      readonly inserts: number
+      readonly updates: number
+      readonly deletes: number
+      readonly lastCommittedAtMs: number
+    }
+  | { readonly kind: 'barrier'; readonly source: string; readonly table: string; readonly statement: string }
+  | {
+      readonly kind: 'appended'
+      readonly source: string
+      readonly records: number
+      readonly seq: number
+      readonly position: string
+    }
+  | { readonly kind: 'append-failed'; readonly source: string; readonly failure: Failure }
+  | {
+      readonly kind: 'restarting'
+      readonly part: string
+      readonly failure: Failure
+      readonly attempt: number
+      readonly waitMs: number
+    }
+  | { readonly kind: 'recovered'; readonly part: string }
+  | {
+      readonly kind: 'load-started'
+      readonly group: string
+      readonly table: string
+      readonly rowsEstimate: number
+      readonly rowsDone: number
+    }
+  | { readonly kind: 'chunk-read'; readonly group: string; readonly table: string; readonly rows: number }
+  | {
+      readonly kind: 'chunk-appended'
+      readonly group: string
+      readonly table: string
+      readonly rows: number
+      readonly dropped: number
+      readonly rowsDone: number
+      readonly rowsEstimate: number
+      readonly etaSeconds: number | undefined
+    }
+  | { readonly kind: 'load-read'; readonly group: string; readonly table: string; readonly rowsDone: number }
+  | { readonly kind: 'swept'; readonly group: string; readonly scanned: number; readonly deleted: number }
+  | {
+      readonly kind: 'load-finished'
+      readonly group: string
+      readonly rowsDone: number
+      readonly seconds: number
+    }
+  | { readonly kind: 'writing'; readonly group: string; readonly lane: number; readonly operations: number }
+  | {
+      readonly kind: 'written'
+      readonly group: string
+      readonly lane: number
+      readonly indexed: number
+      readonly deleted: number
+      readonly stale: number
+      readonly busy: number
+      readonly rejected: number
+      readonly bytes: number
+      readonly tookMs: number
+      /** Commit to acknowledged, ms, of each change that was finished; loads excluded. */ readonly latenciesMs: readonly number[]
+    }
+  | { readonly kind: 'committed'; readonly group: string; readonly lane: number; readonly next: number }
+  | {
+      readonly kind: 'dead-letter'
+      readonly group: string
+      readonly id: string
+      readonly reason: string
+      readonly fingerprint: string
+    }
+  | { readonly kind: 'dead-letters'; readonly group: string; readonly open: number }
+  | {
+      readonly kind: 'target-waiting'
+      readonly group: string
+      readonly failure: Failure
+      readonly waitMs: number
+      readonly attempt: number
+    }
+  | { readonly kind: 'target-ready'; readonly group: string }
+  | { readonly kind: 'index-created'; readonly group: string; readonly index: string }
+  | { readonly kind: 'index-adopted'; readonly group: string; readonly index: string; readonly epoch: number }
+  | {
+      readonly kind: 'lag'
+      readonly group: string
+      readonly pipeline: string
+      readonly target: string
+      readonly changes: number
+      readonly seconds: number
+    }
+  | {
+      readonly kind: 'retention'
+      readonly source: string
+      readonly bytes: number
+      readonly bytesMax: number
+      readonly oldestAppendedAtMs: number | undefined
+      /** Until the binlog that we still need is purged; undefined = not known. */ readonly sourceSeconds:
+        | number
+        | undefined
+    }
+  | { readonly kind: 'group-endangered'; readonly group: string; readonly share: number }
+  | { readonly kind: 'group-lost'; readonly group: string }
+  | {
+      readonly kind: 'pipeline-state'
+      readonly pipeline: string
+      readonly group: string
+      readonly state: PipelineState
+      readonly failure: Failure | undefined
+    }
+  | { readonly kind: 'stopping'; readonly reason: string }
+  | { readonly kind: 'stopped' }
+
+export type PipelineState = 'starting' | 'loading' | 'running' | 'waiting' | 'stopped' | 'failed'
+
+export type Observe = (fact: Fact) => void

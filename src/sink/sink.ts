@@ -1,0 +1,79 @@
+/** Where documents go. */
+
+export type Operation =
+  | {
+      readonly op: 'index'
+      readonly id: string
+      readonly version: bigint
+      readonly routing: string | undefined
+      /** The document as JSON text, one character per UTF-8 byte, without line breaks. */
+      readonly body: string
+    }
+  | {
+      readonly op: 'delete'
+      readonly id: string
+      readonly version: bigint
+      readonly routing: string | undefined
+      readonly body: undefined
+    }
+
+export type Outcome =
+  /** Written; or a delete found nothing to delete. */
+  | { readonly kind: 'applied' }
+  /** What is stored is newer: finished. The stored version where the target told it. */
+  | { readonly kind: 'stale'; readonly stored: bigint | undefined }
+  /** Not now: the same again later. */
+  | { readonly kind: 'busy'; readonly reason: string }
+  /** Never: this document cannot be written as it is. */
+  | { readonly kind: 'rejected'; readonly reason: string; readonly fingerprint: string }
+
+export interface Sink {
+  /**
+   * One outcome for each operation, in order. Throws a Failure where no item has an outcome of its own: `transient` and
+   * `overload` (the same again later), `target` (wait until it is mended), `unauthorised`.
+   */
+  write(operations: readonly Operation[], signal: AbortSignal): Promise<readonly Outcome[]>
+}
+
+export interface IndexMark {
+  readonly pipeline: string
+  readonly lineage: string
+  readonly epoch: number
+}
+
+export interface IndexState {
+  /** The concrete index behind the alias. */
+  readonly name: string
+  readonly uuid: string
+  readonly documents: number
+  /** What millrace wrote into the mapping's `_meta`; undefined = an index that it did not make or adopt. */
+  readonly mark: IndexMark | undefined
+}
+
+export interface StoredDocument {
+  readonly id: string
+  readonly version: bigint
+  readonly routing: string | undefined
+  /** Parsed JSON text, as stored; undefined where it was not asked for. */
+  readonly source: string | undefined
+}
+
+/** The index itself, as opposed to documents in it. All calls throw a Failure with a remedy when they cannot. */
+export interface IndexAdmin {
+  /** undefined = there is no such index or alias. */
+  inspect(): Promise<IndexState | undefined>
+  /** Makes index and alias from the definition, marked. */
+  create(mark: IndexMark): Promise<IndexState>
+  /**
+   * Differences that keep the existing index from holding the documents, each a sentence; additions that can be put are
+   * put. An empty answer = it can hold them.
+   */
+  reconcile(): Promise<readonly string[]>
+  /** Writes lineage and epoch into the mapping's `_meta`; before the first document of an epoch. */
+  mark(mark: IndexMark): Promise<void>
+  refresh(): Promise<void>
+  /** All documents at one point in time, in pages; `source` asks for their content. */
+  scan(options: { source: boolean }, signal: AbortSignal): AsyncIterable<readonly StoredDocument[]>
+  /** Documents by id, in real time; missing ones are left out. */
+  get(ids: readonly { id: string; routing: string | undefined }[]): Promise<readonly StoredDocument[]>
+}

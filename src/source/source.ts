@@ -1,0 +1,82 @@
+/** Where changes come from. */
+import type { Barrier, Change, Key, Position, Row, Table } from '../change/change.ts'
+
+/** A piece of the stream, bounded in bytes. An empty one is a heartbeat: the position moved, or the source is alive. */
+export interface SourceBatch {
+  readonly changes: readonly Change[]
+  /** Statements in this piece that changed rows without showing them. */
+  readonly barriers: readonly Barrier[]
+  /** All up to here has been given. Changes and position belong together and are saved together. */
+  readonly position: Position
+  /** About how many bytes the changes take, for bounds. */
+  readonly bytes: number
+}
+
+export interface ChunkRequest {
+  /** `schema.table`. */
+  readonly table: string
+  /** Rows after this key, in key order as the server sorts it; undefined = from the first. */
+  readonly after: Key | undefined
+  readonly rowsMax: number
+  readonly bytesMax: number
+  /** The read waits until the server it reads from has all of this. */
+  readonly includes: Position
+}
+
+export interface Chunk {
+  readonly table: Table
+  readonly rows: readonly { readonly key: Key; readonly row: Row }[]
+  /** The key of the last row; undefined = the table has no rows after the request's key. */
+  readonly last: Key | undefined
+  /** Taken on the capture's server after the read: all that the read saw lies at or before it. */
+  readonly head: Position
+}
+
+export interface Source {
+  /**
+   * Changes after `from`, in commit order, for ever; ends when the signal aborts. Reconnects by itself while the failure
+   * is transient; throws a Failure otherwise. May be called again after it ended; one reader at a time.
+   */
+  read(from: Position, signal: AbortSignal): AsyncIterable<SourceBatch>
+  /** All that the server has executed now. */
+  head(): Promise<Position>
+  /** A keyset-paginated read; short, read-only, fenced by `includes`. */
+  chunk(request: ChunkRequest, signal: AbortSignal): Promise<Chunk>
+  /** Whether everything in `other` is in `position` too. Pure. */
+  covers(position: Position, other: Position): boolean
+}
+
+/** Facts of a table that a load or a person wants beforehand. */
+export interface TableDescription {
+  readonly table: Table
+  /** The server's own estimate. */
+  readonly rowsEstimate: number
+}
+
+export type FindingLevel = 'ok' | 'warning' | 'fatal'
+
+/** One fact that doctor reports. */
+export interface Finding {
+  readonly level: FindingLevel
+  /** What was looked at: `binlog_format`, `grant REPLICATION SLAVE`. */
+  readonly fact: string
+  readonly found: string
+  /** The fixing statement, or what to do; managed services by name: `mysql`, `rds`, `aurora`, `cloudsql`. */
+  readonly remedies?: Readonly<Record<string, string>>
+}
+
+/** For doctor, init, the first start and the operator. */
+export interface SourceAdmin {
+  /** The oldest place that the server can still stream from. */
+  earliest(): Promise<Position>
+  /** A position from what a person wrote (a GTID set), checked. Throws a Failure that says what is wrong with it. */
+  parse(text: string): Position
+  /** A position for people. */
+  show(position: Position): string
+  describe(table: string): Promise<TableDescription>
+  /** Every precondition of capture for these tables, good or bad. Never throws for a bad one. */
+  examine(tables: readonly string[]): Promise<readonly Finding[]>
+  /** How long the server keeps its change stream, in seconds; undefined = for ever or unknown. */
+  retentionSeconds(): Promise<number | undefined>
+  close(): Promise<void>
+}
