@@ -2,7 +2,7 @@
 
 export interface LoadStatus {
   readonly table: string
-  readonly state: 'reading' | 'delivering' | 'sweeping' | 'done'
+  readonly state: 'reading' | 'delivering' | 'done'
   readonly rowsDone: number
   readonly rowsEstimate: number
   readonly etaSeconds: number | null

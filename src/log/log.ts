@@ -42,9 +42,9 @@ export interface LaneBatch {
 export interface ChangeLog {
   /**
    * Atomic: all of it or nothing survives a crash; resolved = it survives. One call at a time. After a rejection the
-   * outcome is unknown: call `tail` and go on from what it says.
+   * outcome is unknown: call `tail` and go on from what it says. The answer is the offset after its last record.
    */
-  append(batch: LogBatch): Promise<void>
+  append(batch: LogBatch): Promise<Offset>
   /** The last control record; undefined = the log is new. Fences earlier writers and mends a torn last append. */
   tail(): Promise<Control | undefined>
   /**
@@ -96,6 +96,8 @@ export interface SegmentInfo {
 
 /** Administration: status, doctor, replay, explain. Usable from a second process while the daemon runs. */
 export interface LogAdmin {
+  /** The last control record, without fencing or mending anything. */
+  control(): Promise<Control | undefined>
   groups(): Promise<readonly Group[]>
   /** Makes the group, or sets its tables, places and attributes anew; undefined `at` leaves the places alone. */
   define(group: {

@@ -121,6 +121,12 @@ export type Fact =
       readonly state: PipelineState
       readonly failure: Failure | undefined
     }
+  | {
+      readonly kind: 'source-state'
+      readonly source: string
+      readonly state: 'starting' | 'waiting' | 'failed' | 'stopped'
+      readonly failure: Failure | undefined
+    }
   | { readonly kind: 'stopping'; readonly reason: string }
   | { readonly kind: 'stopped' }
 

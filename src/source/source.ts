@@ -4,7 +4,7 @@ import type { Barrier, Change, Key, Position, Row, Table } from '../change/chang
 /** A piece of the stream, bounded in bytes. An empty one is a heartbeat: the position moved, or the source is alive. */
 export interface SourceBatch {
   readonly changes: readonly Change[]
-  /** Statements in this piece that changed rows without showing them. */
+  /** Statements that changed rows without showing them; a piece ends with them: all its changes came before. */
   readonly barriers: readonly Barrier[]
   /** All up to here has been given. Changes and position belong together and are saved together. */
   readonly position: Position

@@ -1,0 +1,201 @@
+/** Files, environment and arguments to checked, frozen, plain objects. */
+import { existsSync, readdirSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { Failure } from '../change/failure.ts'
+import { coerce, conform, describe, isMapping, nodeAt } from './conform.ts'
+import { sourceConnection, targetConnection } from './connection.ts'
+import { problemOf, readDocument, type Reading } from './document.ts'
+import { readPipelines, type Pipeline } from './pipeline.ts'
+import { nearest, refuse, type Problem } from './problems.ts'
+import { pipelineSchema, settingsSchema, type Settings } from './schema.ts'
+import { createSecrets, secretsOfUrl, type Secrets } from './secrets.ts'
+import { finishSettings, fromEnvironment, leaves, mergeSettings, variableOf } from './settings.ts'
+import type { Texts, Tree } from './settings.ts'
+
+export interface Configuration {
+  readonly settings: Settings
+  readonly pipelines: readonly Pipeline[]
+  /** Makes every known secret in a text unreadable; all text that leaves the process goes through it. */
+  readonly redact: (text: string) => string
+}
+
+export interface LoadRequest {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly workingDirectory: string
+  /** Default: `config/millrace.yaml`. */
+  readonly file?: string | undefined
+  /** `log.segmentMb=64`. */
+  readonly overrides?: readonly string[] | undefined
+  /** For commands that connect to nothing: references that cannot be resolved stay as they are written. */
+  readonly offline?: boolean
+}
+
+/** Throws a Failure of kind `configuration` that lists every problem of every file. */
+export function loadConfiguration(request: LoadRequest): Configuration {
+  const secrets = createSecrets()
+  const reading = { ...request, secrets, offline: request.offline === true }
+  const settings = loadSettings(request, reading)
+  const documents = pipelineFiles(settings.pipelines).map((path) =>
+    readDocument(path, pipelineSchema, reading),
+  )
+  const { pipelines, problems } = readPipelines(documents, settings)
+  refuse([...documents.flatMap((document) => document.problems), ...problems])
+  return Object.freeze({ settings, pipelines, redact: secrets.redact })
+}
+
+/** A configuration without files, for a command that makes the first one: defaults, and what is given. */
+export function configurationOf(given: Tree, workingDirectory: string): Configuration {
+  const secrets = createSecrets()
+  const merged = mergeSettings({ file: given, environment: new Map(), overrides: new Map() })
+  refuse(conform(settingsSchema, merged).map((complaint) => problemOf('the command line', complaint)))
+  rememberSecrets(merged, secrets)
+  const settings = finishSettings(withAbsolutePaths(merged, workingDirectory))
+  refuse(contradictions(settings, 'the command line'))
+  return Object.freeze({ settings, pipelines: [], redact: secrets.redact })
+}
+
+function loadSettings(request: LoadRequest, reading: Reading): Settings {
+  const path = resolve(request.workingDirectory, request.file ?? join('config', 'millrace.yaml'))
+  const document = readDocument(path, settingsSchema, reading)
+  // What is missing in the file may still come from the environment or the arguments.
+  const problems = document.problems.filter((problem) => problem.found !== 'is missing')
+  const environment = fromEnvironment(request.environment)
+  problems.push(...textProblems(environment, (at) => `the environment variable ${variableOf(at)}`))
+  const overrides = splitOverrides(request.overrides ?? [], problems)
+  problems.push(...textProblems(overrides, () => '--set'))
+  refuse(problems)
+  const file = withAbsolutePaths({ pipelines: './pipelines', ...document.value }, dirname(path))
+  const merged = mergeSettings({
+    file: { ...file, state: document.value['state'] ?? './state' },
+    environment,
+    overrides,
+  })
+  rememberSecrets(merged, reading.secrets)
+  const complaints = conform(settingsSchema, merged).filter(
+    (complaint) => !document.isUnresolved(complaint.path),
+  )
+  refuse(complaints.map((complaint) => problemOf(document.origin, complaint, document.lineOf)))
+  const absolute = withAbsolutePaths(merged, request.workingDirectory)
+  if (reading.offline) return absolute as Settings
+  const settings = finishSettings(absolute)
+  refuse(contradictions(settings, document.origin))
+  return settings
+}
+
+function splitOverrides(overrides: readonly string[], problems: Problem[]): Texts {
+  const texts = new Map<string, string>()
+  const known = leaves().map(({ path }) => path.join('.'))
+  for (const override of overrides) {
+    const [, path, text] = /^([^=]+)=(.*)$/s.exec(override) ?? []
+    if (path === undefined || text === undefined) {
+      problems.push({
+        origin: '--set',
+        path: '',
+        found: `"${override}" has no "="`,
+        expected: 'log.segmentMb=64',
+      })
+    } else if (known.some((pattern) => matches(pattern, path))) {
+      texts.set(path, text)
+    } else {
+      problems.push({ origin: '--set', path, found: 'is not a setting', suggestion: nearest(path, known) })
+    }
+  }
+  return texts
+}
+
+function matches(pattern: string, path: string): boolean {
+  const keys = path.split('.')
+  const wanted = pattern.split('.')
+  return keys.length === wanted.length && wanted.every((key, index) => key === '*' || key === keys[index])
+}
+
+function textProblems(texts: Texts, originOf: (path: readonly string[]) => string): Problem[] {
+  return [...texts].flatMap(([dotted, text]) => {
+    const path = dotted.split('.')
+    const node = nodeAt(settingsSchema, path)
+    if (node === undefined) {
+      const expected = 'a name in small letters, digits and underscores'
+      return [{ origin: originOf(path), path: dotted, found: 'is not a name that can be used', expected }]
+    }
+    return conform(node, coerce(node, text), path).map((complaint) => ({
+      ...problemOf(originOf(path), complaint),
+      expected: complaint.expected ?? describe(node),
+    }))
+  })
+}
+
+/** What no single value shows. */
+function contradictions(settings: Settings, origin: string): readonly Problem[] {
+  const problems: Problem[] = []
+  const attempt = (path: string, connect: () => unknown) => {
+    try {
+      connect()
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      problems.push({ origin, path, found: error.message, expected: error.remedy })
+    }
+  }
+  for (const [name, source] of Object.entries(settings.sources)) {
+    attempt(`sources.${name}.url`, () => sourceConnection(source))
+  }
+  for (const [name, target] of Object.entries(settings.targets)) {
+    attempt(`targets.${name}.url`, () => targetConnection(target))
+    const { username, apiKey, bearer } = target.auth
+    if ([username, apiKey, bearer].filter((way) => way !== undefined).length > 1) {
+      const expected = 'only one of username, apiKey and bearer'
+      problems.push({ origin, path: `targets.${name}.auth`, found: 'names several ways to log in', expected })
+    }
+  }
+  if (settings.log.ceilingGb < settings.log.retentionGb) {
+    const expected = `at least log.retentionGb, ${settings.log.retentionGb}`
+    problems.push({ origin, path: 'log.ceilingGb', found: `found ${settings.log.ceilingGb}`, expected })
+  }
+  return problems
+}
+
+/** A folder that does not exist is an empty one: the first pipeline is yet to be written. */
+function pipelineFiles(folder: string): readonly string[] {
+  if (!existsSync(folder)) return []
+  const names = readdirSync(folder).filter((name) => /^[^.].*\.ya?ml$/.test(name))
+  return names.toSorted().map((name) => join(folder, name))
+}
+
+const paths = [
+  'state',
+  'pipelines',
+  'sources.*.tls.ca',
+  'sources.*.tls.cert',
+  'sources.*.tls.key',
+  'targets.*.tls.ca',
+]
+
+function withAbsolutePaths(tree: Tree, folder: string): Tree {
+  return mapLeaves(tree, [], (value, path) => {
+    const isPath = paths.some((pattern) => matches(pattern, path.join('.')))
+    return isPath && typeof value === 'string' ? resolve(folder, value) : value
+  }) as Tree
+}
+
+function mapLeaves(
+  value: unknown,
+  path: readonly string[],
+  change: (value: unknown, path: readonly string[]) => unknown,
+): unknown {
+  if (!isMapping(value)) return change(value, path)
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [key, mapLeaves(member, [...path, key], change)]),
+  )
+}
+
+function rememberSecrets(settings: Tree, secrets: Secrets): void {
+  mapLeaves(settings, [], (value, path) => {
+    if (nodeAt(settingsSchema, path)?.writeOnly !== true) return value
+    for (const text of [value].flat()) if (typeof text === 'string') rememberSecret(text, path, secrets)
+    return value
+  })
+}
+
+function rememberSecret(text: string, path: readonly string[], secrets: Secrets): void {
+  if (path.at(-1) !== 'url') secrets.add(text)
+  for (const part of secretsOfUrl(text)) secrets.add(part)
+}

@@ -1,0 +1,284 @@
+/**
+ * One reader per source: what the binlog said goes into the log, numbered, in the order of commit. Its only checkpoint is
+ * the log's own tail, read anew at each start; so a crash, a failed append and a restart all go the same way.
+ */
+import type { Barrier, Change, Key, Offset, Position } from '../change/change.ts'
+import { Failure } from '../change/failure.ts'
+import type { ChangeLog, Control } from '../log/log.ts'
+import type { Chunk, Source } from '../source/source.ts'
+import { Appender, positionIn, type Appended } from './appender.ts'
+import type { Clock } from './clock.ts'
+import type { Observe } from './facts.ts'
+import { loadState, newLoad, withLoadState, type LoadState } from './load-state.ts'
+import { versionOf } from './numbering.ts'
+import { Signal } from './signal.ts'
+import { WatermarkWindow } from './watermark-window.ts'
+
+export interface CaptureParts {
+  readonly name: string
+  readonly source: Source
+  readonly log: ChangeLog
+  readonly clock: Clock
+  readonly observe: Observe
+  /** Bytes of changes in one append, about; twice as many may wait. */
+  readonly batchBytesMax: number
+  /** Keys changed during a chunk beyond which it is read again, smaller. */
+  readonly windowKeysMax: number
+  /** The groups that read a table. */
+  readonly groupsOf: (table: string) => readonly string[]
+}
+
+/** A place to begin a chunk: what the read must include, and the window that watches what overtakes it. */
+export interface OpenWindow {
+  readonly low: Position
+  readonly window: WatermarkWindow
+}
+
+export class Capture {
+  readonly #parts: CaptureParts
+  readonly #producer: string
+  readonly #windows = new Set<WatermarkWindow>()
+  readonly #moved = new Signal()
+  #appender: Appender | undefined
+
+  constructor(parts: CaptureParts) {
+    this.#parts = parts
+    this.#producer = `source:${parts.name}`
+  }
+
+  /** The control record as of the last durable append; undefined while capture is not running. */
+  get control(): Control | undefined {
+    return this.#appender?.control
+  }
+
+  /** The offset after the last record. */
+  get next(): Offset {
+    return this.#running().next
+  }
+
+  /** Runs until the signal aborts, or throws a Failure; may be run again. The log must have a control record. */
+  async run(signal: AbortSignal): Promise<void> {
+    const control = await this.#parts.log.tail()
+    if (control === undefined) throw new Error('capture needs a log that has been begun')
+    const from = positionIn(control, this.#producer)
+    if (from === undefined) throw new Error(`the log has no position of ${this.#producer}`)
+    const failed = new AbortController()
+    const appender = this.#open(control, (error) => {
+      if (error instanceof Failure)
+        this.#state({ kind: 'append-failed', source: this.#parts.name, failure: error })
+      failed.abort()
+    })
+    try {
+      await appender.insert((now) => ({ changes: [], addressee: undefined, producers: now.producers }))
+      this.#state({ kind: 'capture-started', source: this.#parts.name, position: from, epoch: control.epoch })
+      this.#moved.notify()
+      for await (const batch of this.#parts.source.read(from, AbortSignal.any([signal, failed.signal]))) {
+        this.#state({ kind: 'source-alive', source: this.#parts.name, atMs: this.#parts.clock.now() })
+        if (batch.changes.length > 0) this.#stateCaptured(batch.changes)
+        if (worthKeeping(batch, appender.control, this.#producer)) await appender.take(batch)
+      }
+      await appender.drained()
+    } finally {
+      await this.#close(appender)
+    }
+  }
+
+  loadState(group: string): LoadState | undefined {
+    const control = this.control
+    return control === undefined ? undefined : loadState(control, group)
+  }
+
+  /** Resolves when anything was appended or capture came or went; at once if it did since `seen`. */
+  moved(seen: number, signal: AbortSignal): Promise<number> {
+    return this.#moved.next(seen, signal)
+  }
+
+  get movements(): number {
+    return this.#moved.count
+  }
+
+  /** Sets a load's state, durably. */
+  async setLoad(
+    group: string,
+    change: (state: LoadState | undefined, control: Control) => LoadState,
+  ): Promise<void> {
+    await this.#running().insert((control) => ({
+      changes: [],
+      addressee: undefined,
+      producers: withLoadState(control.producers, group, change(loadState(control, group), control)),
+    }))
+    this.#moved.notify()
+  }
+
+  /** Goes on in a higher epoch, durably. */
+  async raiseEpoch(epoch: number): Promise<void> {
+    await this.#running().insert(({ producers, epoch: now }) => ({
+      changes: [],
+      addressee: undefined,
+      producers,
+      epoch: Math.max(epoch, now),
+    }))
+  }
+
+  openWindow(table: string): OpenWindow {
+    const control = this.#running().control
+    const low = positionIn(control, this.#producer)
+    if (low === undefined) throw new Error('capture has no position')
+    const window = new WatermarkWindow(table, this.#parts.windowKeysMax)
+    this.#windows.add(window)
+    return { low, window }
+  }
+
+  /** The window is not needed any more. */
+  closeWindow(window: WatermarkWindow): void {
+    this.#windows.delete(window)
+  }
+
+  /**
+   * Waits until everything that the chunk saw has been captured, then appends its rows less those that were overtaken,
+   * with the load's new state. undefined = the chunk must be read again.
+   */
+  async appendChunk(
+    group: string,
+    window: WatermarkWindow,
+    chunk: Chunk,
+    signal: AbortSignal,
+  ): Promise<{ readonly appended: number; readonly dropped: number } | undefined> {
+    await this.#covered(chunk.head, window, signal)
+    let appended: number | undefined
+    await this.#running().insert((control) => {
+      const state = loadState(control, group)
+      if (window.state !== 'open' || state?.phase !== 'reading') {
+        return { changes: [], addressee: undefined, producers: control.producers }
+      }
+      const rows = window.close(chunk.rows)
+      appended = rows.length
+      const after: Key | null = chunk.last ?? state.after
+      const next: LoadState = { ...state, after, rowsDone: state.rowsDone + chunk.rows.length }
+      return {
+        changes: rows.map(({ key, row }) => readChange(chunk, key, row)),
+        addressee: group,
+        producers: withLoadState(control.producers, group, next),
+      }
+    })
+    this.#moved.notify()
+    return appended === undefined ? undefined : { appended, dropped: chunk.rows.length - appended }
+  }
+
+  async #covered(head: Position, window: WatermarkWindow, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const seen = this.#moved.count
+      if (window.state !== 'open') return
+      const position = positionIn(this.#running().control, this.#producer)
+      if (position !== undefined && this.#parts.source.covers(position, head)) return
+      await this.#moved.next(seen, signal)
+    }
+  }
+
+  #open(control: Control, failed: (error: unknown) => void): Appender {
+    this.#appender = new Appender(
+      {
+        log: this.#parts.log,
+        producer: this.#producer,
+        batchBytesMax: this.#parts.batchBytesMax,
+        appended: (appended, now) => this.#appended(appended, now),
+        onBarriers: (barriers, now) => this.#reloads(barriers, now),
+        failed,
+      },
+      control,
+    )
+    return this.#appender
+  }
+
+  async #close(appender: Appender): Promise<void> {
+    await appender.close(new Failure('transient', `capture of ${this.#parts.name} stopped`))
+    this.#appender = undefined
+    for (const window of this.#windows) window.repeat()
+    this.#windows.clear()
+    this.#moved.notify()
+  }
+
+  #appended({ changes, barriers }: Appended, control: Control): void {
+    for (const window of this.#windows) {
+      window.observe(changes)
+      if (barriers.some((barrier) => barrier.table === window.table)) window.repeat()
+    }
+    this.#state({
+      kind: 'appended',
+      source: this.#parts.name,
+      records: changes.length,
+      seq: control.seq,
+      position: positionIn(control, this.#producer) ?? '',
+    })
+    for (const { table, statement } of barriers)
+      this.#state({ kind: 'barrier', source: this.#parts.name, table, statement })
+    this.#moved.notify()
+  }
+
+  /** Rows changed unseen: every group of the table reads it again, and sweeps what is gone. */
+  #reloads(barriers: readonly Barrier[], control: Control): Control['producers'] {
+    let producers = control.producers
+    for (const { table, statement } of barriers) {
+      for (const group of this.#parts.groupsOf(table)) {
+        const state = loadState({ ...control, producers }, group)
+        const load = newLoad({
+          table,
+          generation: (state?.generation ?? 0) + 1,
+          sweepBelow: versionOf(control.epoch, control.seq) + 1n,
+          rowsEstimate: state?.rowsEstimate ?? 0,
+          reason: statement,
+          startedAtMs: this.#parts.clock.now(),
+        })
+        producers = withLoadState(producers, group, load)
+      }
+    }
+    return producers
+  }
+
+  #running(): Appender {
+    if (this.#appender === undefined) {
+      throw new Failure('transient', `capture of ${this.#parts.name} is not running`)
+    }
+    return this.#appender
+  }
+
+  #stateCaptured(changes: readonly Change[]): void {
+    let [inserts, deletes] = [0, 0]
+    for (const { op } of changes) {
+      if (op === 'insert') inserts++
+      else if (op === 'delete') deletes++
+    }
+    this.#state({
+      kind: 'captured',
+      source: this.#parts.name,
+      changes: changes.length,
+      inserts,
+      updates: changes.length - inserts - deletes,
+      deletes,
+      lastCommittedAtMs: changes.at(-1)?.committedAtMs ?? 0,
+    })
+  }
+
+  get #state(): Observe {
+    return this.#parts.observe
+  }
+}
+
+/** A heartbeat that moves nothing is not worth a record. */
+function worthKeeping(
+  batch: {
+    readonly changes: readonly Change[]
+    readonly barriers: readonly Barrier[]
+    readonly position: Position
+  },
+  control: Control,
+  producer: string,
+): boolean {
+  return (
+    batch.changes.length > 0 || batch.barriers.length > 0 || positionIn(control, producer) !== batch.position
+  )
+}
+
+function readChange(chunk: Chunk, key: Key, row: Chunk['rows'][number]['row']): Change {
+  return { op: 'read', table: chunk.table, key, before: undefined, after: row, committedAtMs: 0 }
+}

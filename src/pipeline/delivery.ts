@@ -1,0 +1,71 @@
+/** A group's way from the log to its index: one reader, a worker for each lane. */
+import type { Offset } from '../change/change.ts'
+import type { Group } from '../log/log.ts'
+import { Lane, type LaneParts } from './lane.ts'
+import { Signal } from './signal.ts'
+
+export type DeliveryParts = Omit<
+  LaneParts,
+  'group' | 'lane' | 'committed' | 'committedTo' | 'lettersOpen'
+> & {
+  readonly group: Group
+}
+
+export class Delivery {
+  readonly #parts: DeliveryParts
+  readonly #committed: Offset[]
+  readonly #moved = new Signal()
+
+  constructor(parts: DeliveryParts) {
+    this.#parts = parts
+    this.#committed = [...parts.group.lanes]
+  }
+
+  /** Delivers until the signal aborts, and returns; or throws a Failure. What is under way is finished and committed. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { log, group, deadLetters, observe } = this.#parts
+    const lettersOpen = { count: await deadLetters.count(group.name) }
+    observe({ kind: 'dead-letters', group: group.name, open: lettersOpen.count })
+    const stop = new AbortController()
+    const ending = AbortSignal.any([signal, stop.signal])
+    const lanes = group.lanes.map((committed, lane) => this.#lane(lane, committed, lettersOpen))
+    const failures: unknown[] = []
+    const watch = async (work: Promise<void>): Promise<void> => {
+      try {
+        await work
+      } catch (error) {
+        if (!ending.aborted) failures.push(error)
+        stop.abort()
+      }
+    }
+    const reading = async (): Promise<void> => {
+      for await (const batch of log.read(group.name, ending)) await lanes[batch.lane]?.give(batch, ending)
+    }
+    await Promise.all([watch(reading()), ...lanes.map((lane) => watch(lane.run(ending)))])
+    if (failures.length > 0) throw failures[0]
+  }
+
+  /** Everything before this offset is finished, durably. */
+  get next(): Offset {
+    return Math.min(...this.#committed)
+  }
+
+  /** Resolves when everything before the offset is finished and committed. */
+  async passed(offset: Offset, signal: AbortSignal): Promise<void> {
+    for (let seen = this.#moved.count; this.next < offset;) seen = await this.#moved.next(seen, signal)
+  }
+
+  #lane(lane: number, committed: Offset, lettersOpen: { count: number }): Lane {
+    return new Lane({
+      ...this.#parts,
+      group: this.#parts.group.name,
+      lane,
+      committed,
+      lettersOpen,
+      committedTo: (at, next) => {
+        this.#committed[at] = next
+        this.#moved.notify()
+      },
+    })
+  }
+}

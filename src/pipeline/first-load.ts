@@ -1,0 +1,175 @@
+/**
+ * Fills a group's index from its table while changes flow: chunk after chunk in key order, each between two watermarks,
+ * appended by capture and addressed to the group. Its state is in the log, so it goes on where it was after any crash.
+ *
+ *   reading ──(a chunk comes back empty)──▶ delivering ──(the group has passed the last row; sweep)──▶ done
+ *      ▲                                                                                                │
+ *      └────────────── a barrier, or a person's wish: a new generation ─────────────────────────────────┘
+ */
+import type { Key, Offset } from '../change/change.ts'
+import type { Chunk, Source } from '../source/source.ts'
+import type { Capture, OpenWindow } from './capture.ts'
+import type { Clock } from './clock.ts'
+import type { Observe } from './facts.ts'
+import type { LoadState } from './load-state.ts'
+
+export interface LoadLimits {
+  readonly chunkRows: number
+  readonly chunkBytes: number
+  /** 0 = no limit. */
+  readonly rowsPerSecond: number
+  /** Bytes of chunks that may be in the log and not yet delivered. */
+  readonly undeliveredBytesMax: number
+}
+
+export interface FirstLoadParts {
+  readonly group: string
+  readonly source: Source
+  readonly capture: Capture
+  readonly clock: Clock
+  readonly observe: Observe
+  readonly limits: LoadLimits
+  /** Resolves when the group has finished everything before the offset. */
+  readonly passed: (offset: Offset, signal: AbortSignal) => Promise<void>
+  /** Deletes what the table lacks: documents below the version; the numbers scanned and deleted. */
+  readonly sweep: (below: bigint, signal: AbortSignal) => Promise<{ scanned: number; deleted: number }>
+}
+
+export class FirstLoad {
+  readonly #parts: FirstLoadParts
+  /** Chunks in the log that may not be delivered yet, oldest first. */
+  #undelivered: { readonly until: Offset; readonly bytes: number }[] = []
+
+  constructor(parts: FirstLoadParts) {
+    this.#parts = parts
+  }
+
+  /** Carries out every load that the log's control record asks for; runs until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    let announced = -1
+    for (;;) {
+      const seen = this.#parts.capture.movements
+      const state = this.#parts.capture.loadState(this.#parts.group)
+      if (state === undefined || state.phase === 'done') {
+        await this.#parts.capture.moved(seen, signal)
+        continue
+      }
+      if (announced !== state.generation) this.#announce(state)
+      announced = state.generation
+      if (state.phase === 'reading') await this.#readAll(state, signal)
+      else await this.#finish(state, signal)
+    }
+  }
+
+  #announce(state: LoadState): void {
+    const { table, rowsEstimate, rowsDone } = state
+    this.#parts.observe({ kind: 'load-started', group: this.#parts.group, table, rowsEstimate, rowsDone })
+  }
+
+  /** Chunks until one is empty or the state is no longer ours. */
+  async #readAll(first: LoadState, signal: AbortSignal): Promise<void> {
+    const { capture, group, clock } = this.#parts
+    let state: LoadState | undefined = first
+    let rowsMax = this.#parts.limits.chunkRows
+    while (state?.phase === 'reading' && state.generation === first.generation) {
+      await this.#room(signal)
+      const startedAtMs = clock.now()
+      const outcome = await this.#chunk(state, rowsMax, signal)
+      if (outcome === 'end') return
+      rowsMax = outcome === 'repeat' ? Math.max(1, Math.floor(rowsMax / 2)) : this.#parts.limits.chunkRows
+      const rows = outcome === 'repeat' ? 0 : outcome
+      await this.#pace(rows, clock.now() - startedAtMs, signal)
+      state = capture.loadState(group)
+    }
+  }
+
+  /** One chunk; how many rows it had, or that it must be read again, or that there are no more. */
+  async #chunk(state: LoadState, rowsMax: number, signal: AbortSignal): Promise<number | 'repeat' | 'end'> {
+    const { capture, group, observe, clock } = this.#parts
+    const startedAtMs = clock.now()
+    const opened = capture.openWindow(state.table)
+    try {
+      const chunk = await this.#read(state, opened, rowsMax, signal)
+      observe({ kind: 'chunk-read', group, table: state.table, rows: chunk.rows.length })
+      if (chunk.rows.length === 0) return await this.#readingEnded(state)
+      const result = await capture.appendChunk(group, opened.window, chunk, signal)
+      if (result === undefined) return 'repeat'
+      this.#undelivered.push({ until: capture.next, bytes: bytesOf(chunk) })
+      this.#stateProgress(state, chunk.rows.length, result.dropped, clock.now() - startedAtMs)
+      return chunk.rows.length
+    } finally {
+      capture.closeWindow(opened.window)
+    }
+  }
+
+  #read(state: LoadState, opened: OpenWindow, rowsMax: number, signal: AbortSignal): Promise<Chunk> {
+    const { chunkBytes } = this.#parts.limits
+    const after: Key | undefined = state.after ?? undefined
+    const request = { table: state.table, after, rowsMax, bytesMax: chunkBytes, includes: opened.low }
+    return this.#parts.source.chunk(request, signal)
+  }
+
+  async #readingEnded(read: LoadState): Promise<'end'> {
+    const { capture, group, observe } = this.#parts
+    await capture.setLoad(group, (state = read) =>
+      state.generation === read.generation ? { ...state, phase: 'delivering', until: capture.next } : state,
+    )
+    observe({ kind: 'load-read', group, table: read.table, rowsDone: read.rowsDone })
+    return 'end'
+  }
+
+  async #finish(state: LoadState, signal: AbortSignal): Promise<void> {
+    const { capture, group, observe, clock } = this.#parts
+    await this.#parts.passed(state.until ?? 0, signal)
+    if (state.sweepBelow !== null) {
+      const swept = await this.#parts.sweep(BigInt(state.sweepBelow), signal)
+      observe({ kind: 'swept', group, ...swept })
+    }
+    await capture.setLoad(group, (now = state) =>
+      now.generation === state.generation ? { ...now, phase: 'done' } : now,
+    )
+    observe({
+      kind: 'load-finished',
+      group,
+      rowsDone: state.rowsDone,
+      seconds: (clock.now() - state.startedAtMs) / 1000,
+    })
+  }
+
+  /** Waits until the chunks in the log that are not delivered leave room for one more. */
+  async #room(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const bytes = this.#undelivered.reduce((sum, chunk) => sum + chunk.bytes, 0)
+      const oldest = this.#undelivered[0]
+      if (oldest === undefined || bytes < this.#parts.limits.undeliveredBytesMax) return
+      await this.#parts.passed(oldest.until, signal)
+      this.#undelivered.shift()
+    }
+  }
+
+  async #pace(rows: number, tookMs: number, signal: AbortSignal): Promise<void> {
+    const { rowsPerSecond } = this.#parts.limits
+    if (rowsPerSecond === 0 || rows === 0) return
+    const restMs = (rows / rowsPerSecond) * 1000 - tookMs
+    if (restMs > 0) await this.#parts.clock.sleep(restMs, signal)
+  }
+
+  #stateProgress(before: LoadState, rows: number, dropped: number, tookMs: number): void {
+    const rowsDone = before.rowsDone + rows
+    const rest = before.rowsEstimate - rowsDone
+    this.#parts.observe({
+      kind: 'chunk-appended',
+      group: this.#parts.group,
+      table: before.table,
+      rows,
+      dropped,
+      rowsDone,
+      rowsEstimate: before.rowsEstimate,
+      etaSeconds: rest > 0 ? Math.round(((tookMs / rows) * rest) / 1000) : undefined,
+    })
+  }
+}
+
+function bytesOf(chunk: Chunk): number {
+  return chunk.rows.reduce((sum, { key, row }) => sum + key.length + row.length, 0)
+}

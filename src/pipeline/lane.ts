@@ -1,0 +1,272 @@
+/**
+ * One lane of a group: entries in log order become operations, deduped per id, written one request at a time, so that
+ * never two operations on one id are under way. What is finished, in any order, moves the lane's committed offset.
+ *
+ *   queue ──▶ enrich ──▶ pending (by id) ──▶ sink.write ──▶ applied, stale: finished
+ *                            ▲                              busy: stays pending
+ *                            └──────────────────────────────rejected: dead letter, finished
+ */
+import type { Offset } from '../change/change.ts'
+import { Failure } from '../change/failure.ts'
+import { textOf } from '../change/row.ts'
+import type { Enricher } from '../document/enricher.ts'
+import type { ChangeLog, DeadLetter, DeadLetters, Entry, LaneBatch } from '../log/log.ts'
+import type { Outcome, Sink } from '../sink/sink.ts'
+import { AckTracker } from './ack-tracker.ts'
+import type { Clock } from './clock.ts'
+import { PendingOperations, type PendingWork } from './dedupe.ts'
+import type { Observe } from './facts.ts'
+import { Signal } from './signal.ts'
+import { Tally } from './tally.ts'
+import { decide, failureOf } from './retry-policy.ts'
+
+export interface DeliveryLimits {
+  /** Operations in one request. */
+  readonly bulkCountMax: number
+  readonly bulkBytesMax: number
+  /** How long the first change of a request may wait for others, ms; 0 = write at once. */
+  readonly batchAgeMs: number
+  /** Entries that wait in a lane; beyond it the log is not read on. */
+  readonly queuedEntriesMax: number
+}
+
+export interface LaneParts {
+  readonly group: string
+  readonly lane: number
+  readonly committed: Offset
+  readonly log: ChangeLog
+  readonly sink: Sink
+  readonly enrich: Enricher
+  readonly deadLetters: DeadLetters
+  readonly clock: Clock
+  readonly observe: Observe
+  readonly limits: DeliveryLimits
+  /** The highest version that the log can have given; a stored one above it is a stranger's. */
+  readonly highestVersion: () => bigint
+  /** Whether any dead letter of the group is open, so that settling is worth asking. */
+  readonly lettersOpen: { count: number }
+  /** Told after each commit. */
+  readonly committedTo: (lane: number, next: Offset) => void
+  /** Throws when the index is no longer the one that this group fills. */
+  readonly guard: () => Promise<void>
+  /** Ends even what is being written. */
+  readonly abort: AbortSignal
+}
+
+export class Lane {
+  readonly #parts: LaneParts
+  readonly #pending = new PendingOperations()
+  readonly #acks: AckTracker
+  readonly #changed = new Signal()
+  readonly #taken = new Signal()
+  #queue: LaneBatch[] = []
+  #queued = 0
+  #committed: Offset
+  #committing: Promise<void> | undefined
+  #commitFailure: { readonly error: unknown } | undefined
+
+  constructor(parts: LaneParts) {
+    this.#parts = parts
+    this.#committed = parts.committed
+    this.#acks = new AckTracker(parts.committed)
+  }
+
+  /** Takes entries; resolves when there is room for more. */
+  async give(batch: LaneBatch, signal: AbortSignal): Promise<void> {
+    this.#queue.push(batch)
+    this.#queued += batch.entries.length
+    this.#changed.notify()
+    for (let seen = this.#taken.count; this.#queued > this.#parts.limits.queuedEntriesMax;) {
+      seen = await this.#taken.next(seen, signal)
+    }
+  }
+
+  /** Delivers until the signal aborts (what is being written is finished first), or throws a Failure. */
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      for (;;) {
+        const seen = this.#changed.count
+        await this.#drain(signal)
+        if (this.#pending.count > 0) await this.#writeSome(signal)
+        this.#commit()
+        this.#throwCommitFailure()
+        signal.throwIfAborted()
+        if (this.#queue.length === 0 && this.#pending.count === 0) await this.#changed.next(seen, signal)
+      }
+    } finally {
+      await this.#committing
+    }
+  }
+
+  /** From the queue into the pending operations, up to what one request holds. */
+  async #drain(signal: AbortSignal): Promise<void> {
+    const { limits } = this.#parts
+    await this.#gather(signal)
+    while (this.#pending.count < limits.bulkCountMax && this.#pending.bytes < limits.bulkBytesMax) {
+      const batch = this.#queue.shift()
+      if (batch === undefined) break
+      await this.#expand(batch.entries, signal)
+      this.#acks.pass(batch.next)
+      this.#queued -= batch.entries.length
+      this.#taken.notify()
+    }
+  }
+
+  /** Lets a request fill for a while, when the pipeline wants that. */
+  async #gather(signal: AbortSignal): Promise<void> {
+    const { limits, clock } = this.#parts
+    if (limits.batchAgeMs === 0 || this.#queued === 0 || this.#queued >= limits.bulkCountMax) return
+    await clock.sleep(limits.batchAgeMs, signal)
+  }
+
+  async #expand(entries: readonly Entry[], signal: AbortSignal): Promise<void> {
+    if (entries.length === 0) return
+    for (const { entry, operations } of await this.#parts.enrich(entries, signal)) {
+      if (operations.length > 0) this.#acks.start(entry.offset, operations.length)
+      for (const operation of operations) this.#pending.add(operation, entry)
+    }
+  }
+
+  async #writeSome(signal: AbortSignal): Promise<void> {
+    const { limits, group, lane, clock, observe, sink, abort } = this.#parts
+    const works = this.#pending.first(limits.bulkCountMax, limits.bulkBytesMax)
+    const operations = works.map((work) => work.operation)
+    for (let attempt = 1; ; attempt++) {
+      observe({ kind: 'writing', group, lane, operations: operations.length })
+      const startedAtMs = clock.now()
+      try {
+        const outcomes = await sink.write(operations, abort)
+        if (attempt > 1) observe({ kind: 'target-ready', group })
+        await this.#settle(works, outcomes, startedAtMs)
+        await this.#rest(outcomes, signal)
+        return
+      } catch (error) {
+        signal.throwIfAborted()
+        await this.#wait(error, attempt, signal)
+      }
+    }
+  }
+
+  async #wait(error: unknown, attempt: number, signal: AbortSignal): Promise<void> {
+    const failure = failureOf(error)
+    const decision = decide(failure, attempt)
+    if (decision.kind === 'stop') throw failure
+    if (failure.kind === 'target') await this.#parts.guard()
+    const { group, observe, clock } = this.#parts
+    observe({ kind: 'target-waiting', group, failure, waitMs: decision.waitMs, attempt })
+    await clock.sleep(decision.waitMs, signal)
+  }
+
+  /** A little patience where the target had no room for some of the operations. */
+  async #rest(outcomes: readonly Outcome[], signal: AbortSignal): Promise<void> {
+    const busy = outcomes.filter((outcome) => outcome.kind === 'busy').length
+    if (busy > 0) await this.#parts.clock.sleep(100 + 400 * (busy / outcomes.length), signal)
+  }
+
+  async #settle(
+    works: readonly PendingWork[],
+    outcomes: readonly Outcome[],
+    startedAtMs: number,
+  ): Promise<void> {
+    const tally = new Tally(this.#parts.clock.now())
+    const letters: { readonly work: PendingWork; readonly letter: DeadLetter }[] = []
+    const done: PendingWork[] = []
+    for (const [at, work] of works.entries()) {
+      const outcome = outcomes[at]
+      if (outcome === undefined) throw new Error('a sink answers for each operation')
+      work.attempts++
+      tally.add(work, outcome)
+      if (outcome.kind === 'rejected') letters.push({ work, letter: this.#letter(work, outcome) })
+      else if (outcome.kind !== 'busy') done.push(work)
+      if (outcome.kind === 'stale') this.#checkStored(work, outcome.stored)
+    }
+    await this.#layAside(letters.map(({ letter }) => letter))
+    await this.#settleLetters(done)
+    for (const work of [...done, ...letters.map((each) => each.work)]) this.#finish(work)
+    const { group, lane, observe, clock } = this.#parts
+    observe({ kind: 'written', group, lane, ...tally.figures(), tookMs: clock.now() - startedAtMs })
+  }
+
+  #checkStored(work: PendingWork, stored: bigint | undefined): void {
+    if (stored === undefined || stored <= this.#parts.highestVersion()) return
+    throw new Failure(
+      'conflict',
+      `document ${work.operation.id} has version ${stored}, which this log never gave`,
+      {
+        remedy: 'something else writes to this index: stop it, then run with --reload for this pipeline',
+      },
+    )
+  }
+
+  async #layAside(letters: readonly DeadLetter[]): Promise<void> {
+    if (letters.length === 0) return
+    const { group, deadLetters, observe, lettersOpen } = this.#parts
+    await deadLetters.put(group, letters)
+    for (const { id, reason, fingerprint } of letters)
+      observe({ kind: 'dead-letter', group, id, reason, fingerprint })
+    lettersOpen.count = await deadLetters.count(group)
+    observe({ kind: 'dead-letters', group, open: lettersOpen.count })
+  }
+
+  async #settleLetters(works: readonly PendingWork[]): Promise<void> {
+    const { group, deadLetters, observe, lettersOpen } = this.#parts
+    if (lettersOpen.count === 0 || works.length === 0) return
+    await deadLetters.settle(
+      group,
+      works.map((work) => work.operation.id),
+    )
+    const open = await deadLetters.count(group)
+    if (open !== lettersOpen.count) observe({ kind: 'dead-letters', group, open })
+    lettersOpen.count = open
+  }
+
+  #letter(work: PendingWork, outcome: { readonly reason: string; readonly fingerprint: string }): DeadLetter {
+    const { operation, attempts } = work
+    const now = this.#parts.clock.now()
+    return {
+      id: operation.id,
+      table: work.table,
+      key: textOf(work.key),
+      version: String(operation.version),
+      op: operation.op,
+      reason: outcome.reason,
+      fingerprint: outcome.fingerprint,
+      attempts,
+      firstAtMs: now,
+      lastAtMs: now,
+      document: operation.body === undefined ? undefined : textOf(operation.body),
+    }
+  }
+
+  #finish(work: PendingWork): void {
+    for (const offset of work.offsets) this.#acks.finish(offset)
+    this.#pending.remove(work)
+  }
+
+  /** Begins to commit what is safe, unless a commit is under way: that one goes on to the newest. */
+  #commit(): void {
+    if (this.#acks.safe > this.#committed) this.#committing ??= this.#commitAll()
+  }
+
+  async #commitAll(): Promise<void> {
+    const { group, lane, log, observe, committedTo } = this.#parts
+    try {
+      while (this.#acks.safe > this.#committed) {
+        const next = this.#acks.safe
+        await log.commit(group, lane, next)
+        this.#committed = next
+        observe({ kind: 'committed', group, lane, next })
+        committedTo(lane, next)
+      }
+    } catch (error) {
+      this.#commitFailure = { error }
+      this.#changed.notify()
+    } finally {
+      this.#committing = undefined
+    }
+  }
+
+  #throwCommitFailure(): void {
+    if (this.#commitFailure !== undefined) throw this.#commitFailure.error
+  }
+}

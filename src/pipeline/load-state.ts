@@ -1,0 +1,61 @@
+/** A load's progress, kept in the log's control record and written in the same append as the rows it counts. */
+import type { Key, Offset } from '../change/change.ts'
+import type { Control } from '../log/log.ts'
+
+export interface LoadState {
+  readonly table: string
+  /** Which demand for a load this answers; a higher one starts it anew. */
+  readonly generation: number
+  readonly phase: 'reading' | 'delivering' | 'done'
+  /** The key of the last row that is in the log; null = none yet. */
+  readonly after: Key | null
+  readonly rowsDone: number
+  readonly rowsEstimate: number
+  readonly startedAtMs: number
+  /** Documents with a version below this one (decimal digits) that the load did not renew are gone from the table. */
+  readonly sweepBelow: string | null
+  /** All rows lie before this offset, once everything is read. */
+  readonly until: Offset | null
+  /** Why the table is read, for people. */
+  readonly reason: string
+}
+
+export function taskName(group: string): string {
+  return `task:load:${group}`
+}
+
+export function loadState(control: Control, group: string): LoadState | undefined {
+  const text = control.producers[taskName(group)]
+  return text === undefined ? undefined : (JSON.parse(text) as LoadState)
+}
+
+export function withLoadState(
+  producers: Control['producers'],
+  group: string,
+  state: LoadState,
+): Control['producers'] {
+  return { ...producers, [taskName(group)]: JSON.stringify(state) }
+}
+
+/** A load from the first row. `sweepBelow` undefined = the index was empty before: nothing to sweep. */
+export function newLoad(load: {
+  readonly table: string
+  readonly generation: number
+  readonly sweepBelow: bigint | undefined
+  readonly rowsEstimate: number
+  readonly reason: string
+  readonly startedAtMs: number
+}): LoadState {
+  return {
+    table: load.table,
+    generation: load.generation,
+    phase: 'reading',
+    after: null,
+    rowsDone: 0,
+    rowsEstimate: load.rowsEstimate,
+    sweepBelow: load.sweepBelow === undefined ? null : String(load.sweepBelow),
+    startedAtMs: load.startedAtMs,
+    until: null,
+    reason: load.reason,
+  }
+}

@@ -1,0 +1,288 @@
+/** One pipeline at work: binds its group to its index, loads what must be loaded, delivers, and watches over the index. */
+import { Failure } from '../change/failure.ts'
+import type { Enricher } from '../document/enricher.ts'
+import type { ChangeLog, Control, DeadLetters, Group, LogAdmin } from '../log/log.ts'
+import type { IndexAdmin, IndexState, Sink } from '../sink/sink.ts'
+import type { Source } from '../source/source.ts'
+import { assertBound, bind, markOf, type Binding, type Wishes } from './binding.ts'
+import type { Capture } from './capture.ts'
+import type { Clock } from './clock.ts'
+import { Delivery } from './delivery.ts'
+import type { Observe, PipelineState } from './facts.ts'
+import { FirstLoad, type LoadLimits } from './first-load.ts'
+import type { DeliveryLimits } from './lane.ts'
+import { loadState, newLoad } from './load-state.ts'
+import { highestVersion, versionOf } from './numbering.ts'
+import { decide, failureOf } from './retry-policy.ts'
+import { sweep } from './sweep.ts'
+
+export interface PipelineParts {
+  readonly name: string
+  readonly group: string
+  readonly target: string
+  readonly table: string
+  readonly alias: string
+  readonly source: Source
+  readonly capture: Capture
+  readonly log: ChangeLog & LogAdmin
+  readonly deadLetters: DeadLetters
+  readonly index: IndexAdmin
+  /** A sink that writes to this very index. */
+  readonly sinkFor: (index: IndexState) => Sink
+  readonly enrich: Enricher
+  readonly clock: Clock
+  readonly observe: Observe
+  readonly limits: DeliveryLimits
+  readonly loadLimits: LoadLimits
+  readonly guardEveryMs: number
+  /** What makes its documents, as text, and what is different between such texts, each a sentence. */
+  readonly definition: string
+  readonly differences: (before: string, after: string) => readonly string[]
+  readonly start: 'load' | 'now' | 'earliest'
+  readonly wishes: Wishes
+  readonly rowsEstimate: () => Promise<number>
+  /** Ends even what is being written. */
+  readonly abort: AbortSignal
+}
+
+export class Pipeline {
+  readonly #parts: PipelineParts
+  #wishes: Wishes
+
+  constructor(parts: PipelineParts) {
+    this.#parts = parts
+    this.#wishes = parts.wishes
+  }
+
+  /** Runs until the signal aborts, or throws a Failure; may be run again. */
+  async run(signal: AbortSignal): Promise<void> {
+    this.#state('starting')
+    const { group, index } = await this.#prepare(signal)
+    const stop = new AbortController()
+    const ending = AbortSignal.any([signal, stop.signal])
+    const delivery = this.#delivery(group, index)
+    const load = this.#load(delivery, index)
+    const failures: unknown[] = []
+    const watch = async (work: Promise<void>): Promise<void> => {
+      try {
+        await work
+      } catch (error) {
+        if (!ending.aborted) failures.push(error)
+        stop.abort()
+      }
+    }
+    const works = [
+      delivery.run(ending),
+      load.run(ending),
+      this.#guardRegularly(index, ending),
+      this.#tellState(ending),
+    ]
+    await Promise.all(works.map(watch))
+    if (failures.length > 0) throw failures[0]
+    this.#state('stopped')
+  }
+
+  async #prepare(signal: AbortSignal): Promise<{ group: Group; index: IndexState }> {
+    const { log, capture, index: admin, name, start } = this.#parts
+    const control = await this.#control(signal)
+    const known = (await log.groups()).find((group) => group.name === this.#parts.group)
+    const found = await admin.inspect()
+    const binding = bind({
+      pipeline: name,
+      alias: this.#parts.alias,
+      control,
+      group: known,
+      index: found,
+      fingerprint: this.#parts.definition,
+      differences: () =>
+        this.#parts.differences(known?.attributes['fingerprint'] ?? '', this.#parts.definition),
+      wishes: this.#wishes,
+      loads: start === 'load',
+    })
+    if (binding.epoch > control.epoch) await capture.raiseEpoch(binding.epoch)
+    const index = await this.#index(found, { ...control, epoch: binding.epoch })
+    const group = await this.#group(known, index, binding)
+    await this.#demandLoad(group, binding)
+    this.#wishes = { reload: false, keep: false, adopt: false }
+    return { group, index }
+  }
+
+  /** Capture's control record; waits until capture runs. */
+  async #control(signal: AbortSignal): Promise<Control> {
+    const { capture } = this.#parts
+    for (;;) {
+      const seen = capture.movements
+      if (capture.control !== undefined) return capture.control
+      await capture.moved(seen, signal)
+    }
+  }
+
+  /** The index, made or taken, that can hold the documents and carries our mark. */
+  async #index(found: IndexState | undefined, control: Control): Promise<IndexState> {
+    const { index: admin, observe, group, name } = this.#parts
+    const mark = markOf(name, control)
+    if (found === undefined) {
+      const made = await admin.create(mark)
+      observe({ kind: 'index-created', group, index: made.name })
+      return made
+    }
+    const differences = await admin.reconcile()
+    if (differences.length > 0) {
+      throw new Failure(
+        'configuration',
+        `the index ${found.name} cannot hold the documents: ${differences.join('; ')}`,
+        {
+          remedy:
+            'change the overrides in the pipeline file, or delete the index: it will be made and filled anew',
+        },
+      )
+    }
+    const { mark: old } = found
+    if (old?.lineage === mark.lineage && old.epoch === mark.epoch && old.pipeline === mark.pipeline)
+      return found
+    await admin.mark(mark)
+    observe({ kind: 'index-adopted', group, index: found.name, epoch: mark.epoch })
+    return { ...found, mark }
+  }
+
+  /** The group, defined so that it delivers into this index from the right place. */
+  async #group(known: Group | undefined, index: IndexState, binding: Binding): Promise<Group> {
+    const { log, group: name, table, definition, start } = this.#parts
+    const attributes = {
+      uuid: index.uuid,
+      index: index.name,
+      fingerprint: definition,
+      ...this.#demand(known, binding),
+    }
+    const { oldest, next } = await log.retention()
+    const from = start === 'earliest' && binding.load === 'none' ? oldest : next
+    const at = known === undefined || binding.load !== 'none' ? { at: from } : {}
+    await log.define({ name, tables: [table], attributes, ...at })
+    const defined = (await log.groups()).find((group) => group.name === name)
+    if (defined === undefined) throw new Error(`group ${name} was defined and is not there`)
+    return defined
+  }
+
+  /** Which load the group needs, durably, before the log knows of it. */
+  #demand(known: Group | undefined, binding: Binding): Record<'load' | 'sweep', string> {
+    if (binding.load === 'none') {
+      return { load: known?.attributes['load'] ?? '0', sweep: known?.attributes['sweep'] ?? 'no' }
+    }
+    return { load: String(this.#generation() + 1), sweep: binding.load === 'renew' ? 'yes' : 'no' }
+  }
+
+  #generation(): number {
+    const control = this.#parts.capture.control
+    return control === undefined ? 0 : (loadState(control, this.#parts.group)?.generation ?? 0)
+  }
+
+  /** The load that the group's attributes ask for, if the log does not have it yet (a crash may lie between the two). */
+  async #demandLoad(group: Group, binding: Binding): Promise<void> {
+    const { capture, table, rowsEstimate, clock } = this.#parts
+    const generation = Number(group.attributes['load'])
+    if (generation <= this.#generation()) return
+    const estimate = await rowsEstimate()
+    await capture.setLoad(group.name, (_, control) =>
+      newLoad({
+        table,
+        generation,
+        sweepBelow:
+          group.attributes['sweep'] === 'yes' ? versionOf(control.epoch, control.seq) + 1n : undefined,
+        rowsEstimate: estimate,
+        reason: binding.load === 'fill' ? 'the index is new' : 'the index is renewed',
+        startedAtMs: clock.now(),
+      }),
+    )
+  }
+
+  #delivery(group: Group, index: IndexState): Delivery {
+    const { log, enrich, deadLetters, clock, observe, limits, abort, sinkFor } = this.#parts
+    return new Delivery({
+      group,
+      log,
+      sink: sinkFor(index),
+      enrich,
+      deadLetters,
+      clock,
+      observe,
+      limits,
+      abort,
+      highestVersion: () => this.#highest(),
+      guard: () => this.#guard(index),
+    })
+  }
+
+  #load(delivery: Delivery, index: IndexState): FirstLoad {
+    const {
+      source,
+      capture,
+      clock,
+      observe,
+      loadLimits,
+      deadLetters,
+      index: admin,
+      sinkFor,
+      group,
+    } = this.#parts
+    const sink = sinkFor(index)
+    return new FirstLoad({
+      group,
+      source,
+      capture,
+      clock,
+      observe,
+      limits: loadLimits,
+      passed: (offset, signal) => delivery.passed(offset, signal),
+      sweep: (below, signal) =>
+        sweep(
+          { group, index: admin, sink, deadLetters, clock, highestVersion: () => this.#highest() },
+          below,
+          signal,
+        ),
+    })
+  }
+
+  #highest(): bigint {
+    const control = this.#parts.capture.control
+    return control === undefined ? versionOf(32767, 0) : highestVersion(control)
+  }
+
+  async #guardRegularly(index: IndexState, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await this.#parts.clock.sleep(this.#parts.guardEveryMs, signal)
+      await this.#guard(index)
+    }
+  }
+
+  /** Throws when the index is no longer the one that this group fills; a target that does not answer is not that. */
+  async #guard({ uuid }: IndexState): Promise<void> {
+    const { index: admin, name, alias, capture } = this.#parts
+    let index: IndexState | undefined
+    try {
+      index = await admin.inspect()
+    } catch (error) {
+      if (decide(failureOf(error), 1).kind === 'retry') return
+      throw error
+    }
+    const lineage = capture.control?.lineage
+    if (lineage !== undefined) assertBound({ pipeline: name, alias, uuid, lineage, index })
+  }
+
+  /** States loading and running as they come and go. */
+  async #tellState(signal: AbortSignal): Promise<void> {
+    const { capture, group } = this.#parts
+    let told: PipelineState | undefined
+    for (;;) {
+      const seen = capture.movements
+      const load = capture.loadState(group)
+      const state = load !== undefined && load.phase !== 'done' ? 'loading' : 'running'
+      if (state !== told && capture.control !== undefined) this.#state((told = state))
+      await capture.moved(seen, signal)
+    }
+  }
+
+  #state(state: PipelineState): void {
+    const { name, group, observe } = this.#parts
+    observe({ kind: 'pipeline-state', pipeline: name, group, state, failure: undefined })
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * After a full load: documents that it did not renew are of rows that the table no longer has. They are deleted with the
+ * highest version below the load, so that a document that is written meanwhile stays.
+ */
+import { Failure } from '../change/failure.ts'
+import type { DeadLetters } from '../log/log.ts'
+import type { IndexAdmin, Operation, Sink, StoredDocument } from '../sink/sink.ts'
+import type { Clock } from './clock.ts'
+import { decide, failureOf } from './retry-policy.ts'
+
+export interface SweepParts {
+  readonly group: string
+  readonly index: IndexAdmin
+  readonly sink: Sink
+  readonly deadLetters: DeadLetters
+  readonly clock: Clock
+  readonly highestVersion: () => bigint
+}
+
+export async function sweep(
+  parts: SweepParts,
+  below: bigint,
+  signal: AbortSignal,
+): Promise<{ readonly scanned: number; readonly deleted: number }> {
+  const kept = new Set<string>()
+  for await (const letter of parts.deadLetters.list(parts.group)) kept.add(letter.id)
+  await parts.index.refresh()
+  let [scanned, deleted] = [0, 0]
+  for await (const page of parts.index.scan({ source: false }, signal)) {
+    scanned += page.length
+    const gone = page.filter((document) => document.version < below && !kept.has(document.id))
+    refuseHigher(page, parts.highestVersion())
+    deleted += await remove(parts, gone, below - 1n, signal)
+  }
+  await parts.index.refresh()
+  return { scanned, deleted }
+}
+
+async function remove(
+  { sink, clock }: SweepParts,
+  documents: readonly StoredDocument[],
+  version: bigint,
+  signal: AbortSignal,
+): Promise<number> {
+  let operations: readonly Operation[] = documents.map(({ id, routing }) => ({
+    op: 'delete',
+    id,
+    routing,
+    version,
+    body: undefined,
+  }))
+  let deleted = 0
+  for (let attempt = 1; operations.length > 0; attempt++) {
+    const outcomes = await sink.write(operations, signal)
+    deleted += outcomes.filter((outcome) => outcome.kind === 'applied').length
+    operations = operations.filter((_, at) => outcomes[at]?.kind === 'busy')
+    if (operations.length === 0) break
+    const decision = decide(failureOf(new Failure('overload', 'the target was busy during a sweep')), attempt)
+    if (decision.kind === 'retry') await clock.sleep(decision.waitMs, signal)
+  }
+  return deleted
+}
+
+function refuseHigher(page: readonly StoredDocument[], highest: bigint): void {
+  const foreign = page.find((document) => document.version > highest)
+  if (foreign === undefined) return
+  throw new Failure(
+    'conflict',
+    `document ${foreign.id} has version ${foreign.version}, which this log never gave`,
+    {
+      remedy: 'delete the index (it will be made and filled anew), or name another one in the pipeline file',
+    },
+  )
+}

@@ -1,0 +1,65 @@
+/** Looks after a log at intervals: states lag and room, lets old data go, and warns before a group loses some. */
+import type { LogAdmin } from '../log/log.ts'
+import type { Clock } from './clock.ts'
+import type { Observe } from './facts.ts'
+
+export interface WatchParts {
+  readonly source: string
+  readonly log: LogAdmin
+  readonly clock: Clock
+  readonly observe: Observe
+  readonly groups: readonly { readonly group: string; readonly pipeline: string; readonly target: string }[]
+  /** How long the server keeps what we have not captured, seconds. */
+  readonly retentionSeconds: () => Promise<number | undefined>
+  /** Commit time of the newest change captured, or now while nothing is behind, ms since 1970. */
+  readonly capturedToMs: () => number
+}
+
+const everyMs = 1_000
+const retentionEveryMs = 10_000
+/** A group that holds on to more than this share of the log's ceiling is in danger. */
+const dangerShare = 0.8
+
+export async function watch(parts: WatchParts, signal: AbortSignal): Promise<void> {
+  let retentionAtMs = 0
+  for (;;) {
+    for (const group of parts.groups) await stateLag(parts, group)
+    if (parts.clock.now() - retentionAtMs >= retentionEveryMs) {
+      retentionAtMs = parts.clock.now()
+      await stateRetention(parts)
+    }
+    await parts.clock.sleep(everyMs, signal)
+  }
+}
+
+async function stateLag(parts: WatchParts, named: WatchParts['groups'][number]): Promise<void> {
+  const known = (await parts.log.groups()).some((group) => group.name === named.group)
+  if (!known) return
+  const { changes, oldestCommittedAtMs } = await parts.log.lag(named.group)
+  const seconds =
+    oldestCommittedAtMs === undefined ? 0 : Math.max(0, parts.clock.now() - oldestCommittedAtMs) / 1000
+  parts.observe({ kind: 'lag', ...named, changes, seconds })
+}
+
+async function stateRetention(parts: WatchParts): Promise<void> {
+  const { log, source, observe, clock } = parts
+  await log.drop()
+  const room = await log.retention()
+  const kept = await parts.retentionSeconds().catch(() => undefined)
+  const sourceSeconds = kept === undefined ? undefined : kept - (clock.now() - parts.capturedToMs()) / 1000
+  const { bytes, bytesMax, oldestAppendedAtMs } = room
+  observe({ kind: 'retention', source, bytes, bytesMax, oldestAppendedAtMs, sourceSeconds })
+  for (const group of await log.groups()) {
+    if (group.lost) observe({ kind: 'group-lost', group: group.name })
+    else if (bytes / bytesMax > dangerShare && holdsOldest(group.lanes, room)) {
+      observe({ kind: 'group-endangered', group: group.name, share: bytes / bytesMax })
+    }
+  }
+}
+
+function holdsOldest(
+  lanes: readonly number[],
+  room: { readonly oldest: number; readonly next: number },
+): boolean {
+  return Math.min(...lanes) < room.oldest + (room.next - room.oldest) / 2
+}

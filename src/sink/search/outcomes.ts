@@ -1,0 +1,253 @@
+/** What the server's words mean: one table for the items of a bulk answer and for whole answers. */
+import { Failure, type FailureKind } from '../../change/failure.ts'
+import type { Operation, Outcome } from '../sink.ts'
+import type { Answer } from './search-client.ts'
+
+/** An error as the server tells it. */
+interface ServerError {
+  readonly type: string
+  readonly reason: string
+  readonly cause: string
+}
+
+type Verdict =
+  | 'stale'
+  | Extract<FailureKind, 'rejected' | 'overload' | 'transient' | 'target' | 'unauthorised'>
+
+interface Rule {
+  readonly status?: (status: number) => boolean
+  readonly type?: RegExp
+  /** Of the reason, or of its cause. */
+  readonly reason?: RegExp
+  readonly verdict: Verdict
+  readonly remedy?: string
+}
+
+const is =
+  (...statuses: readonly number[]) =>
+  (status: number): boolean =>
+    statuses.includes(status)
+
+/** The first rule that holds decides. */
+const rules: readonly Rule[] = [
+  {
+    status: is(401),
+    verdict: 'unauthorised',
+    remedy: "correct the credentials under the target's auth",
+  },
+  {
+    type: /^security_exception$/,
+    verdict: 'unauthorised',
+    remedy:
+      'grant the user monitor on the cluster and all on the alias and the indexes behind it (ALIAS, ALIAS-*)',
+  },
+  { type: /^cluster_block_exception$/, reason: /SERVICE_UNAVAILABLE|no master/, verdict: 'transient' },
+  {
+    type: /^cluster_block_exception$/,
+    reason: /flood.?stage|read-only-allow-delete/,
+    verdict: 'target',
+    remedy:
+      'free disk space on the data nodes; the block then goes by itself (or set index.blocks.read_only_allow_delete to null)',
+  },
+  {
+    type: /^cluster_block_exception$/,
+    verdict: 'target',
+    remedy: 'remove the block: PUT INDEX/_settings {"index.blocks.write":null,"index.blocks.read_only":null}',
+  },
+  {
+    type: /^index_not_found_exception$|^alias_not_found/,
+    verdict: 'target',
+    remedy: 'restore the index and its alias, or let the pipeline load it anew',
+  },
+  { type: /^index_closed_exception$/, verdict: 'target', remedy: 'open the index: POST INDEX/_open' },
+  {
+    reason: /limit of (total fields|mapping depth|nested fields|nested documents).*exceeded/i,
+    verdict: 'target',
+    remedy: 'raise the limit in the settings of the index (index.mapping.*.limit), or map fewer fields',
+  },
+  {
+    reason: /no write index is defined|is not an alias|more than one ind(ex|ices)|multiple indices/,
+    verdict: 'target',
+    remedy: 'let the alias point at one index',
+  },
+  {
+    type: /^(unavailable_shards|no_shard_available_action|primary_missing_action)_exception$/,
+    verdict: 'target',
+    remedy:
+      'wait until the primary shards are allocated: GET _cluster/allocation/explain says what holds them up',
+  },
+  { type: /^version_conflict_engine_exception$/, status: is(409), verdict: 'stale' },
+  { type: /^(es_rejected_execution|circuit_breaking)_exception$/, verdict: 'overload' },
+  { status: is(429), verdict: 'overload' },
+  { status: (status) => status === 408 || status >= 500, verdict: 'transient' },
+  { type: /timeout|timed_out/, verdict: 'transient' },
+  { status: is(403), verdict: 'target', remedy: 'find out in the message what forbids it' },
+  { status: is(404), verdict: 'target', remedy: 'check the address of the target and that the index exists' },
+  { status: () => true, verdict: 'rejected' },
+]
+
+function judge(status: number, error: ServerError): Rule {
+  const rule = rules.find(
+    (each) =>
+      (each.status?.(status) ?? true) &&
+      (each.type?.test(error.type) ?? true) &&
+      (each.reason === undefined || each.reason.test(error.reason) || each.reason.test(error.cause)),
+  )
+  if (rule === undefined) throw new Error('the last rule holds always')
+  return rule
+}
+
+export interface BulkReading {
+  readonly outcomes: readonly Outcome[]
+  /** A delete found nothing: the document was not there, or the index is not the one it was. */
+  readonly missed: boolean
+}
+
+const applied: Outcome = { kind: 'applied' }
+
+/**
+ * The outcomes of one bulk request that was answered with 200. Throws a Failure when an item says that the target itself
+ * is in trouble, or when the answer is not one for these operations.
+ */
+export function readBulk(text: string, operations: readonly Operation[], alias: string): BulkReading {
+  if (isAllApplied(text, operations)) {
+    return { outcomes: Array.from(operations, () => applied), missed: text.includes('"status":404') }
+  }
+  const items = parseBulk(text)
+  if (items.length !== operations.length)
+    throw new Failure('transient', `${alias}: ${items.length} items answer ${operations.length} operations`)
+  const outcomes = items.map((item, at) => outcomeOf(item, operations[at], alias))
+  return { outcomes, missed: items.some((item) => item.status === 404) }
+}
+
+/**
+ * Whether an answer without errors has an item for each operation: then all were applied. Each item is as long as every
+ * other of its kind, so that the length alone tells how many there are, and nothing need be parsed.
+ */
+function isAllApplied(text: string, operations: readonly Operation[]): boolean {
+  if (!text.startsWith(allAppliedStart) || !text.endsWith(allAppliedEnd)) return false
+  let expected = allAppliedStart.length + allAppliedEnd.length + operations.length - 1
+  for (const { op } of operations) expected += op === 'index' ? indexItem.length : deleteItem.length
+  return text.length === expected
+}
+
+const allAppliedStart = '{"errors":false,"items":['
+const allAppliedEnd = ']}'
+const indexItem = '{"index":{"status":200}}'
+const deleteItem = '{"delete":{"status":200}}'
+
+interface BulkItem {
+  readonly status: number
+  readonly error: unknown
+}
+
+function parseBulk(text: string): readonly BulkItem[] {
+  try {
+    const answer = JSON.parse(text) as { readonly items?: readonly Readonly<Record<string, BulkItem>>[] }
+    return (answer.items ?? []).map((item) => {
+      const [result] = Object.values(item)
+      return { status: result?.status ?? 0, error: result?.error }
+    })
+  } catch (error) {
+    throw new Failure('transient', 'the answer to a bulk request is not whole JSON', { cause: error })
+  }
+}
+
+function outcomeOf(item: BulkItem, operation: Operation | undefined, alias: string): Outcome {
+  if (item.error === undefined && item.status >= 200 && item.status < 300) return applied
+  if (item.error === undefined && item.status === 404 && operation?.op === 'delete') return applied
+  const error = serverError(item.error)
+  const rule = judge(item.status, error)
+  if (rule.verdict === 'stale') return { kind: 'stale', stored: storedVersion(error.reason) }
+  if (rule.verdict === 'rejected')
+    return { kind: 'rejected', reason: sentence(error), fingerprint: fingerprint(error) }
+  if (rule.verdict === 'overload' || rule.verdict === 'transient')
+    return { kind: 'busy', reason: sentence(error) }
+  throw failure(rule, `${alias}: ${sentence(error)}`)
+}
+
+/** The version that is stored, exactly: it may be beyond 2^53, and the id before it may hold anything. */
+function storedVersion(reason: string): bigint | undefined {
+  const digits = /version conflict, current version \[(\d+)\] is [^[\]]*\[\d+\]$/.exec(reason)?.[1]
+  return digits === undefined ? undefined : BigInt(digits)
+}
+
+/** What a refused call means. Call only for a status of 300 or more; `doing` begins the message. */
+export function failureOf(answer: Answer, doing: string): Failure {
+  const error = errorOf(answer)
+  if (error === undefined) return unknownAnswer(answer, doing)
+  const rule = judge(answer.status, error)
+  // What is refused as such is not a document here: the target cannot do what we ask.
+  return failure(rule, `${doing}: ${sentence(error)}`)
+}
+
+function failure({ verdict, remedy }: Rule, message: string): Failure {
+  const kind = verdict === 'stale' || verdict === 'rejected' ? 'target' : verdict
+  return new Failure(kind, message, remedy === undefined ? {} : { remedy })
+}
+
+/** An answer that the search server did not give: of a proxy, a gateway, or of something else. */
+function unknownAnswer({ status }: Answer, doing: string): Failure {
+  const message = `${doing}: answered with status ${status}`
+  if (status === 429) return new Failure('overload', message)
+  if (status >= 500 || status === 408) return new Failure('transient', message)
+  const kind = status === 401 || status === 403 ? 'unauthorised' : 'target'
+  return new Failure(kind, message, {
+    remedy: "check the target's address and credentials, and what lies between",
+  })
+}
+
+/** Why a request of one operation can never be carried out; undefined = that is not what the answer says. */
+export function refusal(answer: Answer): Extract<Outcome, { kind: 'rejected' }> | undefined {
+  if (answer.status === 413) return tooLarge
+  const error = answer.status === 400 ? errorOf(answer) : undefined
+  if (error === undefined || judge(answer.status, error).verdict !== 'rejected') return undefined
+  return { kind: 'rejected', reason: sentence(error), fingerprint: fingerprint(error) }
+}
+
+const tooLarge = {
+  kind: 'rejected',
+  reason: 'the document alone is larger than the server takes (http.max_content_length)',
+  fingerprint: 'content too large',
+} as const
+
+function errorOf(answer: Answer): ServerError | undefined {
+  try {
+    const { error } = JSON.parse(answer.text) as { readonly error?: unknown }
+    if (typeof error === 'string') return { type: '', reason: error, cause: '' }
+    return typeof error === 'object' && error !== null ? serverError(error) : undefined
+  } catch {
+    // Not JSON: the caller judges by the status.
+    return undefined
+  }
+}
+
+function serverError(error: unknown): ServerError {
+  const { type, reason, caused_by: cause } = (error ?? {}) as Readonly<Record<string, unknown>>
+  const inner = typeof cause === 'object' && cause !== null ? serverError(cause) : undefined
+  return {
+    type: typeof type === 'string' ? type : 'unknown_error',
+    reason: typeof reason === 'string' ? reason : '',
+    cause: inner === undefined ? '' : [inner.type, inner.reason, inner.cause].filter(Boolean).join(': '),
+  }
+}
+
+function sentence({ type, reason, cause }: ServerError): string {
+  const text = [type, reason].filter(Boolean).join(': ') + (cause === '' ? '' : ` (${cause})`)
+  return text.length > reasonCharactersMax ? `${text.slice(0, reasonCharactersMax)}…` : text
+}
+
+const reasonCharactersMax = 600
+
+/** What alike errors share: the words without values, ids and places in the document. */
+function fingerprint({ type, reason, cause }: ServerError): string {
+  const causeType = /^[a-z_]+/.exec(cause)?.[0]
+  const words = reason
+    .replace(/(?:Preview of field's value|with id|The prefix of the first immense term).*$/s, '…')
+    .replace(/'[^']*'/g, "'…'")
+    .replace(/(?<!field=)"[^"]*"/g, '"…"')
+    .replace(/\d+/g, 'N')
+  return `${type}: ${words.slice(0, fingerprintCharactersMax)}${causeType === undefined ? '' : ` (${causeType})`}`
+}
+
+const fingerprintCharactersMax = 200

@@ -1,0 +1,102 @@
+/** Writes operations to the index behind an alias, by bulk requests in which the higher version wins. */
+import { Failure } from '../../change/failure.ts'
+import type { Operation, Outcome, Sink } from '../sink.ts'
+import { bulkParts, type BulkPart } from './bulk-body.ts'
+import { failureOf, readBulk, refusal } from './outcomes.ts'
+import type { Answer, SearchClient } from './search-client.ts'
+
+export interface SearchSinkOptions {
+  readonly client: SearchClient
+  readonly alias: string
+  /** The index that is filled; another one behind the alias is a Failure of kind `target`. */
+  readonly uuid: string
+  readonly bulkBytesMax: number
+}
+
+export class SearchSink implements Sink {
+  readonly #options: SearchSinkOptions
+  readonly #path: string
+  #verifiedAtMs = -Infinity
+
+  constructor(options: SearchSinkOptions) {
+    this.#options = options
+    this.#path = `/${encodeURIComponent(options.alias)}`
+  }
+
+  async write(operations: readonly Operation[], signal: AbortSignal): Promise<readonly Outcome[]> {
+    // A delete in an index that is gone would make the server create an empty one under the alias's name.
+    if (performance.now() - this.#verifiedAtMs > verifiedForMs) await this.#verify(signal)
+    const outcomes: Outcome[] = []
+    for (const part of bulkParts(operations, this.#options.bulkBytesMax)) {
+      const written = await this.#send(part, operations.slice(part.first, part.next), signal)
+      for (const outcome of written) outcomes.push(outcome)
+    }
+    return outcomes
+  }
+
+  /** Sends a request; one that is refused as a whole is halved until the documents to blame stand alone. */
+  async #send(
+    part: BulkPart,
+    operations: readonly Operation[],
+    signal: AbortSignal,
+  ): Promise<readonly Outcome[]> {
+    const { client, alias } = this.#options
+    const answer = await client.send(
+      { method: 'POST', path: `${this.#path}/_bulk`, query: bulkQuery, body: part.body, lines: true },
+      signal,
+    )
+    if (answer.status !== 200) return await this.#halve(answer, operations, signal)
+    const { outcomes, missed } = readBulk(answer.text, operations, alias)
+    if (missed) await this.#verify(signal)
+    return outcomes
+  }
+
+  async #halve(
+    answer: Answer,
+    operations: readonly Operation[],
+    signal: AbortSignal,
+  ): Promise<readonly Outcome[]> {
+    const refused = refusal(answer)
+    if (refused === undefined) throw failureOf(answer, `writing to ${this.#options.alias}`)
+    if (operations.length === 1) return [refused]
+    const middle = operations.length >> 1
+    const outcomes: Outcome[] = []
+    for (const half of [operations.slice(0, middle), operations.slice(middle)]) {
+      for (const part of bulkParts(half, Infinity)) outcomes.push(...(await this.#send(part, half, signal)))
+    }
+    return outcomes
+  }
+
+  /** Throws when the index behind the alias is not the one that this sink fills. */
+  async #verify(signal: AbortSignal): Promise<void> {
+    const { client, alias, uuid } = this.#options
+    const answer = await client.send(
+      { method: 'GET', path: `${this.#path}/_settings`, query: uuidQuery },
+      signal,
+    )
+    if (answer.status !== 200) throw failureOf(answer, `looking at ${alias}`)
+    const indexes = JSON.parse(answer.text) as Readonly<Record<string, IndexSettings>>
+    const names = Object.keys(indexes)
+    const [name] = names
+    if (
+      name === undefined ||
+      names.length > 1 ||
+      name === alias ||
+      indexes[name]?.settings.index.uuid !== uuid
+    )
+      throw new Failure('target', `${alias} is not the index that was filled (${uuid})`, {
+        remedy: 'restore that index behind the alias, or let the pipeline load the new one',
+      })
+    this.#verifiedAtMs = performance.now()
+  }
+}
+
+/** How long a look at the index counts for the next requests. */
+const verifiedForMs = 1000
+
+const bulkQuery = { require_alias: 'true', filter_path: 'errors,items.*.status,items.*.error' }
+const uuidQuery = { filter_path: '*.settings.index.uuid' }
+
+interface IndexSettings {
+  readonly settings: { readonly index: { readonly uuid: string } }
+}

@@ -1,0 +1,216 @@
+/**
+ * Events of the binlog:
+ *
+ *   timestamp (4) type (1) server id (4) size (4) next position (4) flags (2) body ... checksum (4, where the file has them)
+ *
+ * Integers are little-endian.
+ */
+import { crc32 } from 'node:zlib'
+import { Failure } from '../../change/failure.ts'
+import type { Packet } from './packet-reader.ts'
+
+export const eventType = {
+  stop: 3,
+  query: 2,
+  rotate: 4,
+  intvar: 5,
+  rand: 13,
+  userVariable: 14,
+  formatDescription: 15,
+  xid: 16,
+  tableMap: 19,
+  writeRowsV1: 23,
+  updateRowsV1: 24,
+  deleteRowsV1: 25,
+  heartbeat: 27,
+  ignorable: 28,
+  rowsQuery: 29,
+  writeRows: 30,
+  updateRows: 31,
+  deleteRows: 32,
+  gtid: 33,
+  anonymousGtid: 34,
+  previousGtids: 35,
+  transactionContext: 36,
+  viewChange: 37,
+  xaPrepare: 38,
+  partialUpdateRows: 39,
+  transactionPayload: 40,
+  heartbeatV2: 41,
+  gtidTagged: 42,
+  mariadbAnnotateRows: 160,
+  mariadbBinlogCheckpoint: 161,
+  mariadbGtid: 162,
+  mariadbGtidList: 163,
+  mariadbStartEncryption: 164,
+  mariadbWriteRowsCompressedV1: 166,
+  mariadbDeleteRowsCompressed: 171,
+} as const
+
+/** Names of the types that stop capture, for its message. */
+const unreadable: ReadonlyMap<number, string> = new Map([
+  [0, 'UNKNOWN'],
+  [1, 'START_V3'],
+  [6, 'LOAD'],
+  [8, 'CREATE_FILE'],
+  [9, 'APPEND_BLOCK'],
+  [10, 'EXEC_LOAD'],
+  [11, 'DELETE_FILE'],
+  [12, 'NEW_LOAD'],
+  [17, 'BEGIN_LOAD_QUERY'],
+  [18, 'EXECUTE_LOAD_QUERY'],
+  [20, 'PRE_GA_WRITE_ROWS'],
+  [21, 'PRE_GA_UPDATE_ROWS'],
+  [22, 'PRE_GA_DELETE_ROWS'],
+  [26, 'INCIDENT'],
+  [34, 'ANONYMOUS_GTID'],
+  [39, 'PARTIAL_UPDATE_ROWS'],
+  [40, 'TRANSACTION_PAYLOAD'],
+  [165, 'QUERY_COMPRESSED'],
+  [166, 'WRITE_ROWS_COMPRESSED_V1'],
+  [167, 'UPDATE_ROWS_COMPRESSED_V1'],
+  [168, 'DELETE_ROWS_COMPRESSED_V1'],
+  [169, 'WRITE_ROWS_COMPRESSED'],
+  [170, 'UPDATE_ROWS_COMPRESSED'],
+  [171, 'DELETE_ROWS_COMPRESSED'],
+])
+
+export function eventName(type: number): string {
+  return `${unreadable.get(type) ?? 'unknown'} (event type ${type})`
+}
+
+/** One event; body and checksum are told apart. */
+export interface BinlogEvent {
+  readonly type: number
+  /** Seconds since 1970 when the statement began. */
+  readonly timestamp: number
+  readonly serverId: number
+  /** Where the next event begins in the file; 0 for events that are in no file. */
+  readonly nextOffset: number
+  readonly flags: number
+  readonly buffer: Buffer
+  /** The body's bytes. */
+  readonly from: number
+  readonly to: number
+}
+
+export const headerBytes = 19
+const checksumBytes = 4
+/** Set by the server that is writing the file; not in the checksum. */
+const inUseFlag = 1
+/** The event is not in the file but made for this connection. */
+export const artificialFlag = 0x20
+
+/**
+ * The event in a packet whose first byte (the packet's own status) is `from - 1`. A format description always bears a
+ * checksum. Throws a Failure ('corrupt') when size or checksum are wrong.
+ */
+export function readEvent(packet: Packet, checksums: boolean): BinlogEvent {
+  const { buffer, from, to } = packet
+  if (to - from < headerBytes || buffer.readUInt32LE(from + 9) !== to - from)
+    throw new Failure('corrupt', `a binlog event of ${to - from} bytes contradicts its own size`)
+  const type = buffer[from + 4] ?? 0
+  const checked = checksums || type === eventType.formatDescription
+  const end = checked ? to - checksumBytes : to
+  if (end < from + headerBytes) throw new Failure('corrupt', `a binlog event of type ${type} is too short`)
+  if (checked && hasChecksum(buffer, type, end)) verifyChecksum(buffer, from, end)
+  return {
+    type,
+    timestamp: buffer.readUInt32LE(from),
+    serverId: buffer.readUInt32LE(from + 5),
+    nextOffset: buffer.readUInt32LE(from + 13),
+    flags: buffer.readUInt16LE(from + 17),
+    buffer,
+    from: from + headerBytes,
+    to: end,
+  }
+}
+
+/** A format description of a file without checksums has room for one all the same, and says so in the byte before it. */
+function hasChecksum(buffer: Buffer, type: number, end: number): boolean {
+  return type !== eventType.formatDescription || buffer[end - 1] === 1
+}
+
+function verifyChecksum(buffer: Buffer, from: number, end: number): void {
+  let bytes = buffer.subarray(from, end)
+  const flagsAt = from + 17
+  if (buffer[from + 4] === eventType.formatDescription && ((buffer[flagsAt] ?? 0) & inUseFlag) !== 0) {
+    bytes = Buffer.from(bytes)
+    bytes[17] = (bytes[17] ?? 0) & ~inUseFlag
+  }
+  if (crc32(bytes) !== buffer.readUInt32LE(end)) {
+    const type = buffer[from + 4]
+    const remedy = "check the source's disk and its error log; mysqlbinlog --verify-binlog-checksum reads its files"
+    throw new Failure('corrupt', `a binlog event of type ${type} breaks its checksum`, { remedy })
+  }
+}
+
+export interface FormatDescription {
+  readonly serverVersion: string
+  /** Whether the events after it bear checksums. */
+  readonly checksums: boolean
+}
+
+export function readFormatDescription({ buffer, from, to }: BinlogEvent): FormatDescription {
+  const version = buffer.toString('latin1', from + 2, from + 52)
+  return { serverVersion: version.slice(0, (version + '\0').indexOf('\0')), checksums: buffer[to - 1] === 1 }
+}
+
+/** Of a ROTATE: the file that follows. */
+export function readRotate({ buffer, from, to }: BinlogEvent): { readonly file: string; readonly offset: number } {
+  return { file: buffer.toString('utf8', from + 8, to), offset: Number(buffer.readBigUInt64LE(from)) }
+}
+
+export interface QueryEvent {
+  /** The default schema of the statement. */
+  readonly schema: string
+  readonly statement: string
+}
+
+/** What stands before schema and statement: thread (4), seconds (4), schema length (1), error (2), variables length (2). */
+const queryHeaderBytes = 13
+
+export function readQuery({ buffer, from, to }: BinlogEvent): QueryEvent {
+  const schemaFrom = from + queryHeaderBytes + buffer.readUInt16LE(from + 11)
+  const schemaTo = schemaFrom + (buffer[from + 8] ?? 0)
+  return {
+    schema: buffer.toString('utf8', schemaFrom, schemaTo),
+    statement: buffer.toString('utf8', schemaTo + 1, to),
+  }
+}
+
+/** Of an XA_PREPARE: whether it commits at once, and the branch as `gtrid:bqual:format`, hexadecimal. */
+export function readXaPrepare({ buffer, from }: BinlogEvent): { readonly onePhase: boolean; readonly branch: string } {
+  const format = buffer.readInt32LE(from + 1)
+  const globalLength = buffer.readUInt32LE(from + 5)
+  const branchLength = buffer.readUInt32LE(from + 9)
+  const text = buffer.toString('hex', from + 13, from + 13 + globalLength + branchLength)
+  const branch = `${text.slice(0, globalLength * 2)}:${text.slice(globalLength * 2)}:${format}`
+  return { onePhase: buffer[from] === 1, branch }
+}
+
+export function tableIdOf({ buffer, from }: BinlogEvent): number {
+  return buffer.readUIntLE(from, 6)
+}
+
+export interface RowsHeader {
+  readonly kind: 'insert' | 'update' | 'delete'
+  readonly tableId: number
+  /** Whether these are the last rows of their statement. */
+  readonly endsStatement: boolean
+  /** Where the count of columns stands. */
+  readonly from: number
+}
+
+/** The head of a WRITE_ROWS, UPDATE_ROWS or DELETE_ROWS of version 1 or 2. */
+export function readRowsHeader(event: BinlogEvent): RowsHeader {
+  const { buffer, from, type } = event
+  const second = type >= eventType.writeRows
+  const kinds = ['insert', 'update', 'delete'] as const
+  return {
+    kind: kinds[type - (second ? eventType.writeRows : eventType.writeRowsV1)] ?? 'insert',
+    tableId: buffer.readUIntLE(from, 6),
+    endsStatement: ((buffer[from + 6] ?? 0) & 1) !== 0,
+    from: from + 8 + (second ? buffer.readUInt16LE(from + 8) : 0),
+  }
+}

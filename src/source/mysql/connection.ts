@@ -1,0 +1,131 @@
+/** Connections to the server, through mysql2; no other file of millrace imports it. */
+import { createConnection, type Connection, type ConnectionOptions, type RowDataPacket } from 'mysql2/promise'
+import { Failure } from '../../change/failure.ts'
+import { failureOf } from './server-errors.ts'
+
+export type { Connection } from 'mysql2/promise'
+
+/** How to reach a server. Plain values; the password is never shown in an error. */
+export interface MysqlSettings {
+  /** The source's own name in the configuration, for messages. */
+  readonly name: string
+  /** `mysql://user:password@host:port`; the fields below prevail where both are given. */
+  readonly url?: string
+  readonly host?: string
+  /** 3306 where it is not given. */
+  readonly port?: number
+  readonly user?: string
+  readonly password?: string
+  readonly tls?: TlsSettings
+  /**
+   * The id under which the server sees this reader among its replicas, unique among them. Where it is not given, a
+   * random one above 2^30 is drawn once per process: far from the small numbers that people give to servers.
+   */
+  readonly serverId?: number
+  /** How often an idle server says that it is alive, in milliseconds; 5000 where it is not given. */
+  readonly heartbeatMs?: number
+  /** How long connecting may take, in milliseconds; 10000 where it is not given. */
+  readonly connectTimeoutMs?: number
+  /** `schema.table` → columns that never leave the source's room. */
+  readonly excluded?: Readonly<Record<string, readonly string[]>>
+  /** `schema.table` → columns of the unique key that stands for a missing primary key. */
+  readonly keys?: Readonly<Record<string, readonly string[]>>
+}
+
+export interface TlsSettings {
+  /** Certificates and keys as PEM text. Without `ca`, the authorities that Node trusts. */
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
+  /** Whether the server's certificate must come from a trusted authority. */
+  readonly verify: boolean
+  /** Whether it must also bear the host's name; as `verify` where it is not given. */
+  readonly verifyName?: boolean
+}
+
+/** A value of a result; numbers that a double cannot hold, and dates, come as text. */
+export type SqlValue = string | number | null | Buffer
+export type SqlRow = Readonly<Record<string, SqlValue>>
+
+/**
+ * A connection in UTC that speaks utf8mb4. Throws a Failure: `unauthorised`, `configuration` (TLS) or `transient`.
+ */
+export async function connect(settings: MysqlSettings): Promise<Connection> {
+  const address = addressOf(settings)
+  const attempt = `connecting to source ${settings.name} at ${address.host}:${address.port} as ${address.user}`
+  try {
+    const connection = await createConnection({
+      ...address,
+      ...(settings.tls === undefined ? {} : { ssl: sslOf(settings.tls) }),
+      charset: 'utf8mb4',
+      timezone: 'Z',
+      dateStrings: true,
+      supportBigNumbers: true,
+      connectTimeout: settings.connectTimeoutMs ?? 10_000,
+    })
+    // An idle connection that breaks is noticed by its next query, which fails; without a listener it ends the process.
+    connection.on('error', () => {})
+    try {
+      await connection.query("SET time_zone = '+00:00'")
+    } catch (error) {
+      connection.destroy()
+      throw error
+    }
+    return connection
+  } catch (error) {
+    throw failureOf(error, attempt)
+  }
+}
+
+/** The rows of one query. `attempt` says what it is for: `reading the server's variables`. Throws a Failure. */
+export async function query(
+  connection: Connection,
+  sql: string,
+  values: readonly unknown[] = [],
+  attempt = 'querying the source',
+): Promise<readonly SqlRow[]> {
+  try {
+    const [rows] = await connection.query<RowDataPacket[]>(sql, [...values])
+    return Array.isArray(rows) ? rows : []
+  } catch (error) {
+    throw failureOf(error, attempt)
+  }
+}
+
+interface Address {
+  readonly host: string
+  readonly port: number
+  readonly user: string
+  readonly password: string
+}
+
+function addressOf(settings: MysqlSettings): Address {
+  const url = settings.url === undefined ? undefined : parseUrl(settings)
+  const host = settings.host ?? url?.hostname.replace(/^\[|\]$/g, '')
+  const user = settings.user ?? decodeURIComponent(url?.username ?? '')
+  if (host === undefined || host === '' || user === '') {
+    const missing = user === '' ? 'user' : 'host'
+    const remedy = 'give url: mysql://user:password@host:port, or host and user'
+    throw new Failure('configuration', `source ${settings.name} names no ${missing}`, { remedy })
+  }
+  const port = settings.port ?? Number(url?.port === undefined || url.port === '' ? 3306 : url.port)
+  return { host, port, user, password: settings.password ?? decodeURIComponent(url?.password ?? '') }
+}
+
+function parseUrl(settings: MysqlSettings): URL {
+  const url = URL.parse(settings.url ?? '')
+  if (url !== null && /^(mysql|mariadb):$/.test(url.protocol)) return url
+  // The text is not repeated, because a password may be in it.
+  const remedy = 'write mysql://user:password@host:port, with special characters of the password %-encoded'
+  throw new Failure('configuration', `the url of source ${settings.name} is not one of a MySQL server`, { remedy })
+}
+
+function sslOf(tls: TlsSettings): NonNullable<Exclude<ConnectionOptions['ssl'], string>> {
+  return {
+    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+    ...(tls.cert === undefined ? {} : { cert: tls.cert }),
+    ...(tls.key === undefined ? {} : { key: tls.key }),
+    rejectUnauthorized: tls.verify,
+    verifyIdentity: tls.verify && (tls.verifyName ?? true),
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * A place in the stream, as one short text that others keep without reading it:
+ *
+ *   {"gtid": executed set, "inside": {"gtid", "events", "server"}, "file", "pos"}
+ *
+ * `inside` is there within a transaction: so many of its row events were given. They count only on the server that wrote
+ * them down so; another one may have cut the same rows into other events, and there the transaction is given again
+ * whole. Events are counted rather than rows, because they do not depend on which tables are captured. `file` and `pos`
+ * are for people and never compared: positions in files wrap, and start anew on another server.
+ */
+import type { Position } from '../../change/change.ts'
+import { Failure } from '../../change/failure.ts'
+import { containsAll, parseGtidSet } from './gtid-set.ts'
+import type { GtidSet } from './gtid.ts'
+
+export interface Place {
+  /** The transactions that were given whole. */
+  readonly executed: GtidSet
+  readonly inside?: Inside | undefined
+  readonly file?: string | undefined
+  readonly offset?: number | undefined
+}
+
+/** A transaction of which a part was given. */
+export interface Inside {
+  readonly gtid: string
+  /** How many of its row events were given. */
+  readonly events: number
+  /** The identity of the server that they were counted on. */
+  readonly server: string
+}
+
+export function formatPosition(place: Place): Position {
+  const { executed, inside, file, offset } = place
+  return JSON.stringify({ gtid: executed.toString(), inside, file, pos: offset }) as Position
+}
+
+/** Throws a Failure ('corrupt') for what formatPosition did not make. */
+export function parsePosition(position: Position): Place {
+  let fields: Readonly<Record<string, unknown>>
+  try {
+    fields = JSON.parse(position) as Readonly<Record<string, unknown>>
+  } catch (cause) {
+    throw new Failure('corrupt', `a position that is no JSON: ${position.slice(0, 120)}`, { cause })
+  }
+  const { gtid, inside, file, pos } = fields
+  if (typeof gtid !== 'string') throw new Failure('corrupt', `a position without gtid: ${position.slice(0, 120)}`)
+  return {
+    executed: parseGtidSet(gtid),
+    ...(isInside(inside) ? { inside } : {}),
+    ...(typeof file === 'string' ? { file } : {}),
+    ...(typeof pos === 'number' ? { offset: pos } : {}),
+  }
+}
+
+/** Whether everything in `other` is in `position` too; a part of a transaction is in neither. */
+export function covers(position: Position, other: Position): boolean {
+  return containsAll(parsePosition(position).executed, parsePosition(other).executed)
+}
+
+/** For people. */
+export function showPosition(position: Position): string {
+  const { executed, inside, file, offset } = parsePosition(position)
+  const part = inside === undefined ? '' : `, and ${inside.events} row events of ${inside.gtid}`
+  const where = file === undefined ? '' : ` (${file}:${offset ?? 0})`
+  return `${executed.isEmpty ? 'the beginning' : executed.toString()}${part}${where}`
+}
+
+function isInside(value: unknown): value is Inside {
+  if (typeof value !== 'object' || value === null) return false
+  const { gtid, events, server } = value as Readonly<Record<string, unknown>>
+  return typeof gtid === 'string' && typeof events === 'number' && typeof server === 'string'
+}

@@ -1,0 +1,263 @@
+/**
+ * What a statement in the binlog means for captured tables. The rows of ordinary statements come as row events; what
+ * stands here as text either delimits transactions, or changed tables without showing rows. Only verb and table names
+ * are read: a full grammar would have to know every statement of every version.
+ */
+import { wordsOf, type Word } from './sql-words.ts'
+
+export type Meaning =
+  /** It delimits a transaction, or a part of one. */
+  | { readonly kind: 'begin' | 'commit' | 'rollback' | 'rollbackToSavepoint' }
+  | { readonly kind: 'xaStart' }
+  /** `branch` as `gtrid:bqual:format`, hexadecimal. */
+  | { readonly kind: 'xaCommit' | 'xaRollback'; readonly branch: string }
+  /** Rows of these tables (`schema.table` in small letters) may have changed unseen. `*` as table = all of the schema. */
+  | { readonly kind: 'definition'; readonly tables: readonly string[]; readonly harmless: boolean }
+  /** It wrote rows as a statement; `names` are all the names in it, in small letters. */
+  | { readonly kind: 'write'; readonly names: ReadonlySet<string> }
+  /** It changes no rows of tables. */
+  | { readonly kind: 'nothing' }
+
+/** `schema` is the statement's default schema. */
+export function meaningOf(statement: string, schema: string): Meaning {
+  // The two that stand in nearly every transaction.
+  if (statement === 'BEGIN') return { kind: 'begin' }
+  if (statement === 'COMMIT') return { kind: 'commit' }
+  const words = wordsOf(statement)
+  const verb = words[0]?.keyword ?? ''
+  const meaning = control(verb, words) ?? definition(verb, new Cursor(words, schema))
+  if (meaning !== undefined) return meaning
+  if (quietVerbs.has(verb)) return { kind: 'nothing' }
+  if (writingVerbs.has(verb)) return { kind: 'write', names: namesIn(words) }
+  // An unknown verb: whatever it names may have changed.
+  return { kind: 'definition', tables: allNames(words, schema), harmless: false }
+}
+
+/** For people: without line breaks, shortened. */
+export function shorten(statement: string): string {
+  const line = statement.replaceAll(/\s+/g, ' ').trim()
+  return line.length > 160 ? `${line.slice(0, 157)}...` : line
+}
+
+const writingVerbs = new Set('INSERT UPDATE DELETE REPLACE LOAD WITH CALL DO MERGE HANDLER SELECT VALUES TABLE'.split(' '))
+
+const quietVerbs = new Set(
+  'SAVEPOINT RELEASE GRANT REVOKE SET FLUSH ANALYZE OPTIMIZE CHECK CHECKSUM LOCK UNLOCK INSTALL UNINSTALL KILL USE RESET CHANGE START STOP SHUTDOWN SHOW PURGE CACHE'.split(
+    ' ',
+  ),
+)
+
+function control(verb: string, words: readonly Word[]): Meaning | undefined {
+  const second = words[1]?.keyword
+  if (verb === 'BEGIN') return { kind: 'begin' }
+  if (verb === 'COMMIT') return { kind: 'commit' }
+  if (verb === 'START' && second === 'TRANSACTION') return { kind: 'begin' }
+  if (verb === 'ROLLBACK') return { kind: words.some(({ keyword }) => keyword === 'TO') ? 'rollbackToSavepoint' : 'rollback' }
+  if (verb !== 'XA') return undefined
+  if (second === 'START' || second === 'BEGIN') return { kind: 'xaStart' }
+  if (second === 'COMMIT') return { kind: 'xaCommit', branch: branchIn(words.slice(2)) }
+  if (second === 'ROLLBACK') return { kind: 'xaRollback', branch: branchIn(words.slice(2)) }
+  return { kind: 'nothing' }
+}
+
+/** `X'6162',X'',1` */
+function branchIn(words: readonly Word[]): string {
+  const [global = '', branch = ''] = words.filter(({ kind }) => kind === 'text').map(({ value }) => value.toLowerCase())
+  return `${global}:${branch}:${words.at(-1)?.value ?? '1'}`
+}
+
+function definition(verb: string, cursor: Cursor): Meaning | undefined {
+  cursor.skip(verb)
+  switch (verb) {
+    case 'TRUNCATE':
+      cursor.skip('TABLE')
+      return { kind: 'definition', tables: cursor.names(), harmless: false }
+    case 'DROP':
+      return dropped(cursor)
+    case 'CREATE':
+      return created(cursor)
+    case 'RENAME':
+      return renamed(cursor)
+    case 'ALTER':
+      return altered(cursor)
+    case 'DELETE':
+      return emptied(cursor)
+    default:
+      return undefined
+  }
+}
+
+const nothing: Meaning = { kind: 'nothing' }
+
+function dropped(cursor: Cursor): Meaning {
+  if (cursor.skip('DATABASE', 'SCHEMA')) {
+    cursor.skipIfExists()
+    return { kind: 'definition', tables: [`${cursor.plainName()}.*`], harmless: false }
+  }
+  // A temporary table may bear the name of a captured one.
+  if (cursor.skip('TEMPORARY') || !cursor.skip('TABLE', 'TABLES')) return nothing
+  cursor.skipIfExists()
+  return { kind: 'definition', tables: cursor.names(), harmless: false }
+}
+
+function created(cursor: Cursor): Meaning {
+  if (cursor.skip('OR')) cursor.skip('REPLACE')
+  if (cursor.skip('TEMPORARY') || !cursor.skip('TABLE')) return nothing
+  cursor.skipIfExists()
+  return { kind: 'definition', tables: [cursor.name()], harmless: false }
+}
+
+function renamed(cursor: Cursor): Meaning {
+  if (!cursor.skip('TABLE', 'TABLES')) return nothing
+  cursor.skipIfExists()
+  const tables: string[] = []
+  do {
+    tables.push(cursor.name())
+    cursor.skipUntil('TO')
+    tables.push(cursor.name())
+  } while (cursor.skip(','))
+  return { kind: 'definition', tables, harmless: false }
+}
+
+/** `DELETE FROM t` without a condition: the server writes it for a MEMORY table that a restart emptied. */
+function emptied(cursor: Cursor): Meaning | undefined {
+  if (!cursor.skip('FROM')) return undefined
+  const table = cursor.name()
+  return cursor.done ? { kind: 'definition', tables: [table], harmless: false } : undefined
+}
+
+function altered(cursor: Cursor): Meaning {
+  const ignores = cursor.skipAll('ONLINE', 'IGNORE').includes('IGNORE')
+  if (!cursor.skip('TABLE')) return nothing
+  cursor.skipIfExists()
+  const table = cursor.name()
+  if (cursor.skip('WAIT')) cursor.skipAny()
+  cursor.skip('NOWAIT')
+  const clauses = cursor.clauses()
+  // ALTER IGNORE deletes rows that a new unique key forbids.
+  if (!ignores && clauses.every(isHarmless)) return { kind: 'definition', tables: [table], harmless: true }
+  const others = clauses.flatMap((clause) => tablesNamedBy(clause, cursor.schema))
+  return { kind: 'definition', tables: [table, ...others], harmless: false }
+}
+
+/** Clauses that leave every row as it is. Anything not listed counts as harmful. */
+const harmlessClauses = [
+  /^ADD (UNIQUE|FULLTEXT|SPATIAL|INDEX|KEY)\b/,
+  /^ADD (CONSTRAINT (\S+ )?)?(UNIQUE|FOREIGN|CHECK)\b/,
+  /^DROP (INDEX|KEY|CHECK)\b/,
+  /^RENAME (INDEX|KEY)\b/,
+  /^ALTER (INDEX|CHECK)\b/,
+  /^(COMMENT|AUTO_INCREMENT|ALGORITHM|LOCK|ROW_FORMAT|KEY_BLOCK_SIZE|STATS_\w+)\b/,
+  /^(ENABLE|DISABLE) KEYS$/,
+  /^ENGINE (= )?INNODB$/,
+  /^FORCE$/,
+]
+
+function isHarmless(clause: readonly Word[]): boolean {
+  const start = clause.map(({ keyword, kind }) => (kind === 'word' || kind === 'sign' ? keyword : '?')).join(' ')
+  return harmlessClauses.some((form) => form.test(start))
+}
+
+/** RENAME TO x, EXCHANGE PARTITION p WITH TABLE x, CONVERT PARTITION p TO TABLE x, CONVERT TABLE x TO PARTITION. */
+function tablesNamedBy(clause: readonly Word[], schema: string): readonly string[] {
+  const cursor = new Cursor(clause, schema)
+  const verb = clause[0]?.keyword ?? ''
+  cursor.skip(verb)
+  if (verb === 'RENAME' && !cursor.skip('COLUMN', 'INDEX', 'KEY')) {
+    cursor.skip('TO', 'AS', '=')
+    return [cursor.name()]
+  }
+  if (verb !== 'EXCHANGE' && verb !== 'CONVERT') return []
+  cursor.skipUntil('TABLE')
+  return [cursor.name()]
+}
+
+function namesIn(words: readonly Word[]): ReadonlySet<string> {
+  return new Set(words.filter(isName).map(({ value }) => value.toLowerCase()))
+}
+
+/** Every name taken for a table of the default schema, and every pair of names joined by a dot. */
+function allNames(words: readonly Word[], schema: string): readonly string[] {
+  return words.flatMap((word, at) => {
+    if (!isName(word)) return []
+    const qualified = words[at + 1]?.value === '.' ? `${word.value}.${words[at + 2]?.value ?? ''}` : undefined
+    return [`${schema}.${word.value}`, ...(qualified === undefined ? [] : [qualified])].map((name) => name.toLowerCase())
+  })
+}
+
+function isName({ kind }: Word): boolean {
+  return kind === 'word' || kind === 'quoted'
+}
+
+/** Walks over the words of one statement. */
+class Cursor {
+  readonly schema: string
+  readonly #words: readonly Word[]
+  #at = 0
+
+  constructor(words: readonly Word[], schema: string) {
+    this.#words = words.at(-1)?.value === ';' ? words.slice(0, -1) : words
+    this.schema = schema
+  }
+
+  get done(): boolean {
+    return this.#at >= this.#words.length
+  }
+
+  /** Whether the next word is one of these keywords or signs, which is then passed. */
+  skip(...keywords: readonly string[]): boolean {
+    const next = this.#words[this.#at]
+    if (next === undefined || !keywords.includes(next.keyword)) return false
+    this.#at++
+    return true
+  }
+
+  skipAll(...keywords: readonly string[]): readonly string[] {
+    const start = this.#at
+    while (this.skip(...keywords));
+    return this.#words.slice(start, this.#at).map(({ keyword }) => keyword)
+  }
+
+  skipAny(): void {
+    this.#at++
+  }
+
+  skipUntil(keyword: string): void {
+    while (!this.done && !this.skip(keyword)) this.#at++
+  }
+
+  skipIfExists(): void {
+    if (!this.skip('IF')) return
+    this.skip('NOT')
+    this.skip('EXISTS')
+  }
+
+  plainName(): string {
+    return (this.#words[this.#at++]?.value ?? '').toLowerCase()
+  }
+
+  /** `schema.table` in small letters; servers differ in whether case matters, and one barrier too many does no harm. */
+  name(): string {
+    const first = this.plainName()
+    return this.skip('.') ? `${first}.${this.plainName()}` : `${this.schema.toLowerCase()}.${first}`
+  }
+
+  names(): readonly string[] {
+    const names = [this.name()]
+    while (this.skip(',')) names.push(this.name())
+    return names
+  }
+
+  /** The rest, cut at the commas that stand in no parentheses. */
+  clauses(): readonly (readonly Word[])[] {
+    const clauses: Word[][] = [[]]
+    let depth = 0
+    for (const word of this.#words.slice(this.#at)) {
+      if (word.keyword === '(') depth++
+      if (word.keyword === ')') depth--
+      if (word.keyword === ',' && depth === 0) clauses.push([])
+      else clauses.at(-1)?.push(word)
+    }
+    return clauses.filter((clause) => clause.length > 0)
+  }
+}

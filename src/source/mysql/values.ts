@@ -1,0 +1,181 @@
+/**
+ * The values of a change event: one JSON text for each value, whichever way it was read. This file makes it from the
+ * bytes of a row image; text-values.ts makes the same from a query's answer.
+ *
+ * | column                        | JSON                                                                             |
+ * |-------------------------------|----------------------------------------------------------------------------------|
+ * | TINYINT to BIGINT, BOOL       | number, all digits: `18446744073709551615`                                        |
+ * | YEAR                          | number; `0` is the year 0000                                                      |
+ * | DECIMAL                       | string, all digits of the scale: `"12.30"`                                        |
+ * | FLOAT                         | number, the shortest that gives the same 32-bit float: `0.1`                      |
+ * | DOUBLE                        | number, the shortest that gives the same double                                   |
+ * | BIT                           | number, unsigned                                                                  |
+ * | DATE                          | string `"2024-05-31"`; zeroes stay: `"0000-00-00"`, `"2024-00-00"`                |
+ * | DATETIME(n)                   | string `"2024-05-31T12:34:56.789"`, n digits of a second, no zone                 |
+ * | TIMESTAMP(n)                  | string `"2024-05-31T12:34:56.789Z"`, UTC; zero is `"0000-00-00T00:00:00Z"`        |
+ * | TIME(n)                       | string `"-838:59:59.000"`                                                         |
+ * | CHAR, VARCHAR, TEXT           | string, from any character set; a byte that is no character is U+FFFD             |
+ * | BINARY, VARBINARY, BLOB       | string, base64; BINARY(n) with its padding                                        |
+ * | ENUM                          | string, the label; `""` for the index 0 of an invalid value                       |
+ * | SET                           | array of labels in the order of the definition                                    |
+ * | JSON (MySQL)                  | the value, in the server's own text                                               |
+ * | JSON (MariaDB)                | string: there it is a LONGTEXT, and its binlog says no more                       |
+ *
+ * SQL NULL is the null cell of row.ts, not a JSON text. Cells hold one character per UTF-8 byte.
+ */
+import { isUtf8 } from 'node:buffer'
+import { bytesOf } from '../../change/row.ts'
+import type { TextDecode } from './charset.ts'
+import { clockText, dayText, durationText, fractionText, secondsText } from './temporal.ts'
+
+/** The cell of text in UTF-8: `bytes` has one character per byte. */
+export function textCell(bytes: string): string {
+  if (!/[^ !#-[\]-\x7f]/.test(bytes)) return '"' + bytes + '"'
+  if (!/[\x80-\xff]/.test(bytes)) return JSON.stringify(bytes)
+  const buffer = Buffer.from(bytes, 'latin1')
+  // Bytes above 127 need no escape, so JSON.stringify may take them for characters; they only must be whole ones.
+  return JSON.stringify(isUtf8(buffer) ? bytes : bytesOf(buffer.toString('utf8')))
+}
+
+/** The cell of text in any other character set. */
+export function decodedCell(bytes: Uint8Array, decode: TextDecode): string {
+  return JSON.stringify(bytesOf(decode(bytes)))
+}
+
+/** The cell of bytes without a character set, filled up with zero bytes to `padTo`. */
+export function binaryCell(body: Buffer, from: number, to: number, padTo: number): string {
+  if (to - from >= padTo) return '"' + body.toString('base64', from, to) + '"'
+  const padded = Buffer.alloc(padTo)
+  body.copy(padded, 0, from, to)
+  return '"' + padded.toString('base64') + '"'
+}
+
+export function signed64Cell(body: Buffer, at: number): string {
+  const high = body.readInt32LE(at + 4)
+  if (high >= -0x200000 && high < 0x200000) return String(high * 0x1_0000_0000 + body.readUInt32LE(at))
+  return body.readBigInt64LE(at).toString()
+}
+
+export function unsigned64Cell(body: Buffer, at: number): string {
+  const high = body.readUInt32LE(at + 4)
+  if (high < 0x200000) return String(high * 0x1_0000_0000 + body.readUInt32LE(at))
+  return body.readBigUInt64LE(at).toString()
+}
+
+/** BIT: big-endian, as many bytes as its bits need. */
+export function bitCell(body: Buffer, at: number, bytes: number): string {
+  if (bytes <= 6) return String(body.readUIntBE(at, bytes))
+  return BigInt('0x' + body.toString('hex', at, at + bytes)).toString()
+}
+
+export function doubleCell(value: number): string {
+  return Object.is(value, -0) ? '-0' : String(value)
+}
+
+/** Six to nine digits are enough for any 32-bit float. */
+export function floatCell(value: number): string {
+  if (Number.isSafeInteger(value) && Math.abs(value) < 0x100_0000) return doubleCell(value)
+  for (let digits = 6; digits < 9; digits++) {
+    const shorter = Number(value.toPrecision(digits))
+    if (Math.fround(shorter) === value) return String(shorter)
+  }
+  return String(Number(value.toPrecision(9)))
+}
+
+export function decimalCell(body: Buffer, at: number, precision: number, scale: number): string {
+  return '"' + decimalText(body, at, precision, scale) + '"'
+}
+
+/**
+ * DECIMAL: nine digits in four bytes, big-endian; what is left over, at the outer ends, in as few bytes as it needs. The
+ * first bit is set for positive numbers, and all bits of a negative one are turned.
+ */
+export function decimalText(body: Buffer, at: number, precision: number, scale: number): string {
+  const turn = ((body[at] ?? 0) & 0x80) === 0 ? 0xff : 0
+  const signAt = at
+  let place = at
+  const word = (bytes: number): number => {
+    let value = 0
+    for (const end = place + bytes; place < end; place++)
+      value = value * 256 + ((body[place] ?? 0) ^ turn ^ (place === signAt ? 0x80 : 0))
+    return value
+  }
+  const whole = precision - scale
+  let digits = String(word(DECIMAL_BYTES[whole % 9] ?? 0))
+  for (let left = Math.floor(whole / 9); left > 0; left--) {
+    const next = word(4)
+    digits = digits === '0' ? String(next) : digits + String(next).padStart(9, '0')
+  }
+  let fraction = ''
+  for (let left = Math.floor(scale / 9); left > 0; left--) fraction += String(word(4)).padStart(9, '0')
+  const last = scale % 9
+  if (last > 0) fraction += String(word(DECIMAL_BYTES[last] ?? 0)).padStart(last, '0')
+  return (turn === 0 ? '' : '-') + digits + (scale > 0 ? '.' + fraction : '')
+}
+
+/** How many bytes a DECIMAL takes. */
+export function decimalBytes(precision: number, scale: number): number {
+  const half = (digits: number): number => Math.floor(digits / 9) * 4 + (DECIMAL_BYTES[digits % 9] ?? 0)
+  return half(precision - scale) + half(scale)
+}
+
+/** DATE: 15 bits of year, 4 of month, 5 of day. */
+export function dateCell(body: Buffer, at: number): string {
+  const packed = (body[at] ?? 0) | ((body[at + 1] ?? 0) << 8) | ((body[at + 2] ?? 0) << 16)
+  return '"' + dayText((((packed >> 9) * 13 + ((packed >> 5) & 15)) << 5) | (packed & 31)) + '"'
+}
+
+export function datetimeCell(body: Buffer, at: number, digits: number): string {
+  const second = body[at + 2] ?? 0
+  const day = (((body[at] ?? 0) & 127) << 15) | ((body[at + 1] ?? 0) << 7) | (second >> 1)
+  const clock = ((second & 1) << 16) | ((body[at + 3] ?? 0) << 8) | (body[at + 4] ?? 0)
+  const text = '"' + dayText(day) + 'T' + clockText(clock)
+  return digits === 0 ? text + '"' : text + fraction(body, at + 5, digits) + '"'
+}
+
+export function timestampCell(body: Buffer, at: number, digits: number): string {
+  const seconds = body.readUInt32BE(at)
+  const text = seconds === 0 ? '"0000-00-00T00:00:00' : '"' + secondsText(seconds)
+  return digits === 0 ? text + 'Z"' : text + fraction(body, at + 4, digits) + 'Z"'
+}
+
+/** TIME: hours, minutes, seconds and fraction are one number, moved up by half of its range so that it sorts. */
+export function timeCell(body: Buffer, at: number, digits: number): string {
+  const fractionBytes = (digits + 1) >> 1
+  const unit = 256 ** fractionBytes
+  const moved = body.readUIntBE(at, 3 + fractionBytes) - 0x80_0000 * unit
+  const size = Math.abs(moved)
+  const whole = Math.floor(size / unit)
+  return `"${moved < 0 ? '-' : ''}${durationText(whole)}${fractionText(size - whole * unit, digits)}"`
+}
+
+/** Types of before MySQL 5.6, which remain in tables that were never rebuilt. */
+export function oldTimestampCell(body: Buffer, at: number): string {
+  const seconds = body.readUInt32LE(at)
+  return seconds === 0 ? '"0000-00-00T00:00:00Z"' : '"' + secondsText(seconds) + 'Z"'
+}
+
+export function oldDatetimeCell(body: Buffer, at: number): string {
+  const digits = body.readBigUInt64LE(at).toString().padStart(14, '0')
+  return digits.replace(/^(.{4})(..)(..)(..)(..)(..)$/, '"$1-$2-$3T$4:$5:$6"')
+}
+
+export function oldTimeCell(body: Buffer, at: number): string {
+  const value = body.readIntLE(at, 3)
+  const digits = String(Math.abs(value)).padStart(6, '0')
+  return `"${value < 0 ? '-' : ''}${digits.slice(0, -4)}:${digits.slice(-4, -2)}:${digits.slice(-2)}"`
+}
+
+/** The labels of a set's members, lowest bit first; `labels` are JSON texts. */
+export function setCell(members: bigint, labels: readonly string[]): string {
+  let cell = ''
+  for (let index = 0, rest = members; rest > 0n; index++, rest >>= 1n)
+    if ((rest & 1n) === 1n) cell += (cell === '' ? '' : ',') + (labels[index] ?? 'null')
+  return '[' + cell + ']'
+}
+
+function fraction(body: Buffer, at: number, digits: number): string {
+  return fractionText(body.readUIntBE(at, (digits + 1) >> 1), digits)
+}
+
+const DECIMAL_BYTES: readonly number[] = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4]

@@ -1,0 +1,181 @@
+/** What status shows: from the board of a running daemon, or from the logs alone when none answers. */
+import type { Position } from './change/change.ts'
+import type { Failure } from './change/failure.ts'
+import type { PipelineStatus, SourceStatus, Status } from './control/operations.ts'
+import type { Control, DeadLetters, Group, LogAdmin } from './log/log.ts'
+import type { Board, PipelineBoard, SourceBoard } from './pipeline/board.ts'
+import { loadState } from './pipeline/load-state.ts'
+
+export interface StatusSource {
+  readonly name: string
+  readonly log: LogAdmin
+  readonly deadLetters: DeadLetters
+  readonly show: (position: Position) => string
+}
+
+export interface StatusPipeline {
+  readonly name: string
+  readonly group: string
+  readonly source: string
+  readonly target: string
+  readonly index: string
+  readonly table: string
+}
+
+export interface StatusParts {
+  readonly version: string
+  readonly nowMs: () => number
+  readonly startedAtMs: number | undefined
+  /** undefined = no daemon runs. */
+  readonly board: Board | undefined
+  readonly sources: readonly StatusSource[]
+  readonly pipelines: readonly StatusPipeline[]
+}
+
+export async function statusOf(parts: StatusParts): Promise<Status> {
+  const { version, startedAtMs, board, sources, pipelines } = parts
+  const shownSources: SourceStatus[] = []
+  const shownPipelines: PipelineStatus[] = []
+  for (const source of sources) {
+    const control = await source.log.control()
+    shownSources.push(await sourceStatus(parts, source, control))
+    const groups = await source.log.groups()
+    const own = pipelines.filter((pipeline) => pipeline.source === source.name)
+    for (const pipeline of own) {
+      const group = groups.find(({ name }) => name === pipeline.group)
+      shownPipelines.push(await pipelineStatus(parts, { source, control, pipeline, group }))
+    }
+    const known = new Set(own.map(({ group }) => group))
+    for (const group of groups) {
+      if (!known.has(group.name)) shownPipelines.push(await orphanStatus(parts, source, control, group))
+    }
+  }
+  return {
+    version,
+    daemon: board !== undefined,
+    startedAt: startedAtMs === undefined ? null : new Date(startedAtMs).toISOString(),
+    sources: shownSources,
+    pipelines: shownPipelines,
+  }
+}
+
+async function sourceStatus(
+  { board, nowMs }: StatusParts,
+  { name, log, show }: StatusSource,
+  control: Control | undefined,
+): Promise<SourceStatus> {
+  const { bytes, bytesMax, oldest, next } = await log.retention()
+  return {
+    name,
+    ...sourceBoard(board?.source(name), nowMs()),
+    ...(control === undefined ? notBegun : begun(control, control.producers[`source:${name}`], show)),
+    logBytes: bytes,
+    logBytesMax: bytesMax,
+    logOldestOffset: oldest,
+    logNextOffset: next,
+  }
+}
+
+const notBegun = { position: '', lineage: '', epoch: 0, seq: '0' }
+
+function begun(
+  { lineage, epoch, seq }: Control,
+  position: string | undefined,
+  show: StatusSource['show'],
+): typeof notBegun {
+  return {
+    position: position === undefined ? '' : show(position as Position),
+    lineage,
+    epoch,
+    seq: String(seq),
+  }
+}
+
+function sourceBoard(
+  seen: SourceBoard | undefined,
+  nowMs: number,
+): Pick<SourceStatus, 'state' | 'error' | 'remedy' | 'silentSeconds'> {
+  if (seen === undefined) return { state: 'offline', error: null, remedy: null, silentSeconds: null }
+  const state = seen.state === 'stopped' ? 'waiting' : seen.state
+  const silentSeconds = seen.aliveAtMs === undefined ? null : (nowMs - seen.aliveAtMs) / 1000
+  return { state, ...fault(seen.failure), silentSeconds }
+}
+
+interface Shown {
+  readonly source: StatusSource
+  readonly control: Control | undefined
+  readonly pipeline: StatusPipeline
+  readonly group: Group | undefined
+}
+
+async function pipelineStatus(parts: StatusParts, shown: Shown): Promise<PipelineStatus> {
+  const { source, control, pipeline, group } = shown
+  const seen = parts.board?.pipeline(pipeline.group)
+  return {
+    name: pipeline.name,
+    source: pipeline.source,
+    target: pipeline.target,
+    index: pipeline.index,
+    table: pipeline.table,
+    ...pipelineBoard(seen),
+    ...(await lagOf(source.log, group, parts.nowMs())),
+    lanes: group?.lanes ?? [],
+    deadLetters: await source.deadLetters.count(pipeline.group),
+    load: loadOf(control, pipeline.group, seen),
+  }
+}
+
+function pipelineBoard(
+  seen: PipelineBoard | undefined,
+): Pick<PipelineStatus, 'state' | 'error' | 'remedy' | 'indexed' | 'deleted'> {
+  if (seen === undefined) return { state: 'offline', error: null, remedy: null, indexed: null, deleted: null }
+  return { state: seen.state, ...fault(seen.failure), indexed: seen.indexed, deleted: seen.deleted }
+}
+
+async function lagOf(
+  log: LogAdmin,
+  group: Group | undefined,
+  nowMs: number,
+): Promise<{ readonly lagChanges: number; readonly lagSeconds: number }> {
+  if (group === undefined) return { lagChanges: 0, lagSeconds: 0 }
+  const { changes, oldestCommittedAtMs: oldest } = await log.lag(group.name)
+  return { lagChanges: changes, lagSeconds: oldest === undefined ? 0 : Math.max(0, nowMs - oldest) / 1000 }
+}
+
+async function orphanStatus(
+  parts: StatusParts,
+  source: StatusSource,
+  control: Control | undefined,
+  group: Group,
+): Promise<PipelineStatus> {
+  const [name = group.name, target = ''] = group.name.split('@')
+  const pipeline: StatusPipeline = {
+    name,
+    group: group.name,
+    source: source.name,
+    target,
+    index: group.attributes['index'] ?? '',
+    table: group.tables.join(', '),
+  }
+  const status = await pipelineStatus({ ...parts, board: undefined }, { source, control, pipeline, group })
+  return { ...status, state: 'orphan' }
+}
+
+function loadOf(
+  control: Control | undefined,
+  group: string,
+  seen: PipelineBoard | undefined,
+): PipelineStatus['load'] {
+  const load = control === undefined ? undefined : loadState(control, group)
+  if (load === undefined) return null
+  const etaSeconds = seen?.load?.etaSeconds ?? null
+  const { table, phase, rowsDone, rowsEstimate } = load
+  return { table, state: phase, rowsDone, rowsEstimate, etaSeconds }
+}
+
+function fault(failure: Failure | undefined): {
+  readonly error: string | null
+  readonly remedy: string | null
+} {
+  return { error: failure?.message ?? null, remedy: failure?.remedy ?? null }
+}

@@ -1,0 +1,48 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { watchGrowth } from './cache.ts'
+import { needProgram, run } from './command.ts'
+import type { Report } from './progress.ts'
+
+export interface Artifact {
+  readonly server: string
+  readonly group: string
+  readonly name: string
+  readonly version: string
+  readonly packaging: 'jar' | 'zip'
+  readonly bytesExpected: number
+}
+
+const dependencyPlugin = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:get'
+
+/** Fetches one file with Maven, by the machine's own Maven settings, into a folder of its own. Returns its path. */
+export async function fetchArtifact(artifact: Artifact, directory: string, report: Report): Promise<string> {
+  await needProgram('mvn', 'maven', report)
+  const { server, group, name, version, packaging, bytesExpected } = artifact
+  const repository = join(directory, 'repository')
+  const work = run('mvn', [
+    '-q',
+    '-B',
+    dependencyPlugin,
+    '-Dtransitive=false',
+    `-Dmaven.repo.local=${repository}`,
+    `-Dartifact=${group}:${name}:${version}:${packaging}`,
+  ])
+  await watchGrowth(repository, report, { server, doing: `downloading ${name}`, bytesExpected }, work)
+  const folder = join(repository, ...group.split('.'), name, version)
+  const file = (await readdir(folder)).find((entry) => entry.endsWith(`.${packaging}`))
+  if (file === undefined)
+    throw new Error(`Maven fetched ${name} ${version}, but there is no ${packaging} file of it`)
+  return join(folder, file)
+}
+
+/** Unpacks the entries of a zip or jar file that match a pattern. */
+export async function unzip(
+  archive: string,
+  pattern: string,
+  directory: string,
+  report: Report,
+): Promise<void> {
+  await needProgram('unzip', 'unzip', report)
+  await run('unzip', ['-q', '-o', archive, pattern, '-d', directory])
+}

