@@ -61,6 +61,16 @@ export class FrameReader {
     this.#from = this.#to = 0
   }
 
+  /** The file's size. */
+  bytes(): Promise<number> {
+    return this.#file.bytes()
+  }
+
+  /** Whether what stands at `at` is what an interrupted write leaves behind. */
+  isUnfinished(): Promise<boolean> {
+    return isUnfinished(this.#file, this.at)
+  }
+
   close(): Promise<void> {
     return this.#file.close()
   }
@@ -89,7 +99,7 @@ export class FrameReader {
 }
 
 /** Whether the bytes from `at` to the file's end are what an interrupted write leaves behind. */
-export async function isUnfinished(file: DiskFile, at: number): Promise<boolean> {
+async function isUnfinished(file: DiskFile, at: number): Promise<boolean> {
   const rest = Buffer.alloc((await file.bytes()) - at)
   await file.read(rest, at)
   if (rest.length < headerBytes) return true

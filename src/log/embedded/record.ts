@@ -127,17 +127,15 @@ function unpackDefinitions(unpacker: Unpacker): Definitions {
   return { first, texts }
 }
 
+/** What a frame's header says apart from what follows from the payload. */
+export type FrameFields = Omit<FrameHeader, 'payloadBytes' | 'payloadChecksum'>
+
 /** Makes frames in a buffer that it uses again. */
 export class FrameEncoder {
   #buffer = Buffer.allocUnsafe(2 ** 16)
 
-  /** The frame's bytes, valid until the next call. `packed` are the batch's changes, packed. */
-  encode(
-    batch: LogBatch,
-    packed: string,
-    place: { readonly first: Offset; readonly appendedAtMs: number; readonly definitions: Definitions },
-  ): Uint8Array {
-    const payload = packPayload(batch, packed, place.definitions)
+  /** The frame's bytes, valid until the next call. */
+  encode(payload: string, fields: FrameFields): Uint8Array {
     if (payload.length > payloadBytesMax)
       throw new Failure(
         'unsupported',
@@ -145,23 +143,22 @@ export class FrameEncoder {
         { remedy: 'exclude the columns with the largest values from the pipeline' },
       )
     const end = headerBytes + payload.length
-    const size = end + 1
-    const buffer = this.#roomFor(size)
-    buffer.latin1Write(payload, headerBytes, payload.length)
+    const buffer = this.#roomFor(end + 1)
+    buffer.write(payload, headerBytes, 'latin1')
     magic.copy(buffer, 0)
     buffer[3] = formatVersion
     buffer.writeUInt32LE(payload.length, 4)
     buffer.writeUInt32LE(crc32(buffer.subarray(headerBytes, end)), 8)
-    buffer.writeUInt32LE(batch.changes.length, 12)
-    buffer.writeUIntLE(place.first, 16, 6)
-    buffer.writeUIntLE(place.appendedAtMs, 22, 6)
-    buffer.writeUIntLE(batch.firstSeq, 28, 6)
-    buffer.writeUInt16LE(batch.control.epoch, 34)
-    buffer.writeUInt16LE(flagsOf(batch, place.definitions), 36)
+    buffer.writeUInt32LE(fields.count, 12)
+    buffer.writeUIntLE(fields.first, 16, 6)
+    buffer.writeUIntLE(fields.appendedAtMs, 22, 6)
+    buffer.writeUIntLE(fields.firstSeq, 28, 6)
+    buffer.writeUInt16LE(fields.epoch, 34)
+    buffer.writeUInt16LE(fields.flags, 36)
     buffer.writeUInt16LE(0, 38)
     buffer.writeUInt32LE(crc32(buffer.subarray(0, 40)), 40)
     buffer[end] = trailer
-    return buffer.subarray(0, size)
+    return buffer.subarray(0, end + 1)
   }
 
   #roomFor(size: number): Buffer {
@@ -172,27 +169,31 @@ export class FrameEncoder {
   }
 }
 
-function packPayload(batch: LogBatch, packed: string, definitions: Definitions): string {
-  let payload = batch.addressee === undefined ? '' : packString(bytesOf(batch.addressee))
+/** The payload of a batch whose changes are packed already, and the flags that say what is in it. */
+export function packPayload(
+  batch: LogBatch,
+  definitions: Definitions,
+  packed: string,
+): { readonly payload: string; readonly flags: number } {
+  let flags = 0
+  let payload = ''
+  if (batch.addressee !== undefined) {
+    flags |= addresseeFlag
+    payload += packString(bytesOf(batch.addressee))
+  }
   if (definitions.texts.length > 0) {
+    flags |= definitionsFlag
     payload += packNumber(definitions.first) + packNumber(definitions.texts.length)
     for (const text of definitions.texts) payload += packString(text)
   }
   payload += packString(bytesOf(JSON.stringify(batch.control)))
   if (batch.barriers.length > 0) {
+    flags |= barriersFlag
     payload += packNumber(batch.barriers.length)
     for (const barrier of batch.barriers)
       payload += packString(bytesOf(barrier.table)) + packString(bytesOf(barrier.statement))
   }
-  return payload + packed
-}
-
-function flagsOf(batch: LogBatch, definitions: Definitions): number {
-  return (
-    (batch.addressee === undefined ? 0 : addresseeFlag) |
-    (definitions.texts.length === 0 ? 0 : definitionsFlag) |
-    (batch.barriers.length === 0 ? 0 : barriersFlag)
-  )
+  return { payload: payload + packed, flags }
 }
 
 /** All of a frame, from its header to its last byte. */
@@ -205,7 +206,7 @@ export function readPayload(buffer: Buffer, at: number, header: FrameHeader): st
   const from = at + headerBytes
   const to = from + header.payloadBytes
   if (buffer[to] !== trailer || crc32(buffer.subarray(from, to)) !== header.payloadChecksum) return undefined
-  return buffer.latin1Slice(from, to)
+  return buffer.toString('latin1', from, to)
 }
 
 /** The header at `at` of the buffer, which holds all of it; undefined = these bytes are none. */

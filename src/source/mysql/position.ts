@@ -30,7 +30,8 @@ export interface Inside {
   readonly server: string
 }
 
-export function formatPosition(place: Place): Position {
+/** `executed` may be the set or its canonical text, which is long to make where a set has many gaps. */
+export function formatPosition(place: Omit<Place, 'executed'> & { readonly executed: GtidSet | string }): Position {
   const { executed, inside, file, offset } = place
   return JSON.stringify({ gtid: executed.toString(), inside, file, pos: offset }) as Position
 }

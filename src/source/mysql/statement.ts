@@ -23,7 +23,7 @@ export function meaningOf(statement: string, schema: string): Meaning {
   // The two that stand in nearly every transaction.
   if (statement === 'BEGIN') return { kind: 'begin' }
   if (statement === 'COMMIT') return { kind: 'commit' }
-  const words = wordsOf(statement)
+  const words = withoutSettings(wordsOf(statement))
   const verb = words[0]?.keyword ?? ''
   const meaning = control(verb, words) ?? definition(verb, new Cursor(words, schema))
   if (meaning !== undefined) return meaning
@@ -37,6 +37,12 @@ export function meaningOf(statement: string, schema: string): Meaning {
 export function shorten(statement: string): string {
   const line = statement.replaceAll(/\s+/g, ' ').trim()
   return line.length > 160 ? `${line.slice(0, 157)}...` : line
+}
+
+/** MariaDB: `SET STATEMENT variable = value FOR statement`. */
+function withoutSettings(words: readonly Word[]): readonly Word[] {
+  if (words[0]?.keyword !== 'SET' || words[1]?.keyword !== 'STATEMENT') return words
+  return words.slice(words.findIndex(({ keyword }) => keyword === 'FOR') + 1)
 }
 
 const writingVerbs = new Set('INSERT UPDATE DELETE REPLACE LOAD WITH CALL DO MERGE HANDLER SELECT VALUES TABLE'.split(' '))
@@ -147,7 +153,8 @@ const harmlessClauses = [
   /^DROP (INDEX|KEY|CHECK)\b/,
   /^RENAME (INDEX|KEY)\b/,
   /^ALTER (INDEX|CHECK)\b/,
-  /^(COMMENT|AUTO_INCREMENT|ALGORITHM|LOCK|ROW_FORMAT|KEY_BLOCK_SIZE|STATS_\w+)\b/,
+  // Options may follow each other without a comma; only one that stands alone is known.
+  /^(COMMENT|AUTO_INCREMENT|ALGORITHM|LOCK|ROW_FORMAT|KEY_BLOCK_SIZE|STATS_\w+) (= )?(\w+|\?)$/,
   /^(ENABLE|DISABLE) KEYS$/,
   /^ENGINE (= )?INNODB$/,
   /^FORCE$/,

@@ -24,6 +24,7 @@
  * SQL NULL is the null cell of row.ts, not a JSON text. Cells hold one character per UTF-8 byte.
  */
 import { isUtf8 } from 'node:buffer'
+import { Failure } from '../../change/failure.ts'
 import { bytesOf } from '../../change/row.ts'
 import type { TextDecode } from './charset.ts'
 import { clockText, dayText, durationText, fractionText, secondsText } from './temporal.ts'
@@ -168,9 +169,19 @@ export function oldTimeCell(body: Buffer, at: number): string {
 
 /** The labels of a set's members, lowest bit first; `labels` are JSON texts. */
 export function setCell(members: bigint, labels: readonly string[]): string {
+  if (members >> BigInt(labels.length) > 0n)
+    throw new Failure('corrupt', `a SET has ${labels.length} labels, a row has more`)
   let cell = ''
   for (let index = 0, rest = members; rest > 0n; index++, rest >>= 1n)
-    if ((rest & 1n) === 1n) cell += (cell === '' ? '' : ',') + (labels[index] ?? 'null')
+    if ((rest & 1n) === 1n) cell += (cell === '' ? '' : ',') + (labels[index] ?? '')
+  return '[' + cell + ']'
+}
+
+/** VECTOR: 32-bit floats, little-endian. */
+export function vectorCell(body: Buffer, from: number, to: number): string {
+  if ((to - from) % 4 !== 0) throw new Failure('corrupt', `a VECTOR of ${to - from} bytes`)
+  let cell = ''
+  for (let at = from; at < to; at += 4) cell += (cell === '' ? '' : ',') + floatCell(body.readFloatLE(at))
   return '[' + cell + ']'
 }
 

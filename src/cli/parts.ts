@@ -1,0 +1,54 @@
+/** What commands need of the rest of the program; compose.ts makes it from a configuration. */
+import type { Table } from '../change/change.ts'
+import type { Configuration } from '../config/load.ts'
+import type { Pipeline } from '../config/pipeline.ts'
+import type { Status } from '../control/operations.ts'
+import type { LogAdmin } from '../log/log.ts'
+import type { Finding, Source, SourceAdmin } from '../source/source.ts'
+
+export type Compose = (configuration: Configuration) => Parts
+
+export interface RunOptions {
+  /** Pipelines whose table is read again from the first row. */
+  readonly reload: readonly string[]
+  /** Pipelines whose changed file is accepted for what comes, without reading the table again. */
+  readonly keep: readonly string[]
+  /** Pipelines that may take over an index that millrace did not fill. */
+  readonly adopt: readonly string[]
+}
+
+export type OpenSource = SourceAdmin & Pick<Source, 'head' | 'chunk'>
+
+export interface VerifyProgress {
+  readonly rows: number
+  readonly documents: number
+}
+
+export type Difference =
+  | { readonly kind: 'missing'; readonly id: string }
+  | { readonly kind: 'orphan'; readonly id: string }
+  | { readonly kind: 'different'; readonly id: string; readonly fields: readonly string[] }
+
+/** Every call throws a Failure, with what mends it, when it cannot do its work. What is opened is closed by the caller. */
+export interface Parts {
+  /** Resolves when the signal has aborted and everything is drained and closed; throws when nothing is left to run. */
+  runDaemon(options: RunOptions, signal: AbortSignal): Promise<void>
+  /** By its name in the settings. */
+  openSource(name: string): Promise<OpenSource>
+  /** A source's log, to read; also while a daemon writes it. Throws a Failure of kind `lost` where there is none yet. */
+  openLog(source: string): Promise<LogAdmin>
+  /** What stands in the way of delivery: the target reached, its version, our rights, the index. Never throws for a bad one. */
+  examineTarget(pipeline: Pipeline): Promise<readonly Finding[]>
+  /** The state folder: writable, room on its disk, who holds it. Never throws for a bad one. */
+  examineState(): Promise<readonly Finding[]>
+  /** From the state folder alone. */
+  localStatus(): Promise<Status>
+  /** Yields what differs between table and index, returns how much was looked at. */
+  verify(
+    pipeline: Pipeline,
+    progress: (done: VerifyProgress) => void,
+    signal: AbortSignal,
+  ): AsyncGenerator<Difference, VerifyProgress>
+  /** The mapping of each field of a new index, by column. */
+  proposeMappings(table: Table): Readonly<Record<string, unknown>>
+}

@@ -1,0 +1,277 @@
+/** The index behind an alias: made, compared, marked and read. */
+import { Failure } from '../../change/failure.ts'
+import type { IndexAdmin, IndexMark, IndexState, StoredDocument } from '../sink.ts'
+import { creationOf, defineIndex, type IndexDefinition, type IndexWishes } from './index-definition.ts'
+import { compareMappings, type ExistingMapping } from './mapping-difference.ts'
+import { failureOf } from './outcomes.ts'
+import { membersOf, objectsOf, stringOf } from './raw-json.ts'
+import type { Answer, Call, SearchClient } from './search-client.ts'
+
+export interface SearchIndexOptions {
+  readonly client: SearchClient
+  readonly alias: string
+  readonly wishes: IndexWishes
+}
+
+export class SearchIndex implements IndexAdmin {
+  readonly #client: SearchClient
+  readonly #alias: string
+  readonly #path: string
+  readonly #definition: IndexDefinition
+  /** Fields whose type the pipeline file names. */
+  readonly #typed: ReadonlySet<string>
+
+  /** Throws a Failure of kind `configuration` when the wishes contradict each other. */
+  constructor({ client, alias, wishes }: SearchIndexOptions) {
+    this.#client = client
+    this.#alias = alias
+    this.#path = `/${encodeURIComponent(alias)}`
+    this.#definition = defineIndex(wishes)
+    const overridden = Object.entries(wishes.mappings).filter(([, mapping]) => mapping['type'] !== undefined)
+    this.#typed = new Set(overridden.map(([field]) => field))
+  }
+
+  async inspect(): Promise<IndexState | undefined> {
+    const found = await this.#find()
+    return found === undefined ? undefined : await this.#state(found)
+  }
+
+  async create(mark: IndexMark): Promise<IndexState> {
+    const body = creationOf(this.#definition, this.#alias, mark)
+    for (let attempt = 1; ; attempt++) {
+      const name = await this.#freeName()
+      const answer = await this.#send({ method: 'PUT', path: `/${encodeURIComponent(name)}`, body })
+      if (answer.status === 200) break
+      const taken = answer.text.includes('resource_already_exists_exception')
+      if (!taken || attempt === creationsMax) throw creationFailure(answer, name)
+    }
+    return await this.#state(await this.#existing())
+  }
+
+  async reconcile(): Promise<readonly string[]> {
+    const { name, mappings } = await this.#existing()
+    const { missing, sentences } = compareMappings(mappings, this.#definition.properties, this.#typed)
+    if (Object.keys(missing).length === 0) return sentences
+    const answer = await this.#putMapping(name, { properties: missing })
+    if (answer.status === 200) return sentences
+    const failure = failureOf(answer, `adding ${Object.keys(missing).join(', ')} to the mapping of ${name}`)
+    // What the server refuses for good is a difference like the others.
+    if (answer.status === 400) return [...sentences, failure.message]
+    throw failure
+  }
+
+  async mark(mark: IndexMark): Promise<void> {
+    const { name, mappings } = await this.#existing()
+    const answer = await this.#putMapping(name, { _meta: { ...mappings._meta, millrace: mark } })
+    if (answer.status !== 200) throw failureOf(answer, `marking ${name}`)
+  }
+
+  async refresh(): Promise<void> {
+    const answer = await this.#succeed({ method: 'POST', path: `${this.#path}/_refresh` }, 'refreshing')
+    const { _shards: shards } = JSON.parse(answer.text) as { readonly _shards?: { readonly failed?: number } }
+    if ((shards?.failed ?? 0) > 0) throw new Failure('transient', `refreshing ${this.#alias}: a shard failed`)
+  }
+
+  async *scan(
+    { source }: { source: boolean },
+    signal: AbortSignal,
+  ): AsyncIterable<readonly StoredDocument[]> {
+    const { pointInTime } = this.#client
+    const opened = await this.#succeed(pointInTime.open(this.#alias, keepAlive), 'reading', signal)
+    let id = stringOf(idOf(opened.text))
+    try {
+      let after = ''
+      for (;;) {
+        const body =
+          `{"size":${source ? pageWithSource : pageWithoutSource},"pit":{"id":${JSON.stringify(id)},` +
+          `"keep_alive":"${keepAlive}"},"sort":[{"_shard_doc":"asc"}],"track_total_hits":false,` +
+          `"version":true,"_source":${source}${after}}`
+        const answer = await this.#succeed({ ...pageCall, body }, 'reading', signal)
+        const page = readPage(answer.text, this.#alias)
+        id = page.pointInTime ?? id
+        if (page.documents.length === 0) return
+        yield page.documents
+        after = `,"search_after":${page.lastSort}`
+      }
+    } finally {
+      // It would go by itself when its time is over, so that a failure to close it matters to nobody.
+      await this.#send(pointInTime.close(id)).catch(() => undefined)
+    }
+  }
+
+  async get(ids: readonly { id: string; routing: string | undefined }[]): Promise<readonly StoredDocument[]> {
+    const documents: StoredDocument[] = []
+    for (let first = 0; first < ids.length; first += getCountMax) {
+      const docs = ids
+        .slice(first, first + getCountMax)
+        .map(({ id, routing }) => (routing === undefined ? { _id: id } : { _id: id, routing }))
+      const call: Call = { method: 'POST', path: `${this.#path}/_mget`, body: JSON.stringify({ docs }) }
+      const answer = await this.#succeed(call, 'reading')
+      for (const found of objectsOf(membersOf(answer.text).get('docs') ?? '[]')) {
+        const error = found.get('error')
+        if (error !== undefined)
+          throw failureOf({ status: 404, text: `{"error":${error}}` }, `reading ${this.#alias}`)
+        if (found.get('found') === 'true') documents.push(documentOf(found))
+      }
+    }
+    return documents
+  }
+
+  /** The one index behind the alias; undefined = there is none. Throws when the alias cannot be written through. */
+  async #find(): Promise<FoundIndex | undefined> {
+    const answer = await this.#send({ method: 'GET', path: this.#path })
+    if (answer.status === 404) return undefined
+    if (answer.status !== 200) throw failureOf(answer, `looking at ${this.#alias}`)
+    const indexes = JSON.parse(answer.text) as Readonly<Record<string, Omit<FoundIndex, 'name'>>>
+    const names = Object.keys(indexes)
+    const [name] = names
+    const found = name === undefined ? undefined : indexes[name]
+    if (name === undefined || found === undefined) return undefined
+    this.#checkAlias(names, found)
+    return { ...found, name }
+  }
+
+  #checkAlias(names: readonly string[], found: Omit<FoundIndex, 'name'>): void {
+    const alias = this.#alias
+    if (names.includes(alias))
+      throw new Failure('target', `${alias} is an index, not an alias`, {
+        remedy: `give the pipeline another target.index, or delete or reindex the index ${alias} first`,
+      })
+    if (names.length > 1)
+      throw new Failure('target', `the alias ${alias} points at several indexes: ${names.join(', ')}`, {
+        remedy: 'let it point at one, or give the pipeline another target.index',
+      })
+    const definition = found.aliases?.[alias]
+    if (definition === undefined) return
+    if (
+      definition.is_write_index === false ||
+      Object.keys(definition).some((name) => name !== 'is_write_index')
+    )
+      throw new Failure('target', `the alias ${alias} has a filter, a routing, or does not take writes`, {
+        remedy: 'define it without filter, routing and is_write_index: false',
+      })
+  }
+
+  async #existing(): Promise<FoundIndex> {
+    const found = await this.#find()
+    if (found !== undefined) return found
+    throw new Failure('target', `there is no index behind ${this.#alias}`, {
+      remedy: 'restore the index and its alias, or let the pipeline load it anew',
+    })
+  }
+
+  async #state({ name, settings, mappings }: FoundIndex): Promise<IndexState> {
+    const answer = await this.#succeed({ method: 'GET', path: `${this.#path}/_count` }, 'counting')
+    const { count } = JSON.parse(answer.text) as { readonly count: number }
+    return { name, uuid: settings.index.uuid, documents: count, mark: markOf(mappings._meta?.['millrace']) }
+  }
+
+  /** The next number that no index of this alias has had, among those that exist. */
+  async #freeName(): Promise<string> {
+    const answer = await this.#succeed(
+      {
+        method: 'GET',
+        path: `${this.#path}-*/_settings`,
+        query: { expand_wildcards: 'all', filter_path: '*.settings.index.uuid' },
+      },
+      'listing the indexes of',
+    )
+    const prefix = `${this.#alias}-`
+    const numbers = Object.keys(JSON.parse(answer.text) as object)
+      .map((name) => (name.startsWith(prefix) ? name.slice(prefix.length) : ''))
+      .filter((rest) => /^\d{6}$/.test(rest))
+    return prefix + String(Math.max(0, ...numbers.map(Number)) + 1).padStart(6, '0')
+  }
+
+  async #putMapping(name: string, mapping: object): Promise<Answer> {
+    const path = `/${encodeURIComponent(name)}/_mapping`
+    return await this.#send({ method: 'PUT', path, body: JSON.stringify(mapping) })
+  }
+
+  async #succeed(call: Call, doing: string, signal: AbortSignal = untilAnswered): Promise<Answer> {
+    const answer = await this.#send(call, signal)
+    if (answer.status < 200 || answer.status > 299) throw failureOf(answer, `${doing} ${this.#alias}`)
+    return answer
+  }
+
+  async #send(call: Call, signal: AbortSignal = untilAnswered): Promise<Answer> {
+    return await this.#client.send(call, signal)
+  }
+}
+
+interface FoundIndex {
+  readonly name: string
+  readonly aliases?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  readonly mappings: ExistingMapping & { readonly _meta?: Readonly<Record<string, unknown>> }
+  readonly settings: { readonly index: { readonly uuid: string } }
+}
+
+/** Short calls end by the client's own limit. */
+const untilAnswered = new AbortController().signal
+const creationsMax = 5
+const keepAlive = '5m'
+const pageWithSource = 1000
+const pageWithoutSource = 5000
+const getCountMax = 1000
+
+const pageCall = {
+  method: 'POST',
+  path: '/_search',
+  query: {
+    // A shard that cannot answer must not look like one without documents.
+    allow_partial_search_results: 'false',
+    filter_path:
+      'pit_id,timed_out,_shards.failed,hits.hits._id,hits.hits._version,hits.hits._routing,hits.hits._source,hits.hits.sort',
+  },
+} as const
+
+interface Page {
+  readonly documents: readonly StoredDocument[]
+  readonly lastSort: string
+  readonly pointInTime: string | undefined
+}
+
+function readPage(text: string, alias: string): Page {
+  const answer = membersOf(text)
+  const failed = membersOf(answer.get('_shards') ?? '{}').get('failed') ?? '0'
+  if (answer.get('timed_out') !== 'false' || failed !== '0')
+    throw new Failure('transient', `reading ${alias}: not all shards answered in time`)
+  const hits = objectsOf(membersOf(answer.get('hits') ?? '{}').get('hits') ?? '[]')
+  const pointInTime = answer.get('pit_id')
+  return {
+    documents: hits.map(documentOf),
+    lastSort: hits.at(-1)?.get('sort') ?? '',
+    pointInTime: pointInTime === undefined ? undefined : stringOf(pointInTime),
+  }
+}
+
+function documentOf(hit: ReadonlyMap<string, string>): StoredDocument {
+  const routing = hit.get('_routing')
+  return {
+    id: stringOf(hit.get('_id') ?? '""'),
+    version: BigInt(hit.get('_version') ?? '0'),
+    routing: routing === undefined ? undefined : stringOf(routing),
+    source: hit.get('_source'),
+  }
+}
+
+function idOf(text: string): string {
+  const members = membersOf(text)
+  return members.get('id') ?? members.get('pit_id') ?? '""'
+}
+
+function markOf(found: unknown): IndexMark | undefined {
+  if (typeof found !== 'object' || found === null) return undefined
+  const { pipeline, lineage, epoch } = found as Readonly<Record<string, unknown>>
+  if (typeof pipeline !== 'string' || typeof lineage !== 'string' || typeof epoch !== 'number')
+    return undefined
+  return { pipeline, lineage, epoch }
+}
+
+/** What the server refuses at creation is what the pipeline file asks for. */
+function creationFailure(answer: Answer, name: string): Failure {
+  const failure = failureOf(answer, `creating ${name}`)
+  if (answer.status !== 400) return failure
+  const remedy = 'correct settings and mappings in the pipeline file, or remove what holds the name'
+  return new Failure('configuration', failure.message, { remedy })
+}

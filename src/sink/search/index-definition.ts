@@ -1,0 +1,161 @@
+/** The index that a pipeline's columns and its file ask for: settings and an explicit mapping. Pure. */
+import type { Column, ColumnKind } from '../../change/change.ts'
+import { Failure } from '../../change/failure.ts'
+import type { IndexMark } from '../sink.ts'
+
+/** A field of the documents and the column that it shows. */
+export interface IndexField {
+  readonly field: string
+  readonly column: Column
+}
+
+/** Plain JSON, as the server's reference describes it. */
+export type FieldMapping = Readonly<Record<string, unknown>>
+
+export interface IndexWishes {
+  readonly fields: readonly IndexField[]
+  /** Index settings, nested or with dots, with or without the leading `index`. */
+  readonly settings: Readonly<Record<string, unknown>>
+  /** By field, laid over what follows from the columns; a field whose `type` is given is replaced. */
+  readonly mappings: Readonly<Record<string, FieldMapping>>
+}
+
+export interface IndexDefinition {
+  readonly settings: Readonly<Record<string, unknown>>
+  readonly properties: Readonly<Record<string, FieldMapping>>
+}
+
+/** Throws a Failure of kind `configuration` for names that no document field can have. */
+export function defineIndex({ fields, settings, mappings }: IndexWishes): IndexDefinition {
+  const properties: Record<string, FieldMapping> = {}
+  for (const { field, column } of fields) {
+    checkName(field)
+    properties[field] = overlay(mappingOf(column), mappings[field] ?? {})
+  }
+  for (const field of Object.keys(mappings)) {
+    if (!Object.hasOwn(properties, field))
+      throw new Failure('configuration', `mappings names ${field}, which the documents do not have`, {
+        remedy: `the fields are ${Object.keys(properties).join(', ')}`,
+      })
+  }
+  return { settings: { ...defaultSettings, ...flatten(settings, '') }, properties }
+}
+
+const defaultSettings = {
+  'index.number_of_shards': 1,
+  'index.number_of_replicas': 1,
+  // How long a deleted document's version is remembered, against requests that arrive late.
+  'index.gc_deletes': '10m',
+}
+
+/** The body that creates the index. Fields beyond the mapping are stored, but neither indexed nor refused. */
+export function creationOf(definition: IndexDefinition, alias: string, mark: IndexMark): string {
+  const mappings = { dynamic: false, _meta: { millrace: mark }, properties: definition.properties }
+  return JSON.stringify({ settings: definition.settings, mappings, aliases: { [alias]: {} } })
+}
+
+/** The field type that holds every value of a column, and what a searcher expects of it. */
+export function mappingOf(column: Column): FieldMapping {
+  return mappers[column.kind](column)
+}
+
+const mappers: Readonly<Record<ColumnKind, (column: Column) => FieldMapping>> = {
+  integer: ({ length, unsigned }) => ({ type: integerType((length ?? 8) * 8 - (unsigned === true ? 0 : 1)) }),
+  decimal: ({ precision, scale }) => decimalMapping(precision, scale),
+  float: () => ({ type: 'float' }),
+  double: () => ({ type: 'double' }),
+  bit: ({ length }) => ({ type: integerType(length ?? 64) }),
+  year: () => ({ type: 'short' }),
+  date: () => date,
+  datetime: () => date,
+  timestamp: () => date,
+  // Beyond 24 hours and below zero: no date type holds it.
+  time: () => keyword,
+  string: () => ({ type: 'text', fields: { keyword } }),
+  text: () => ({ type: 'text' }),
+  enum: () => keyword,
+  set: () => keyword,
+  binary: () => keyword,
+  blob: () => ({ type: 'binary' }),
+  // Whatever its shape, two rows can never contradict each other; `object` or `flattened` makes it searchable.
+  json: () => stored,
+  geometry: () => stored,
+  vector: () => stored,
+  uuid: () => keyword,
+  address: () => ({ type: 'ip' }),
+}
+
+// A term has at most 32766 bytes and a character at most 4 of them.
+const keyword: FieldMapping = { type: 'keyword', ignore_above: 8191 }
+const date: FieldMapping = { type: 'date', format: 'strict_date_optional_time' }
+const stored: FieldMapping = { type: 'object', enabled: false }
+
+/** The narrowest type that holds integers of so many bits, the sign not counted. */
+function integerType(bits: number): string {
+  if (bits <= 7) return 'byte'
+  if (bits <= 15) return 'short'
+  if (bits <= 31) return 'integer'
+  return bits <= 63 ? 'long' : 'unsigned_long'
+}
+
+/** What a double holds exactly is scaled; beyond that the index is approximate, while the document keeps every digit. */
+function decimalMapping(precision: number | undefined, scale: number | undefined): FieldMapping {
+  if (precision === undefined || scale === undefined || precision > 15 || scale > 9) return { type: 'double' }
+  return { type: 'scaled_float', scaling_factor: 10 ** scale }
+}
+
+function checkName(field: string): void {
+  if (metadataFields.has(field))
+    throw new Failure(
+      'configuration',
+      `no document can have a field named ${field}: the search server uses it`,
+      {
+        remedy: `give the column another name in the document: fields: {…: ${field}}`,
+      },
+    )
+  if (field.includes('.') || field.trim() === '')
+    throw new Failure('configuration', `${JSON.stringify(field)} cannot be the name of a document field`, {
+      remedy: 'give the column a name without dots under fields',
+    })
+}
+
+const metadataFields = new Set(
+  ['id', 'index', 'source', 'type', 'routing', 'version', 'field_names', 'ignored', 'seq_no', 'primary_term']
+    .concat([
+      'size',
+      'doc_count',
+      'nested_path',
+      'tier',
+      'feature',
+      'data_stream_timestamp',
+      'tsid',
+      'inference_fields',
+    ])
+    .map((name) => `_${name}`),
+)
+
+/** A mapping with another laid over it; parameters of one type mean nothing to another, so a new type begins anew. */
+function overlay(under: FieldMapping, over: FieldMapping): FieldMapping {
+  if (over['type'] !== undefined && over['type'] !== under['type']) return over
+  const merged: Record<string, unknown> = { ...under }
+  for (const [name, value] of Object.entries(over)) {
+    const below = merged[name]
+    merged[name] = isObject(below) && isObject(value) ? overlay(below, value) : value
+  }
+  return merged
+}
+
+/** Settings by their full names. */
+function flatten(settings: Readonly<Record<string, unknown>>, prefix: string): Record<string, unknown> {
+  const flat: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(settings)) {
+    const path = prefix === '' ? name : `${prefix}.${name}`
+    if (isObject(value)) Object.assign(flat, flatten(value, path))
+    else flat[path === 'index' || path.startsWith('index.') ? path : `index.${path}`] = value
+  }
+  return flat
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

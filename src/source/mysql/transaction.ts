@@ -1,0 +1,396 @@
+/**
+ * From binlog events to changes: a pure state machine.
+ *
+ *   between ──GTID──▶ begun ──BEGIN──▶ open ──rows ...──▶ XID | COMMIT ──▶ between      (executed set + this one)
+ *                       └──DDL──────────────────────────────────────────────▶ between
+ *
+ * Rows stream out before their transaction ends, because it may be larger than memory: what is in the binlog is
+ * committed. A ROLLBACK is in the binlog only where a part could not be rolled back (tables without transactions): the
+ * rows before it are given as they stand, and a barrier has their tables read again, so that the end is right either way.
+ */
+import type { Barrier, Change, Position } from '../../change/change.ts'
+import { Failure } from '../../change/failure.ts'
+import type { SourceBatch } from '../source.ts'
+import {
+  eventType,
+  readFormatDescription,
+  readQuery,
+  readRotate,
+  readRowsHeader,
+  readXaPrepare,
+  tableIdOf,
+  type BinlogEvent,
+} from './binlog-events.ts'
+import { CascadeWatch, type Cascades } from './cascade.ts'
+import { GtidReader, type TransactionStart } from './gtid-event.ts'
+import { showGtid, type Flavor, type GtidSet } from './gtid.ts'
+import { formatPosition, type Inside, type Place } from './position.ts'
+import { rowsOf } from './row-decoder.ts'
+import { meaningOf, shorten, type Meaning } from './statement.ts'
+import { isHarmless, isRowEvent, isUnreadableRowEvent, refusalOf } from './event-policy.ts'
+import { parseTableMap, type TableContext, type TableMap } from './table-map.ts'
+
+export interface TransactionReaderOptions {
+  readonly flavor: Flavor
+  /** The identity of the server that is read. */
+  readonly server: string
+  /** The captured tables, `schema.table`. */
+  readonly tables: readonly string[]
+  readonly context: TableContext
+  readonly cascades: Cascades
+  /** Where to go on. */
+  readonly place: Place
+}
+
+/** A transaction that has begun. */
+interface Current {
+  readonly start: TransactionStart
+  readonly name: string
+  /** Whether it has an end of its own; a DDL statement is all of its transaction. */
+  open: boolean
+  /** Row events seen, those of other tables included. */
+  events: number
+  /** Row events that were given before, on this server. */
+  readonly given: number
+  /** The captured tables that had rows. */
+  readonly changed: Set<string>
+  /** Within an XA branch: the changes, kept until it is known that it commits at once. */
+  held: { readonly changes: Change[]; bytes: number } | undefined
+}
+
+/** How many bytes of an XA branch are kept until it is known what becomes of them. */
+const heldBytesMax = 64 * 1024 * 1024
+/** How many prepared XA branches without captured rows are remembered. */
+const branchesMax = 10_000
+
+export class TransactionReader {
+  readonly #options: TransactionReaderOptions
+  readonly #executed: GtidSet
+  readonly #gtids = new GtidReader()
+  readonly #cascades: CascadeWatch
+  readonly #tables: ReadonlyMap<string, string>
+  readonly #schemas: ReadonlySet<string>
+  readonly #names: ReadonlySet<string>
+  readonly #maps = new Map<number, TableMap>()
+  /** Prepared XA branches of which no captured table knows. */
+  readonly #idleBranches = new Set<string>()
+  #current: Current | undefined
+  #resume: Inside | undefined
+  #executedText: string | undefined
+  #checksums: boolean
+  #file: string | undefined
+  #offset: number | undefined
+  #changes: Change[] = []
+  #barriers: Barrier[] = []
+  #bytes = 0
+  #moved = false
+
+  /** `checksums`: whether events before the first format description bear them. */
+  constructor(options: TransactionReaderOptions, checksums: boolean) {
+    this.#options = options
+    const { place, tables } = options
+    this.#executed = place.executed.copy()
+    this.#resume = place.inside?.server === options.server ? place.inside : undefined
+    this.#file = place.file
+    this.#offset = place.offset
+    this.#checksums = checksums
+    this.#cascades = new CascadeWatch(options.cascades)
+    this.#tables = new Map(tables.map((table) => [table.toLowerCase(), table]))
+    const parts = tables.map((table) => table.toLowerCase().split('.'))
+    this.#schemas = new Set(parts.map(([schema = '']) => schema))
+    this.#names = new Set(parts.flat())
+  }
+
+  /** Whether the events that follow bear checksums. */
+  get checksums(): boolean {
+    return this.#checksums
+  }
+
+  /** Bytes of the changes that wait to be taken. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** A barrier ends its batch: the changes of a batch come before its barriers. */
+  get mustTake(): boolean {
+    return this.#barriers.length > 0 && this.#current?.held === undefined
+  }
+
+  get hasChanges(): boolean {
+    return this.#changes.length > 0 || this.#barriers.length > 0
+  }
+
+  /** Whether the position is another than that of the last batch. */
+  get hasMoved(): boolean {
+    return this.#moved
+  }
+
+  get isInside(): boolean {
+    return this.#current !== undefined
+  }
+
+  /** Everything since the last take. */
+  take(): SourceBatch {
+    const batch = { changes: this.#changes, barriers: this.#barriers, position: this.#position(), bytes: this.#bytes }
+    this.#changes = []
+    this.#barriers = []
+    this.#bytes = 0
+    this.#moved = false
+    return batch
+  }
+
+  /** Throws a Failure that names transaction and place when the event cannot be understood. */
+  accept(event: BinlogEvent): void {
+    // Events that are in no file, and the format description of a file that is entered in its middle, have offset 0.
+    if (event.nextOffset > 0) this.#offset = event.nextOffset
+    try {
+      this.#dispatch(event)
+    } catch (error) {
+      throw this.#withPlace(error)
+    }
+  }
+
+  #dispatch(event: BinlogEvent): void {
+    switch (event.type) {
+      case eventType.tableMap:
+        return this.#tableMap(event)
+      case eventType.query:
+        return this.#query(event)
+      case eventType.xid:
+        return this.#end()
+      case eventType.gtid:
+      case eventType.gtidTagged:
+        return this.#begin(this.#gtids.mysql(event))
+      case eventType.mariadbGtid:
+        return this.#begin(this.#gtids.mariadb(event))
+      case eventType.xaPrepare:
+        return this.#xaPrepare(event)
+      case eventType.rotate:
+        return this.#rotate(event)
+      case eventType.formatDescription:
+        this.#checksums = readFormatDescription(event).checksums
+        return undefined
+      default:
+        return this.#other(event)
+    }
+  }
+
+  #other(event: BinlogEvent): void {
+    if (isRowEvent(event.type)) return this.#rows(event)
+    if (isHarmless(event.type)) return undefined
+    if (isUnreadableRowEvent(event.type) && this.#maps.get(tableIdOf(event))?.table === undefined)
+      return this.#otherRows(event)
+    throw refusalOf(event.type)
+  }
+
+  #rotate(event: BinlogEvent): void {
+    const { file, offset } = readRotate(event)
+    this.#file = file
+    this.#offset = offset
+  }
+
+  #begin(start: TransactionStart): void {
+    if (this.#current !== undefined) {
+      const next = showGtid(start.gtid, this.#options.flavor)
+      throw new Failure('corrupt', `transaction ${next} begins before the one before it ended`)
+    }
+    const name = showGtid(start.gtid, this.#options.flavor)
+    const given = this.#resume?.gtid === name ? this.#resume.events : 0
+    this.#resume = undefined
+    const mariadb = this.#options.flavor === 'mariadb'
+    const open = mariadb && !start.standalone
+    this.#current = { start, name, open, events: 0, given, changed: new Set(), held: undefined }
+    if (start.xaPrepared) this.#current.held = { changes: [], bytes: 0 }
+  }
+
+  #end(): void {
+    const current = this.#inTransaction()
+    for (const change of current.held?.changes ?? []) this.#changes.push(change)
+    this.#bytes += current.held?.bytes ?? 0
+    this.#endStatement()
+    this.#executed.add(current.start.gtid)
+    this.#executedText = undefined
+    this.#current = undefined
+    this.#moved = true
+  }
+
+  #tableMap(event: BinlogEvent): void {
+    const map = parseTableMap(event.buffer, event.from, event.to, this.#options.context)
+    this.#maps.set(map.tableId, map)
+    this.#cascades.mapped(map)
+  }
+
+  #rows(event: BinlogEvent): void {
+    const current = this.#inTransaction()
+    const header = readRowsHeader(event)
+    const map = this.#maps.get(header.tableId)
+    // An event without a table only ends its statement.
+    if (map === undefined && header.tableId !== 0xff_ff_ff)
+      throw new Failure('corrupt', `row events of table ${header.tableId}, which was not mapped before`)
+    this.#cascades.rows(header.tableId, header.kind)
+    current.events++
+    this.#moved = true
+    if (map?.table !== undefined && current.events > current.given) {
+      const { buffer, to } = event
+      const { committedAtMs } = current.start
+      const rows = { kind: header.kind, body: buffer, from: header.from, to, committedAtMs }
+      const changes = current.held?.changes ?? this.#changes
+      const first = changes.length
+      rowsOf(map, rows, changes, 0)
+      this.#count(current, map.table.name, bytesOf(changes, first))
+    }
+    if (header.endsStatement) this.#endStatement()
+  }
+
+  #count(current: Current, table: string, bytes: number): void {
+    current.changed.add(table)
+    if (current.held === undefined) {
+      this.#bytes += bytes
+      return
+    }
+    current.held.bytes += bytes
+    if (this.#current?.start.xaPrepared === true) throw xaRefusal(table)
+    if (current.held.bytes > heldBytesMax)
+      throw new Failure('unsupported', `an XA transaction with more than ${heldBytesMax} bytes of changes`, {
+        remedy: 'commit in smaller transactions, then load the pipelines of these tables anew',
+      })
+  }
+
+  /** Rows of a table that is not captured, in a form that is not read. */
+  #otherRows(event: BinlogEvent): void {
+    const current = this.#inTransaction()
+    this.#cascades.rows(tableIdOf(event), 'update')
+    current.events++
+    this.#moved = true
+    if (((event.buffer[event.from + 6] ?? 0) & 1) !== 0) this.#endStatement()
+  }
+
+  #endStatement(): void {
+    const barriers = this.#cascades.end()
+    const current = this.#current
+    if (current !== undefined && current.events > current.given) this.#barriers.push(...barriers)
+    this.#maps.clear()
+  }
+
+  #query(event: BinlogEvent): void {
+    const { schema, statement } = readQuery(event)
+    const meaning = meaningOf(statement, schema)
+    const current = this.#inTransaction()
+    switch (meaning.kind) {
+      case 'begin':
+        current.open = true
+        return
+      case 'xaStart':
+        current.open = true
+        current.held = { changes: [], bytes: 0 }
+        return
+      case 'commit':
+        return this.#end()
+      case 'rollback':
+        this.#rolledBack(statement)
+        return this.#end()
+      case 'rollbackToSavepoint':
+        return this.#rolledBack(statement)
+      case 'definition':
+        this.#defined(meaning, statement)
+        break
+      case 'write':
+        this.#refuseWrite(meaning.names, schema, statement)
+        break
+      case 'xaCommit':
+        this.#xaCommitted(meaning.branch, statement)
+        break
+      case 'xaRollback':
+        this.#idleBranches.delete(meaning.branch)
+        break
+      case 'nothing':
+        break
+    }
+    if (!current.open) this.#end()
+  }
+
+  #rolledBack(statement: string): void {
+    for (const table of this.#inTransaction().changed) this.#barrier(table, statement)
+  }
+
+  #defined(meaning: Extract<Meaning, { kind: 'definition' }>, statement: string): void {
+    for (const [lowerCase, table] of this.#tables) {
+      const schema = lowerCase.slice(0, lowerCase.indexOf('.'))
+      if (!meaning.tables.includes(lowerCase) && !meaning.tables.includes(`${schema}.*`)) continue
+      this.#cascades.altered(lowerCase)
+      if (!meaning.harmless) this.#barrier(table, statement)
+    }
+  }
+
+  #refuseWrite(names: ReadonlySet<string>, schema: string, statement: string): void {
+    if (!this.#schemas.has(schema.toLowerCase()) && names.isDisjointFrom(this.#names)) return
+    const verb = shorten(statement).split(' ', 1)[0]
+    throw new Failure('unsupported', `an ${verb} that is in the binlog as a statement, without its rows`, {
+      remedy: 'SET GLOBAL binlog_format = ROW, end the sessions with another format, then load the pipelines anew',
+    })
+  }
+
+  #xaPrepare(event: BinlogEvent): void {
+    const current = this.#inTransaction()
+    const { onePhase, branch } = readXaPrepare(event)
+    const [table] = current.changed
+    if (!onePhase && table !== undefined) throw xaRefusal(table)
+    if (!onePhase) {
+      if (this.#idleBranches.size >= branchesMax) this.#idleBranches.clear()
+      this.#idleBranches.add(branch)
+    }
+    this.#end()
+  }
+
+  /** A branch that was prepared before this reader began: which tables it changed is not known any more. */
+  #xaCommitted(branch: string, statement: string): void {
+    if (this.#idleBranches.delete(branch)) return
+    for (const table of this.#tables.values()) this.#barrier(table, statement)
+  }
+
+  #barrier(table: string, statement: string): void {
+    this.#barriers.push({ table, statement: shorten(statement) })
+  }
+
+  #inTransaction(): Current {
+    if (this.#current !== undefined) return this.#current
+    throw new Failure('unsupported', 'a change outside a transaction with a GTID', {
+      remedy: 'SET GLOBAL gtid_mode = ON, then load the pipelines of this source anew',
+    })
+  }
+
+  #position(): Position {
+    const current = this.#current
+    const { server } = this.#options
+    const started = current !== undefined && current.held === undefined && Math.max(current.events, current.given) > 0
+    const inside = started
+      ? { gtid: current.name, events: Math.max(current.events, current.given), server }
+      : this.#resume
+    this.#executedText ??= this.#executed.toString()
+    return formatPosition({ executed: this.#executedText, inside, file: this.#file, offset: this.#offset })
+  }
+
+  /** What cannot be understood is named with its place, so that a person finds it with mysqlbinlog. */
+  #withPlace(error: unknown): unknown {
+    if (!(error instanceof Failure)) return error
+    const transaction = this.#current === undefined ? 'between transactions' : `in transaction ${this.#current.name}`
+    const message = `${error.message} (${transaction}, before ${this.#file ?? '?'}:${this.#offset ?? 0})`
+    const detail = { cause: error, ...(error.remedy === undefined ? {} : { remedy: error.remedy }) }
+    return new Failure(error.kind, message, detail)
+  }
+}
+
+function xaRefusal(table: string): Failure {
+  return new Failure('unsupported', `an XA transaction that was prepared with rows of ${table}`, {
+    remedy: 'let applications commit in one phase (or without XA), then load the pipelines of this source anew',
+  })
+}
+
+function bytesOf(changes: readonly Change[], first: number): number {
+  let bytes = 0
+  for (let at = first; at < changes.length; at++) {
+    const change = changes[at]
+    if (change !== undefined) bytes += change.key.length + (change.before?.length ?? 0) + (change.after?.length ?? 0)
+  }
+  return bytes
+}
