@@ -41,7 +41,10 @@ async function dispatch(words: readonly string[], context: Context): Promise<num
     return exit.ok
   }
   const command = commandNamed(name)
-  const args = parseArguments(command, rest.map((word) => (word === '-h' ? '--help' : word)))
+  const args = parseArguments(
+    command,
+    rest.map((word) => (word === '-h' ? '--help' : word)),
+  )
   if (!args.has('help')) return await command.run(args, context)
   context.out(helpOf(command))
   return exit.ok
@@ -50,7 +53,10 @@ async function dispatch(words: readonly string[], context: Context): Promise<num
 function commandNamed(name: string): Command {
   const command = commands.find((each) => each.name === name)
   if (command !== undefined) return command
-  const suggestion = nearest(name, commands.map((each) => each.name))
+  const suggestion = nearest(
+    name,
+    commands.map((each) => each.name),
+  )
   const hint = suggestion === undefined ? '' : `; did you mean "${suggestion}"?`
   throw new UsageError(`there is no command "${name}"${hint}`)
 }

@@ -13,6 +13,8 @@ export interface Context {
   readonly progress: (line: string) => void
   /** Loaded when a command needs it: most need no driver. */
   readonly compose: () => Promise<Compose>
+  /** From now on everything that is printed goes through this. */
+  readonly redactWith: (redact: (text: string) => string) => void
   /** Aborts when the person or the system wants an end. */
   readonly signal: AbortSignal
 }

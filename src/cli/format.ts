@@ -14,7 +14,9 @@ export function showDuration(seconds: number): string {
   for (const [unit, size, smaller, part] of units) {
     if (whole < size) continue
     const rest = Math.floor((whole % size) / part)
-    return rest === 0 ? `${Math.floor(whole / size)} ${unit}` : `${Math.floor(whole / size)} ${unit} ${rest} ${smaller}`
+    return rest === 0
+      ? `${Math.floor(whole / size)} ${unit}`
+      : `${Math.floor(whole / size)} ${unit} ${rest} ${smaller}`
   }
   return `${whole} s`
 }
@@ -29,7 +31,8 @@ const units = [
 export function showBytes(bytes: number): string {
   let rest = bytes
   for (const unit of ['B', 'kB', 'MB', 'GB']) {
-    if (rest < 1000) return `${unit === 'B' || rest >= 100 ? Math.round(rest) : Math.round(rest * 10) / 10} ${unit}`
+    if (rest < 1000)
+      return `${unit === 'B' || rest >= 100 ? Math.round(rest) : Math.round(rest * 10) / 10} ${unit}`
     rest /= 1000
   }
   return `${Math.round(rest * 10) / 10} TB`

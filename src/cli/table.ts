@@ -9,7 +9,10 @@ export interface ColumnOf<Row> {
 
 /** Aligned columns under their titles; no line ends in spaces. */
 export function tableOf<Row>(columns: readonly ColumnOf<Row>[], rows: readonly Row[]): readonly string[] {
-  const cells = [columns.map(({ title }) => title), ...rows.map((row) => columns.map(({ text }) => text(row)))]
+  const cells = [
+    columns.map(({ title }) => title),
+    ...rows.map((row) => columns.map(({ text }) => text(row))),
+  ]
   const widths = columns.map((_, index) => Math.max(...cells.map((line) => widthOf(line[index] ?? ''))))
   return cells.map((line) => {
     const padded = line.map((cell, index) => {
@@ -21,5 +24,5 @@ export function tableOf<Row>(columns: readonly ColumnOf<Row>[], rows: readonly R
 }
 
 function widthOf(text: string): number {
-  return [...text].length
+  return Array.from(text).length
 }

@@ -15,7 +15,7 @@ export interface Appended {
 }
 
 export interface AppenderParts {
-  readonly log: ChangeLog
+  readonly log: Pick<ChangeLog, 'append'>
   /** Name of the source's entry among the producers. */
   readonly producer: string
   readonly batchBytesMax: number

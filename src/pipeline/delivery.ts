@@ -3,6 +3,7 @@ import type { Offset } from '../change/change.ts'
 import type { Group } from '../log/log.ts'
 import { Lane, type LaneParts } from './lane.ts'
 import { Signal } from './signal.ts'
+import { together } from './together.ts'
 
 export type DeliveryParts = Omit<
   LaneParts,
@@ -26,23 +27,11 @@ export class Delivery {
     const { log, group, deadLetters, observe } = this.#parts
     const lettersOpen = { count: await deadLetters.count(group.name) }
     observe({ kind: 'dead-letters', group: group.name, open: lettersOpen.count })
-    const stop = new AbortController()
-    const ending = AbortSignal.any([signal, stop.signal])
     const lanes = group.lanes.map((committed, lane) => this.#lane(lane, committed, lettersOpen))
-    const failures: unknown[] = []
-    const watch = async (work: Promise<void>): Promise<void> => {
-      try {
-        await work
-      } catch (error) {
-        if (!ending.aborted) failures.push(error)
-        stop.abort()
-      }
-    }
-    const reading = async (): Promise<void> => {
+    const reading = async (ending: AbortSignal): Promise<void> => {
       for await (const batch of log.read(group.name, ending)) await lanes[batch.lane]?.give(batch, ending)
     }
-    await Promise.all([watch(reading()), ...lanes.map((lane) => watch(lane.run(ending)))])
-    if (failures.length > 0) throw failures[0]
+    await together(signal, [reading, ...lanes.map((lane) => (ending: AbortSignal) => lane.run(ending))])
   }
 
   /** Everything before this offset is finished, durably. */

@@ -15,6 +15,7 @@ import { loadState, newLoad } from './load-state.ts'
 import { highestVersion, versionOf } from './numbering.ts'
 import { decide, failureOf } from './retry-policy.ts'
 import { sweep } from './sweep.ts'
+import { together } from './together.ts'
 
 export interface PipelineParts {
   readonly name: string
@@ -26,7 +27,8 @@ export interface PipelineParts {
   readonly capture: Capture
   readonly log: ChangeLog & LogAdmin
   readonly deadLetters: DeadLetters
-  readonly index: IndexAdmin
+  /** The index as the table's present columns want it. */
+  readonly openIndex: () => Promise<IndexAdmin>
   /** A sink that writes to this very index. */
   readonly sinkFor: (index: IndexState) => Sink
   readonly enrich: Enricher
@@ -45,6 +47,13 @@ export interface PipelineParts {
   readonly abort: AbortSignal
 }
 
+/** A group and the index that it may fill. */
+interface Bound {
+  readonly group: Group
+  readonly index: IndexState
+  readonly admin: IndexAdmin
+}
+
 export class Pipeline {
   readonly #parts: PipelineParts
   #wishes: Wishes
@@ -57,34 +66,22 @@ export class Pipeline {
   /** Runs until the signal aborts, or throws a Failure; may be run again. */
   async run(signal: AbortSignal): Promise<void> {
     this.#state('starting')
-    const { group, index } = await this.#prepare(signal)
-    const stop = new AbortController()
-    const ending = AbortSignal.any([signal, stop.signal])
-    const delivery = this.#delivery(group, index)
-    const load = this.#load(delivery, index)
-    const failures: unknown[] = []
-    const watch = async (work: Promise<void>): Promise<void> => {
-      try {
-        await work
-      } catch (error) {
-        if (!ending.aborted) failures.push(error)
-        stop.abort()
-      }
-    }
-    const works = [
-      delivery.run(ending),
-      load.run(ending),
-      this.#guardRegularly(index, ending),
-      this.#tellState(ending),
-    ]
-    await Promise.all(works.map(watch))
-    if (failures.length > 0) throw failures[0]
+    const bound = await this.#prepare(signal)
+    const delivery = this.#delivery(bound)
+    const load = this.#load(delivery, bound)
+    await together(signal, [
+      (ending) => delivery.run(ending),
+      (ending) => load.run(ending),
+      (ending) => this.#guardRegularly(bound, ending),
+      (ending) => this.#tellState(ending),
+    ])
     this.#state('stopped')
   }
 
-  async #prepare(signal: AbortSignal): Promise<{ group: Group; index: IndexState }> {
-    const { log, capture, index: admin, name, start } = this.#parts
+  async #prepare(signal: AbortSignal): Promise<Bound> {
+    const { log, capture, name, start } = this.#parts
     const control = await this.#control(signal)
+    const admin = await this.#parts.openIndex()
     const known = (await log.groups()).find((group) => group.name === this.#parts.group)
     const found = await admin.inspect()
     const binding = bind({
@@ -100,11 +97,11 @@ export class Pipeline {
       loads: start === 'load',
     })
     if (binding.epoch > control.epoch) await capture.raiseEpoch(binding.epoch)
-    const index = await this.#index(found, { ...control, epoch: binding.epoch })
+    const index = await this.#index(admin, found, { ...control, epoch: binding.epoch })
     const group = await this.#group(known, index, binding)
     await this.#demandLoad(group, binding)
     this.#wishes = { reload: false, keep: false, adopt: false }
-    return { group, index }
+    return { group, index, admin }
   }
 
   /** Capture's control record; waits until capture runs. */
@@ -118,25 +115,15 @@ export class Pipeline {
   }
 
   /** The index, made or taken, that can hold the documents and carries our mark. */
-  async #index(found: IndexState | undefined, control: Control): Promise<IndexState> {
-    const { index: admin, observe, group, name } = this.#parts
+  async #index(admin: IndexAdmin, found: IndexState | undefined, control: Control): Promise<IndexState> {
+    const { observe, group, name } = this.#parts
     const mark = markOf(name, control)
     if (found === undefined) {
       const made = await admin.create(mark)
       observe({ kind: 'index-created', group, index: made.name })
       return made
     }
-    const differences = await admin.reconcile()
-    if (differences.length > 0) {
-      throw new Failure(
-        'configuration',
-        `the index ${found.name} cannot hold the documents: ${differences.join('; ')}`,
-        {
-          remedy:
-            'change the overrides in the pipeline file, or delete the index: it will be made and filled anew',
-        },
-      )
-    }
+    await reconcile(admin, found.name)
     const { mark: old } = found
     if (old?.lineage === mark.lineage && old.epoch === mark.epoch && old.pipeline === mark.pipeline)
       return found
@@ -195,7 +182,7 @@ export class Pipeline {
     )
   }
 
-  #delivery(group: Group, index: IndexState): Delivery {
+  #delivery({ group, index, admin }: Bound): Delivery {
     const { log, enrich, deadLetters, clock, observe, limits, abort, sinkFor } = this.#parts
     return new Delivery({
       group,
@@ -208,22 +195,12 @@ export class Pipeline {
       limits,
       abort,
       highestVersion: () => this.#highest(),
-      guard: () => this.#guard(index),
+      guard: () => this.#guard({ index, admin }),
     })
   }
 
-  #load(delivery: Delivery, index: IndexState): FirstLoad {
-    const {
-      source,
-      capture,
-      clock,
-      observe,
-      loadLimits,
-      deadLetters,
-      index: admin,
-      sinkFor,
-      group,
-    } = this.#parts
+  #load(delivery: Delivery, { index, admin }: Bound): FirstLoad {
+    const { source, capture, clock, observe, loadLimits, deadLetters, sinkFor, group } = this.#parts
     const sink = sinkFor(index)
     return new FirstLoad({
       group,
@@ -232,6 +209,7 @@ export class Pipeline {
       clock,
       observe,
       limits: loadLimits,
+      prepare: async () => reconcile(await this.#parts.openIndex(), index.name),
       passed: (offset, signal) => delivery.passed(offset, signal),
       sweep: (below, signal) =>
         sweep(
@@ -247,16 +225,16 @@ export class Pipeline {
     return control === undefined ? versionOf(32767, 0) : highestVersion(control)
   }
 
-  async #guardRegularly(index: IndexState, signal: AbortSignal): Promise<void> {
+  async #guardRegularly(bound: Bound, signal: AbortSignal): Promise<void> {
     for (;;) {
       await this.#parts.clock.sleep(this.#parts.guardEveryMs, signal)
-      await this.#guard(index)
+      await this.#guard(bound)
     }
   }
 
   /** Throws when the index is no longer the one that this group fills; a target that does not answer is not that. */
-  async #guard({ uuid }: IndexState): Promise<void> {
-    const { index: admin, name, alias, capture } = this.#parts
+  async #guard({ index: { uuid }, admin }: Pick<Bound, 'index' | 'admin'>): Promise<void> {
+    const { name, alias, capture } = this.#parts
     let index: IndexState | undefined
     try {
       index = await admin.inspect()
@@ -285,4 +263,18 @@ export class Pipeline {
     const { name, group, observe } = this.#parts
     observe({ kind: 'pipeline-state', pipeline: name, group, state, failure: undefined })
   }
+}
+
+/** Puts what can be put; throws where the index cannot hold the documents. */
+async function reconcile(admin: IndexAdmin, name: string): Promise<void> {
+  const differences = await admin.reconcile()
+  if (differences.length === 0) return
+  throw new Failure(
+    'configuration',
+    `the index ${name} cannot hold the documents: ${differences.join('; ')}`,
+    {
+      remedy:
+        'change the overrides in the pipeline file, or delete the index: it will be made and filled anew',
+    },
+  )
 }

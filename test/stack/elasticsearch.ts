@@ -304,6 +304,24 @@ const commonJvmOptions = [
   '-Dlog4j2.formatMsgNoLookups=true',
 ]
 
+/** What version 8 looks at inside the JDK so as to guard it; a JDK without one of these only warns. */
+const entitlementExportsOf8 = [
+  'jdk.jlink/jdk.tools.jlink.internal',
+  'java.base/sun.net.www',
+  'java.base/sun.net.www.protocol.ftp',
+  'java.base/sun.net.www.protocol.file',
+  'java.base/sun.net.www.protocol.jar',
+  'java.base/sun.net.www.protocol.http',
+  'java.base/sun.net.www.protocol.https',
+  'java.base/sun.net.www.protocol.mailto',
+  'java.base/sun.nio.ch',
+  'java.base/jdk.internal.foreign',
+  'java.base/jdk.internal.foreign.abi',
+  'java.base/jdk.internal.foreign.layout',
+  'java.net.http/jdk.internal.net.http',
+  'jdk.jdi/com.sun.tools.jdi',
+].map((name) => `--add-exports=${name}=org.elasticsearch.entitlement`)
+
 /** What the server's launcher would tell the JVM about modules: the server's own path, and the rights it needs. */
 async function moduleOptions(node: Node): Promise<readonly string[]> {
   const bridgeFolder = join(node.home, 'lib', 'entitlement-bridge')
@@ -317,6 +335,7 @@ async function moduleOptions(node: Node): Promise<readonly string[]> {
           '--add-exports=java.base/org.elasticsearch.entitlement.bridge=org.elasticsearch.entitlement,' +
             'java.logging,java.net.http,java.naming,jdk.net,jdk.zipfs,jdk.management.agent',
         ]),
+    ...(node.version.startsWith('8.') ? entitlementExportsOf8 : []),
     '--add-opens=org.apache.lucene.core/org.apache.lucene.codecs.lucene99=org.elasticsearch.server',
     '--add-opens=org.apache.lucene.core/org.apache.lucene.codecs.hnsw=org.elasticsearch.server',
     '--add-opens=org.apache.lucene.core/org.apache.lucene.internal.vectorization=org.elasticsearch.server',

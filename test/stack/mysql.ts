@@ -24,7 +24,8 @@ export class MysqlServer extends SqlServer {
   async replicateFrom(source: SqlServer): Promise<void> {
     await this.execute(
       `CHANGE REPLICATION SOURCE TO SOURCE_HOST='${source.host}', SOURCE_PORT=${source.port}, SOURCE_USER='cdc',
-       SOURCE_PASSWORD='cdcpass', SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1, SOURCE_CONNECT_RETRY=1`,
+       SOURCE_PASSWORD='cdcpass', SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1, SOURCE_CONNECT_RETRY=1,
+       SOURCE_RETRY_COUNT=86400`,
       'START REPLICA',
       'SET GLOBAL super_read_only=1',
     )
@@ -89,12 +90,15 @@ const replicationArguments = [
   '--skip-name-resolve',
 ]
 
-/** Nothing here must survive a power failure, so that the disk is not waited for. */
+/**
+ * Nothing here must survive a power failure, so that the disk is not waited for; but what was committed is handed to the
+ * operating system, so that it survives the death of the process.
+ */
 function profileArguments(options: SqlServerOptions): readonly string[] {
   const pool = options.profile === 'bench' ? '1G' : '256M'
   return [
     '--sync_binlog=0',
-    '--innodb_flush_log_at_trx_commit=0',
+    '--innodb_flush_log_at_trx_commit=2',
     '--innodb_doublewrite=OFF',
     `--innodb_buffer_pool_size=${pool}`,
     '--performance_schema=OFF',

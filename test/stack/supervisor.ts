@@ -33,18 +33,21 @@ export async function startSupervisor(main: string, options: UpOptions, report: 
     stdio: ['ignore', log, log, 'ipc'],
   })
   closeSync(log)
-  const state = await new Promise<StackState>((resolve, reject) => {
-    supervisor.on('message', (message) => {
-      const said = message as Message
-      if (said.kind === 'progress') report(said.progress)
-      else if (said.kind === 'ready') resolve(said.state)
-      else reject(new Error(said.message))
+  try {
+    return await new Promise<StackState>((resolve, reject) => {
+      supervisor.on('message', (message) => {
+        const said = message as Message
+        if (said.kind === 'progress') report(said.progress)
+        else if (said.kind === 'ready') resolve(said.state)
+        else reject(new Error(said.message))
+      })
+      supervisor.once('exit', () => reject(new Error(`the supervisor ended; see ${output}`)))
     })
-    supervisor.once('exit', () => reject(new Error(`the supervisor ended; see ${output}`)))
-  })
-  supervisor.disconnect()
-  supervisor.unref()
-  return state
+  } finally {
+    // An open channel would hold both processes.
+    if (supervisor.connected) supervisor.disconnect()
+    supervisor.unref()
+  }
 }
 
 /** The supervisor's own life: start, hold, stop at SIGTERM; stop as well when `up` goes away before all is ready. */

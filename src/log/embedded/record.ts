@@ -111,7 +111,8 @@ export class Frame {
 
   #behindControl(): { readonly barriers: readonly Barrier[]; readonly at: number } {
     const unpacker = new Unpacker(this.text, this.#controlAt)
-    unpacker.at += unpacker.number()
+    const length = unpacker.number()
+    unpacker.at += length
     const barriers: Barrier[] = []
     if ((this.header.flags & barriersFlag) !== 0)
       for (let rest = unpacker.number(); rest > 0; rest--)

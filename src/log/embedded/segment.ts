@@ -7,7 +7,7 @@ import type { Offset, Table } from '../../change/change.ts'
 import { unpackTable } from '../../change/codec.ts'
 import { diskFailure, type Disk } from './disk.ts'
 import { assertFollows, damaged, FrameReader } from './frames.ts'
-import type { Frame } from './record.ts'
+import { headerBytes, readHeader, type Frame } from './record.ts'
 
 export interface Segment {
   readonly name: string
@@ -15,6 +15,12 @@ export interface Segment {
   readonly first: Offset
   /** Counts the segments since the log began. */
   readonly ordinal: number
+}
+
+/** A segment and what its writer knows of it. */
+export interface WrittenSegment extends Segment {
+  readonly bytes: number
+  readonly firstAppendedAtMs: number | undefined
 }
 
 const namePattern = /^(\d{16})\.(\d{8})\.log$/
@@ -121,12 +127,20 @@ export class SegmentFiles {
     }
   }
 
-  async bytes(segment: Segment): Promise<number> {
-    const file = await this.disk.open(segment.path, 'read')
+  /** A segment's size, and when its first frame was appended (undefined = it has none yet). */
+  async measure(segment: Segment): Promise<{ bytes: number; firstAppendedAtMs: number | undefined }> {
     try {
-      return await file.bytes()
-    } finally {
-      await file.close()
+      const file = await this.disk.open(segment.path, 'read')
+      try {
+        const start = Buffer.alloc(headerBytes)
+        const read = await file.read(start, 0)
+        const header = read < headerBytes ? undefined : readHeader(start, 0)
+        return { bytes: await file.bytes(), firstAppendedAtMs: header?.appendedAtMs }
+      } finally {
+        await file.close()
+      }
+    } catch (error) {
+      throw diskFailure(error, `reading ${segment.path}`)
     }
   }
 

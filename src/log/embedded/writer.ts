@@ -1,20 +1,14 @@
 /** The one writer of a log: mends what a crash left behind, then appends frames and says how far they are safe. */
 import assert from 'node:assert/strict'
-import type { Offset, Table } from '../../change/change.ts'
-import { packChanges, packTable } from '../../change/codec.ts'
+import type { Offset } from '../../change/change.ts'
+import { packChanges } from '../../change/codec.ts'
 import { Failure } from '../../change/failure.ts'
 import type { Control, LogBatch } from '../log.ts'
-import type { Extent } from './cursor.ts'
+import { SegmentDefinitions } from './definitions.ts'
 import { diskFailure, type DiskFile } from './disk.ts'
 import { damaged } from './frames.ts'
-import { FrameEncoder, packPayload } from './record.ts'
-import { segmentAt, type Segment, type SegmentFiles, type SegmentIndex } from './segment.ts'
-
-/** A segment as its writer knows it. */
-export interface WrittenSegment extends Segment {
-  readonly bytes: number
-  readonly firstAppendedAtMs: number | undefined
-}
+import { FrameEncoder, packPayload, type Frame } from './record.ts'
+import { segmentAt, type Segment, type SegmentFiles, type SegmentIndex, type WrittenSegment } from './segment.ts'
 
 /** `unread`: what the last append left is not known, `tail` must be called. */
 type State = 'unread' | 'ready' | 'appending' | 'closed'
@@ -24,21 +18,19 @@ export interface WriterOptions {
   readonly now: () => number
 }
 
-export class Writer implements Extent {
+export class Writer {
+  /** One more with each append, and at the close. */
   generation = 0
-  readonly seesUnfinished = false
   readonly #files: SegmentFiles
   readonly #options: WriterOptions
   readonly #encoder = new FrameEncoder()
+  readonly #definitions = new SegmentDefinitions()
   readonly #waiting = new Set<() => void>()
   #state: State = 'unread'
   #segments: WrittenSegment[] = []
   #file: DiskFile | undefined
   #control: Control | undefined
   #next: Offset = 0
-  /** The definitions that the last segment holds, by their text and by the objects met so far. */
-  #numbers = new Map<string, number>()
-  #known = new Map<Table, number>()
 
   constructor(files: SegmentFiles, options: WriterOptions) {
     this.#files = files
@@ -58,14 +50,12 @@ export class Writer implements Extent {
     return this.#segments
   }
 
-  segments(): Promise<readonly Segment[]> {
-    return Promise.resolve(this.#segments)
-  }
-
+  /** How many bytes of the segment are safe. */
   limit(segment: Segment): number | undefined {
     return this.#segments.find((written) => written.ordinal === segment.ordinal)?.bytes
   }
 
+  /** Resolves when the generation is no longer the one seen, or when the signal aborts. */
   grown(seen: number, signal: AbortSignal): Promise<void> {
     if (this.generation !== seen || signal.aborted) return Promise.resolve()
     return new Promise((resolve) => {
@@ -79,33 +69,33 @@ export class Writer implements Extent {
     })
   }
 
-  /** What is in the files, after cutting off an unfinished last frame. Called at the start, before anything is read. */
+  /** Finds what the files hold and cuts off an unfinished last frame. Called once, before anything is read. */
   async recover(): Promise<void> {
     const segments = await this.#files.list()
-    const found: WrittenSegment[] = []
-    for (const segment of segments) found.push(await this.#measure(segment))
     const last = segments.at(-1)
-    if (last !== undefined) {
-      const index = await this.#mend(last)
-      found[found.length - 1] = { ...last, bytes: index.learntTo, firstAppendedAtMs: index.firstAppendedAtMs }
-      this.#next = index.next
-      this.#control = await this.#lastControl(segments, index)
-      this.#adoptDefinitions(index.texts)
-    }
-    this.#segments = found
+    if (last === undefined) return
+    const found: WrittenSegment[] = []
+    for (const segment of segments.slice(0, -1))
+      found.push({ ...segment, ...(await this.#files.measure(segment)) })
+    const { index, lastFrame } = await this.#scan(last)
+    this.#segments = [...found, writtenSegment(last, index)]
+    this.#next = index.next
+    this.#definitions.begin(index.texts)
+    this.#control = lastFrame?.control() ?? (await this.#controlBefore(last))
+    await this.#mend()
   }
 
   /** Cuts off what an append of this process left that is not known to be safe, and answers the last control record. */
   async tail(): Promise<Control | undefined> {
     assert(this.#state !== 'closed' && this.#state !== 'appending', 'tail is not called during an append')
     if (this.#state === 'unread') {
-      await this.#reopen()
+      await this.#mend()
       this.#state = 'ready'
     }
     return this.#control
   }
 
-  async append(batch: LogBatch): Promise<void> {
+  async append(batch: LogBatch): Promise<Offset> {
     if (this.#state !== 'ready')
       throw new Failure('conflict', `the log does not take an append while it is ${this.#state}`, {
         remedy: 'call tail first and go on from what it says',
@@ -117,9 +107,11 @@ export class Writer implements Extent {
       this.#state = 'ready'
     } catch (error) {
       this.#state = 'unread'
+      this.#definitions.revert()
       throw diskFailure(error, `appending to the log in ${this.#files.directory}`)
     }
     this.#wake()
+    return this.#next
   }
 
   /** The oldest segment goes. The caller has seen to it that nobody needs it. */
@@ -138,8 +130,7 @@ export class Writer implements Extent {
 
   async close(): Promise<void> {
     this.#state = 'closed'
-    await this.#file?.close()
-    this.#file = undefined
+    await this.#closeFile()
     this.#wake()
   }
 
@@ -158,19 +149,19 @@ export class Writer implements Extent {
     if (before === undefined) return
     assert.equal(control.lineage, before.lineage, 'a log has one lineage')
     assert.equal(control.lanes, before.lanes, 'the lanes are fixed when a log begins')
-    assert(control.epoch >= before.epoch && control.seq >= before.seq, 'numbering never goes back')
-    assert(count === 0 || batch.firstSeq > before.seq || control.epoch > before.epoch, 'versions ascend')
+    assert(control.epoch >= before.epoch, 'epochs never go back')
+    if (control.epoch > before.epoch) return
+    assert(control.seq >= before.seq, 'sequence numbers never go back')
+    assert(count === 0 || batch.firstSeq > before.seq, 'versions ascend')
   }
 
   async #write(batch: LogBatch): Promise<void> {
     let segment = this.#segments.at(-1)
     if (segment === undefined || segment.bytes >= this.#options.segmentBytes) segment = await this.#roll()
     assert(this.#file !== undefined, 'the last segment is open')
-    const added: { table: Table; text: string; number: number }[] = []
-    const packed =
-      batch.changes.length === 0 ? '' : packChanges(batch.changes, (table) => this.#number(table, added))
-    const texts = [...new Set(added.filter((one) => !this.#numbers.has(one.text)).map((one) => one.text))]
-    const { payload, flags } = packPayload(batch, { first: this.#numbers.size, texts }, packed)
+    // Packing comes first: it decides which definitions are pending.
+    const packed = batch.changes.length === 0 ? '' : this.#pack(batch)
+    const { payload, flags } = packPayload(batch, this.#definitions.pending(), packed)
     const appendedAtMs = this.#options.now()
     const bytes = this.#encoder.encode(payload, {
       count: batch.changes.length,
@@ -182,10 +173,7 @@ export class Writer implements Extent {
     })
     await this.#file.write(bytes, segment.bytes)
     await this.#file.sync()
-    for (const { table, text, number } of added) {
-      this.#numbers.set(text, number)
-      this.#remember(table, number)
-    }
+    this.#definitions.keep()
     this.#segments[this.#segments.length - 1] = {
       ...segment,
       bytes: segment.bytes + bytes.length,
@@ -195,18 +183,87 @@ export class Writer implements Extent {
     this.#control = batch.control
   }
 
-  /** The number of a table's definition in this segment; a new one is added to the list that goes into the frame. */
-  #number(table: Table, added: { table: Table; text: string; number: number }[]): number {
-    const known = this.#known.get(table)
-    if (known !== undefined) return known
-    const before = added.find((one) => one.table === table)
-    if (before !== undefined) return before.number
-    const text = packTable(table)
-    const number =
-      this.#numbers.get(text) ??
-      added.find((one) => one.text === text)?.number ??
-      this.#numbers.size + new Set(added.filter((one) => !this.#numbers.has(one.text)).map((one) => one.text)).size
-    added.push({ table, text, number })
-    return number
+  #pack(batch: LogBatch): string {
+    return packChanges(batch.changes, (table) => this.#definitions.numberOf(table))
   }
+
+  /** A new, empty segment at the end. */
+  async #roll(): Promise<WrittenSegment> {
+    const { disk, directory } = this.#files
+    const last = this.#segments.at(-1)
+    const segment = segmentAt(directory, this.#next, last === undefined ? 1 : last.ordinal + 1)
+    await this.#closeFile()
+    this.#file = await disk.create(segment.path)
+    await disk.syncDirectory(directory)
+    this.#definitions.begin([])
+    const empty = { ...segment, bytes: 0, firstAppendedAtMs: undefined }
+    this.#segments = [...this.#segments, empty]
+    return empty
+  }
+
+  /** Makes the files hold what is known to be safe, no more, and the last one ready to be written to. */
+  async #mend(): Promise<void> {
+    const { disk, directory } = this.#files
+    const last = this.#segments.at(-1)
+    try {
+      await this.#closeFile()
+      for (const segment of await this.#files.list())
+        if (last === undefined || segment.ordinal > last.ordinal) await disk.unlink(segment.path)
+      await disk.syncDirectory(directory)
+      if (last === undefined) return
+      this.#file = await disk.open(last.path, 'write')
+      const bytes = await this.#file.bytes()
+      if (bytes < last.bytes)
+        throw damaged(last.path, bytes, `the file ends here, though ${last.bytes} bytes of it were safe`)
+      if (bytes > last.bytes) await this.#file.truncate(last.bytes)
+      // A process that died may have left bytes that are in the system's memory alone.
+      await this.#file.sync()
+    } catch (error) {
+      throw diskFailure(error, `mending the end of the log in ${directory}`)
+    }
+  }
+
+  async #closeFile(): Promise<void> {
+    const file = this.#file
+    this.#file = undefined
+    await file?.close()
+  }
+
+  /** Reads a segment to the end of its last whole frame. */
+  async #scan(segment: Segment): Promise<{ index: SegmentIndex; lastFrame: Frame | undefined }> {
+    const index = this.#files.index(segment)
+    const reader = await this.#files.reader(segment, 0)
+    let lastFrame: Frame | undefined
+    try {
+      const limit = await reader.bytes()
+      for (;;) {
+        const next = await reader.next(limit)
+        if (next.kind === 'end') break
+        if (next.kind === 'broken') {
+          if (await reader.isUnfinished()) break
+          throw damaged(segment.path, next.at, next.why)
+        }
+        index.learn(next.frame)
+        lastFrame = next.frame
+      }
+      return { index, lastFrame }
+    } finally {
+      await reader.close()
+    }
+  }
+
+  /** The last control record where the last segment was begun but holds no frame. */
+  async #controlBefore(last: Segment): Promise<Control | undefined> {
+    const before = this.#segments.at(-2)
+    if (before === undefined) return undefined
+    const { index, lastFrame } = await this.#scan(before)
+    if (index.learntTo !== before.bytes) throw damaged(before.path, index.learntTo, 'there is no frame')
+    if (lastFrame === undefined || index.next !== last.first)
+      throw damaged(last.path, 0, `the segment before it ends with offset ${index.next}`)
+    return lastFrame.control()
+  }
+}
+
+function writtenSegment(segment: Segment, index: SegmentIndex): WrittenSegment {
+  return { ...segment, bytes: index.learntTo, firstAppendedAtMs: index.firstAppendedAtMs }
 }

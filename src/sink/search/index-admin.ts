@@ -62,7 +62,7 @@ export class SearchIndex implements IndexAdmin {
 
   async mark(mark: IndexMark): Promise<void> {
     const { name, mappings } = await this.#existing()
-    const answer = await this.#putMapping(name, { _meta: { ...mappings._meta, millrace: mark } })
+    const answer = await this.#putMapping(name, { _meta: { ...mappings['_meta'], millrace: mark } })
     if (answer.status !== 200) throw failureOf(answer, `marking ${name}`)
   }
 
@@ -144,7 +144,7 @@ export class SearchIndex implements IndexAdmin {
     const definition = found.aliases?.[alias]
     if (definition === undefined) return
     if (
-      definition.is_write_index === false ||
+      definition['is_write_index'] === false ||
       Object.keys(definition).some((name) => name !== 'is_write_index')
     )
       throw new Failure('target', `the alias ${alias} has a filter, a routing, or does not take writes`, {
@@ -163,7 +163,12 @@ export class SearchIndex implements IndexAdmin {
   async #state({ name, settings, mappings }: FoundIndex): Promise<IndexState> {
     const answer = await this.#succeed({ method: 'GET', path: `${this.#path}/_count` }, 'counting')
     const { count } = JSON.parse(answer.text) as { readonly count: number }
-    return { name, uuid: settings.index.uuid, documents: count, mark: markOf(mappings._meta?.['millrace']) }
+    return {
+      name,
+      uuid: settings.index.uuid,
+      documents: count,
+      mark: markOf(mappings['_meta']?.['millrace']),
+    }
   }
 
   /** The next number that no index of this alias has had, among those that exist. */

@@ -193,11 +193,18 @@ export function tableIdOf({ buffer, from }: BinlogEvent): number {
   return buffer.readUIntLE(from, 6)
 }
 
+/** Of a row event of any kind: whether it is the last one of its statement. */
+export function endsStatement({ buffer, from }: BinlogEvent): boolean {
+  return ((buffer[from + 6] ?? 0) & 1) !== 0
+}
+
 export interface RowsHeader {
   readonly kind: 'insert' | 'update' | 'delete'
   readonly tableId: number
   /** Whether these are the last rows of their statement. */
   readonly endsStatement: boolean
+  /** Whether foreign keys were heeded, and so may have cascaded. */
+  readonly checksForeignKeys: boolean
   /** Where the count of columns stands. */
   readonly from: number
 }
@@ -210,7 +217,8 @@ export function readRowsHeader(event: BinlogEvent): RowsHeader {
   return {
     kind: kinds[type - (second ? eventType.writeRows : eventType.writeRowsV1)] ?? 'insert',
     tableId: buffer.readUIntLE(from, 6),
-    endsStatement: ((buffer[from + 6] ?? 0) & 1) !== 0,
+    endsStatement: endsStatement(event),
+    checksForeignKeys: ((buffer[from + 6] ?? 0) & 2) === 0,
     from: from + 8 + (second ? buffer.readUInt16LE(from + 8) : 0),
   }
 }

@@ -1,67 +1,109 @@
-/**
- * Cascades of foreign keys. Before MySQL 9.6, and in MariaDB, rows that a cascade changes are not in the binlog. What is
- * there: each statement that updates or deletes rows of a parent first maps every child that a cascade can reach, over
- * all levels, though no rows of it follow. Such a child is to be read again, because its rows may have changed unseen.
- *
- * Triggers map tables without rows too; so only children that the server says have a cascading key are considered, and
- * the others that got one while this reader ran. A key that was dropped meanwhile does no harm: dropping it is itself a
- * statement after which the table is read again.
- */
-import type { Barrier } from '../../change/change.ts'
-import type { TableMap } from './table-map.ts'
-
-/** Which captured tables a cascade can reach (`schema.table` in small letters). */
-export interface Cascades {
-  readonly children: ReadonlySet<string>
-}
+/** Watches the statements of the binlog for those that may have changed rows of captured tables unseen, by a cascade. */
+import type { Barrier, Change, Table } from '../../change/change.ts'
+import { unpackRow } from '../../change/row.ts'
+import type { BinlogEvent, RowsHeader } from './binlog-events.ts'
+import type { ForeignKeys } from './foreign-keys.ts'
+import { rowsOf } from './row-decoder.ts'
+import { parseTableMap, TableMapCache, type TableContext, type TableMap } from './table-map.ts'
 
 export class CascadeWatch {
-  readonly #children: Set<string>
-  /** The statement's maps, and how many times each table was mapped. */
-  readonly #mapped = new Map<number, { readonly map: TableMap; times: number }>()
-  readonly #withRows = new Set<number>()
-  #canCascade = false
+  #keys: ForeignKeys
+  readonly #context: TableContext
+  /** Child → the statement's tables that reach it. */
+  readonly #reached = new Map<string, Set<string>>()
+  /** Maps of parents that are not captured, read in full because others follow their columns. */
+  readonly #watched = new Map<number, TableMap>()
 
-  constructor(cascades: Cascades) {
-    this.#children = new Set(cascades.children)
+  constructor(keys: ForeignKeys, context: TableContext) {
+    this.#keys = keys
+    const follows = (table: string) => this.#keys.followedColumns(table.toLowerCase()).size > 0
+    this.#context = { ...context, captured: follows, cache: new TableMapCache(), excluded: () => new Set() }
   }
 
-  /** The table was altered or made: it may have a cascading key from now on. */
-  altered(table: string): void {
-    this.#children.add(table)
+  replace(keys: ForeignKeys): void {
+    this.#keys = keys
+    this.#context.cache.byId.clear()
+    this.#context.cache.byContent.clear()
   }
 
-  mapped(map: TableMap): void {
-    const entry = this.#mapped.get(map.tableId)
-    if (entry === undefined) this.#mapped.set(map.tableId, { map, times: 1 })
-    else entry.times++
+  mapped(event: BinlogEvent, map: TableMap): void {
+    if (map.table !== undefined || !this.#keys.isParent(nameOf(map))) return
+    try {
+      this.#watched.set(map.tableId, parseTableMap(event.buffer, event.from, event.to, this.#context))
+    } catch {
+      // Its rows cannot be read, so that each update counts as one of the followed columns.
+      this.#watched.delete(map.tableId)
+    }
   }
 
-  /** Row events were seen; inserted rows cascade nowhere. */
-  rows(tableId: number, kind: 'insert' | 'update' | 'delete'): void {
-    this.#withRows.add(tableId)
-    if (kind !== 'insert') this.#canCascade = true
+  /** Whether these rows can cascade, so that `rows` wants to see them. */
+  concern(map: TableMap, header: RowsHeader): boolean {
+    return header.kind !== 'insert' && header.checksForeignKeys && this.#keys.isParent(nameOf(map))
   }
 
-  /** The statement ended: the tables whose rows it may have changed unseen. */
+  /** `changes` are those of the event, where the table is captured. */
+  rows(event: BinlogEvent, header: RowsHeader, map: TableMap, changes: readonly Change[]): void {
+    const table = nameOf(map)
+    if (header.kind === 'delete') return this.#reach(table, 'deleted')
+    const columns = this.#keys.followedColumns(table)
+    if (columns.size === 0) return undefined
+    const updates = map.table === undefined ? this.#updatesOf(event, header) : changes
+    if (updates === undefined || updates.some((change) => touches(change, columns))) this.#reach(table, 'updated')
+  }
+
+  /** Rows of this table that cannot be read. */
+  unreadable(map: TableMap): void {
+    this.#reach(nameOf(map), 'deleted')
+    this.#reach(nameOf(map), 'updated')
+  }
+
+  /** The statement ended: the tables to read again. */
   end(): readonly Barrier[] {
-    const suspects = this.#canCascade ? [...this.#mapped.values()].filter((entry) => this.#suspect(entry)) : []
-    const barriers = suspects.map(({ map }) => ({ table: `${map.schema}.${map.name}`, statement: this.#explain() }))
-    this.#mapped.clear()
-    this.#withRows.clear()
-    this.#canCascade = false
+    if (this.#watched.size > 0) this.#watched.clear()
+    if (this.#reached.size === 0) return []
+    const barriers = [...this.#reached].map(([child, parents]) => ({
+      table: child,
+      statement: `foreign-key cascade from ${[...parents].join(', ')}`,
+    }))
+    this.#reached.clear()
     return barriers
   }
 
-  /** A table that refers to itself is mapped twice. */
-  #suspect({ map, times }: { readonly map: TableMap; readonly times: number }): boolean {
-    if (map.table === undefined || !this.#children.has(map.table.name.toLowerCase())) return false
-    return !this.#withRows.has(map.tableId) || times > 1
+  #reach(table: string, change: 'deleted' | 'updated'): void {
+    for (const child of this.#keys.reachedFrom(table, change)) {
+      const parents = this.#reached.get(child)
+      if (parents === undefined) this.#reached.set(child, new Set([table]))
+      else parents.add(table)
+    }
   }
 
-  #explain(): string {
-    const parents = [...this.#withRows].flatMap((id) => this.#mapped.get(id)?.map ?? [])
-    const names = parents.map(({ schema, name }) => `${schema}.${name}`)
-    return `foreign-key cascade from ${names.join(', ')}`
+  #updatesOf(event: BinlogEvent, header: RowsHeader): readonly Change[] | undefined {
+    const map = this.#watched.get(header.tableId)
+    if (map?.table === undefined) return undefined
+    const changes: Change[] = []
+    const { kind, from } = header
+    rowsOf(map, { kind, body: event.buffer, from, to: event.to, committedAtMs: 0 }, changes, 0)
+    return changes
   }
+}
+
+function nameOf(map: TableMap): string {
+  return `${map.schema}.${map.name}`.toLowerCase()
+}
+
+/** Whether an update changed one of these columns, as far as can be seen. */
+function touches(change: Change, columns: ReadonlySet<string>): boolean {
+  // An update of the key comes as a delete and an insert.
+  if (change.op !== 'update') return true
+  const { table, before, after } = change
+  const old = unpackRow(before, table.columns.length)
+  const young = unpackRow(after, table.columns.length)
+  return [...columns].some((column) => {
+    const at = indexOf(table, column)
+    return at < 0 || old[at] !== young[at] || old[at] === undefined
+  })
+}
+
+function indexOf(table: Table, column: string): number {
+  return table.columns.findIndex(({ name }) => name.toLowerCase() === column)
 }

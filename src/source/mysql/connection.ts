@@ -1,4 +1,5 @@
 /** Connections to the server, through mysql2; no other file of millrace imports it. */
+import type { Duplex } from 'node:stream'
 import { createConnection, type Connection, type ConnectionOptions, type RowDataPacket } from 'mysql2/promise'
 import { Failure } from '../../change/failure.ts'
 import { failureOf } from './server-errors.ts'
@@ -68,7 +69,7 @@ export async function connect(settings: MysqlSettings): Promise<Connection> {
     try {
       await connection.query("SET time_zone = '+00:00'")
     } catch (error) {
-      connection.destroy()
+      hangUp(connection)
       throw error
     }
     return connection
@@ -90,6 +91,17 @@ export async function query(
   } catch (error) {
     throw failureOf(error, attempt)
   }
+}
+
+/** The socket under a connection, with TLS or without: mysql2 keeps it in a field that its types do not name. */
+export function socketOf(connection: Connection): Duplex {
+  return (connection as unknown as { readonly connection: { readonly stream: Duplex } }).connection.stream
+}
+
+/** Ends a connection at once; mysql2's own way waits for the other side, which may be busy sending, or gone. */
+export function hangUp(connection: Connection): void {
+  connection.destroy()
+  socketOf(connection).destroy()
 }
 
 interface Address {

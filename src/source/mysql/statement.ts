@@ -12,7 +12,14 @@ export type Meaning =
   /** `branch` as `gtrid:bqual:format`, hexadecimal. */
   | { readonly kind: 'xaCommit' | 'xaRollback'; readonly branch: string }
   /** Rows of these tables (`schema.table` in small letters) may have changed unseen. `*` as table = all of the schema. */
-  | { readonly kind: 'definition'; readonly tables: readonly string[]; readonly harmless: boolean }
+  | {
+      readonly kind: 'definition'
+      readonly tables: readonly string[]
+      /** No row was changed. */
+      readonly harmless: boolean
+      /** A table has another name than before. */
+      readonly renames: boolean
+    }
   /** It wrote rows as a statement; `names` are all the names in it, in small letters. */
   | { readonly kind: 'write'; readonly names: ReadonlySet<string> }
   /** It changes no rows of tables. */
@@ -30,7 +37,7 @@ export function meaningOf(statement: string, schema: string): Meaning {
   if (quietVerbs.has(verb)) return { kind: 'nothing' }
   if (writingVerbs.has(verb)) return { kind: 'write', names: namesIn(words) }
   // An unknown verb: whatever it names may have changed.
-  return { kind: 'definition', tables: allNames(words, schema), harmless: false }
+  return changed(allNames(words, schema))
 }
 
 /** For people: without line breaks, shortened. */
@@ -77,7 +84,7 @@ function definition(verb: string, cursor: Cursor): Meaning | undefined {
   switch (verb) {
     case 'TRUNCATE':
       cursor.skip('TABLE')
-      return { kind: 'definition', tables: cursor.names(), harmless: false }
+      return changed(cursor.names())
     case 'DROP':
       return dropped(cursor)
     case 'CREATE':
@@ -95,22 +102,26 @@ function definition(verb: string, cursor: Cursor): Meaning | undefined {
 
 const nothing: Meaning = { kind: 'nothing' }
 
+function changed(tables: readonly string[]): Extract<Meaning, { kind: 'definition' }> {
+  return { kind: 'definition', tables, harmless: false, renames: false }
+}
+
 function dropped(cursor: Cursor): Meaning {
   if (cursor.skip('DATABASE', 'SCHEMA')) {
     cursor.skipIfExists()
-    return { kind: 'definition', tables: [`${cursor.plainName()}.*`], harmless: false }
+    return changed([`${cursor.plainName()}.*`])
   }
   // A temporary table may bear the name of a captured one.
   if (cursor.skip('TEMPORARY') || !cursor.skip('TABLE', 'TABLES')) return nothing
   cursor.skipIfExists()
-  return { kind: 'definition', tables: cursor.names(), harmless: false }
+  return changed(cursor.names())
 }
 
 function created(cursor: Cursor): Meaning {
   if (cursor.skip('OR')) cursor.skip('REPLACE')
   if (cursor.skip('TEMPORARY') || !cursor.skip('TABLE')) return nothing
   cursor.skipIfExists()
-  return { kind: 'definition', tables: [cursor.name()], harmless: false }
+  return changed([cursor.name()])
 }
 
 function renamed(cursor: Cursor): Meaning {
@@ -122,14 +133,14 @@ function renamed(cursor: Cursor): Meaning {
     cursor.skipUntil('TO')
     tables.push(cursor.name())
   } while (cursor.skip(','))
-  return { kind: 'definition', tables, harmless: false }
+  return { ...changed(tables), renames: true }
 }
 
 /** `DELETE FROM t` without a condition: the server writes it for a MEMORY table that a restart emptied. */
 function emptied(cursor: Cursor): Meaning | undefined {
   if (!cursor.skip('FROM')) return undefined
   const table = cursor.name()
-  return cursor.done ? { kind: 'definition', tables: [table], harmless: false } : undefined
+  return cursor.done ? changed([table]) : undefined
 }
 
 function altered(cursor: Cursor): Meaning {
@@ -141,9 +152,9 @@ function altered(cursor: Cursor): Meaning {
   cursor.skip('NOWAIT')
   const clauses = cursor.clauses()
   // ALTER IGNORE deletes rows that a new unique key forbids.
-  if (!ignores && clauses.every(isHarmless)) return { kind: 'definition', tables: [table], harmless: true }
+  if (!ignores && clauses.every(isHarmless)) return { kind: 'definition', tables: [table], harmless: true, renames: false }
   const others = clauses.flatMap((clause) => tablesNamedBy(clause, cursor.schema))
-  return { kind: 'definition', tables: [table, ...others], harmless: false }
+  return { ...changed([table, ...others]), renames: others.length > 0 }
 }
 
 /** Clauses that leave every row as it is. Anything not listed counts as harmful. */

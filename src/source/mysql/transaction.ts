@@ -12,6 +12,7 @@ import type { Barrier, Change, Position } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import type { SourceBatch } from '../source.ts'
 import {
+  endsStatement,
   eventType,
   readFormatDescription,
   readQuery,
@@ -20,8 +21,10 @@ import {
   readXaPrepare,
   tableIdOf,
   type BinlogEvent,
+  type RowsHeader,
 } from './binlog-events.ts'
-import { CascadeWatch, type Cascades } from './cascade.ts'
+import { CascadeWatch } from './cascade.ts'
+import type { ForeignKeys } from './foreign-keys.ts'
 import { GtidReader, type TransactionStart } from './gtid-event.ts'
 import { showGtid, type Flavor, type GtidSet } from './gtid.ts'
 import { formatPosition, type Inside, type Place } from './position.ts'
@@ -37,7 +40,7 @@ export interface TransactionReaderOptions {
   /** The captured tables, `schema.table`. */
   readonly tables: readonly string[]
   readonly context: TableContext
-  readonly cascades: Cascades
+  readonly foreignKeys: ForeignKeys
   /** Where to go on. */
   readonly place: Place
 }
@@ -54,6 +57,8 @@ interface Current {
   readonly given: number
   /** The captured tables that had rows. */
   readonly changed: Set<string>
+  /** By table; given at the end, because a table is to be read again when all of the transaction is to be seen. */
+  readonly barriers: Map<string, Barrier>
   /** Within an XA branch: the changes, kept until it is known that it commits at once. */
   held: { readonly changes: Change[]; bytes: number } | undefined
 }
@@ -68,6 +73,8 @@ export class TransactionReader {
   readonly #executed: GtidSet
   readonly #gtids = new GtidReader()
   readonly #cascades: CascadeWatch
+  #foreignKeys: ForeignKeys
+  #foreignKeysAreStale = false
   readonly #tables: ReadonlyMap<string, string>
   readonly #schemas: ReadonlySet<string>
   readonly #names: ReadonlySet<string>
@@ -94,8 +101,9 @@ export class TransactionReader {
     this.#file = place.file
     this.#offset = place.offset
     this.#checksums = checksums
-    this.#cascades = new CascadeWatch(options.cascades)
     this.#tables = new Map(tables.map((table) => [table.toLowerCase(), table]))
+    this.#foreignKeys = options.foreignKeys
+    this.#cascades = new CascadeWatch(options.foreignKeys, options.context)
     const parts = tables.map((table) => table.toLowerCase().split('.'))
     this.#schemas = new Set(parts.map(([schema = '']) => schema))
     this.#names = new Set(parts.flat())
@@ -113,7 +121,7 @@ export class TransactionReader {
 
   /** A barrier ends its batch: the changes of a batch come before its barriers. */
   get mustTake(): boolean {
-    return this.#barriers.length > 0 && this.#current?.held === undefined
+    return this.#barriers.length > 0
   }
 
   get hasChanges(): boolean {
@@ -127,6 +135,17 @@ export class TransactionReader {
 
   get isInside(): boolean {
     return this.#current !== undefined
+  }
+
+  /** A statement may have changed foreign keys: they are to be read again before the next event. */
+  get foreignKeysAreStale(): boolean {
+    return this.#foreignKeysAreStale
+  }
+
+  replaceForeignKeys(keys: ForeignKeys): void {
+    this.#foreignKeys = keys
+    this.#cascades.replace(keys)
+    this.#foreignKeysAreStale = false
   }
 
   /** Everything since the last take. */
@@ -199,15 +218,16 @@ export class TransactionReader {
     this.#resume = undefined
     const mariadb = this.#options.flavor === 'mariadb'
     const open = mariadb && !start.standalone
-    this.#current = { start, name, open, events: 0, given, changed: new Set(), held: undefined }
+    this.#current = { start, name, open, events: 0, given, changed: new Set(), barriers: new Map(), held: undefined }
     if (start.xaPrepared) this.#current.held = { changes: [], bytes: 0 }
   }
 
   #end(): void {
     const current = this.#inTransaction()
-    for (const change of current.held?.changes ?? []) this.#changes.push(change)
-    this.#bytes += current.held?.bytes ?? 0
     this.#endStatement()
+    for (const change of current.held?.changes ?? []) this.#changes.push(change)
+    this.#barriers.push(...current.barriers.values())
+    this.#bytes += current.held?.bytes ?? 0
     this.#executed.add(current.start.gtid)
     this.#executedText = undefined
     this.#current = undefined
@@ -217,7 +237,7 @@ export class TransactionReader {
   #tableMap(event: BinlogEvent): void {
     const map = parseTableMap(event.buffer, event.from, event.to, this.#options.context)
     this.#maps.set(map.tableId, map)
-    this.#cascades.mapped(map)
+    this.#cascades.mapped(event, map)
   }
 
   #rows(event: BinlogEvent): void {
@@ -227,23 +247,30 @@ export class TransactionReader {
     // An event without a table only ends its statement.
     if (map === undefined && header.tableId !== 0xff_ff_ff)
       throw new Failure('corrupt', `row events of table ${header.tableId}, which was not mapped before`)
-    this.#cascades.rows(header.tableId, header.kind)
     current.events++
     this.#moved = true
-    if (map?.table !== undefined && current.events > current.given) {
-      const { buffer, to } = event
-      const { committedAtMs } = current.start
-      const rows = { kind: header.kind, body: buffer, from: header.from, to, committedAtMs }
-      const changes = current.held?.changes ?? this.#changes
-      const first = changes.length
-      rowsOf(map, rows, changes, 0)
-      this.#count(current, map.table.name, bytesOf(changes, first))
-    }
+    if (map !== undefined) this.#rowsOf(current, event, header, map)
     if (header.endsStatement) this.#endStatement()
   }
 
+  /** Events that were given before are read again only where their statement may cascade. */
+  #rowsOf(current: Current, event: BinlogEvent, header: RowsHeader, map: TableMap): void {
+    if (map.table !== undefined) current.changed.add(map.table.name)
+    const given = current.events <= current.given
+    const cascades = this.#cascades.concern(map, header)
+    if (given && !cascades) return
+    const changes = given ? [] : (current.held?.changes ?? this.#changes)
+    const first = changes.length
+    if (map.table !== undefined) {
+      const { kind, from } = header
+      const { committedAtMs } = current.start
+      rowsOf(map, { kind, body: event.buffer, from, to: event.to, committedAtMs }, changes, 0)
+      if (!given) this.#count(current, map.table.name, bytesOf(changes, first))
+    }
+    if (cascades) this.#cascades.rows(event, header, map, changes.slice(first))
+  }
+
   #count(current: Current, table: string, bytes: number): void {
-    current.changed.add(table)
     if (current.held === undefined) {
       this.#bytes += bytes
       return
@@ -259,16 +286,15 @@ export class TransactionReader {
   /** Rows of a table that is not captured, in a form that is not read. */
   #otherRows(event: BinlogEvent): void {
     const current = this.#inTransaction()
-    this.#cascades.rows(tableIdOf(event), 'update')
+    const map = this.#maps.get(tableIdOf(event))
+    if (map !== undefined) this.#cascades.unreadable(map)
     current.events++
     this.#moved = true
-    if (((event.buffer[event.from + 6] ?? 0) & 1) !== 0) this.#endStatement()
+    if (endsStatement(event)) this.#endStatement()
   }
 
   #endStatement(): void {
-    const barriers = this.#cascades.end()
-    const current = this.#current
-    if (current !== undefined && current.events > current.given) this.#barriers.push(...barriers)
+    for (const { table, statement } of this.#cascades.end()) this.#barrier(table, statement)
     this.#maps.clear()
   }
 
@@ -317,8 +343,14 @@ export class TransactionReader {
     for (const [lowerCase, table] of this.#tables) {
       const schema = lowerCase.slice(0, lowerCase.indexOf('.'))
       if (!meaning.tables.includes(lowerCase) && !meaning.tables.includes(`${schema}.*`)) continue
-      this.#cascades.altered(lowerCase)
+      this.#foreignKeysAreStale = true
       if (!meaning.harmless) this.#barrier(table, statement)
+    }
+    for (const parent of meaning.tables) {
+      if (!this.#foreignKeys.isParent(parent)) continue
+      this.#foreignKeysAreStale = true
+      // Under its former name its changes were not known for those of a parent.
+      if (meaning.renames) for (const child of this.#foreignKeys.childrenOf(parent)) this.#barrier(child, statement)
     }
   }
 
@@ -349,7 +381,8 @@ export class TransactionReader {
   }
 
   #barrier(table: string, statement: string): void {
-    this.#barriers.push({ table, statement: shorten(statement) })
+    const { barriers } = this.#inTransaction()
+    if (!barriers.has(table)) barriers.set(table, { table, statement: shorten(statement) })
   }
 
   #inTransaction(): Current {

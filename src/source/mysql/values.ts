@@ -27,7 +27,7 @@ import { isUtf8 } from 'node:buffer'
 import { Failure } from '../../change/failure.ts'
 import { bytesOf } from '../../change/row.ts'
 import type { TextDecode } from './charset.ts'
-import { clockText, dayText, durationText, fractionText, secondsText } from './temporal.ts'
+import { clockText, dayText, durationText, fractionText, openedDay, openedSeconds, twoDigits } from './temporal.ts'
 
 /** The cell of text in UTF-8: `bytes` has one character per byte. */
 export function textCell(bytes: string): string {
@@ -52,15 +52,20 @@ export function binaryCell(body: Buffer, from: number, to: number, padTo: number
 }
 
 export function signed64Cell(body: Buffer, at: number): string {
-  const high = body.readInt32LE(at + 4)
-  if (high >= -0x200000 && high < 0x200000) return String(high * 0x1_0000_0000 + body.readUInt32LE(at))
+  const high = word(body, at + 4) | 0
+  if (high >= -0x200000 && high < 0x200000) return '' + (high * 0x1_0000_0000 + (word(body, at) >>> 0))
   return body.readBigInt64LE(at).toString()
 }
 
 export function unsigned64Cell(body: Buffer, at: number): string {
-  const high = body.readUInt32LE(at + 4)
-  if (high < 0x200000) return String(high * 0x1_0000_0000 + body.readUInt32LE(at))
+  const high = word(body, at + 4) >>> 0
+  if (high < 0x200000) return '' + (high * 0x1_0000_0000 + (word(body, at) >>> 0))
   return body.readBigUInt64LE(at).toString()
+}
+
+/** 32 bits, low byte first. */
+function word(body: Buffer, at: number): number {
+  return (body[at] ?? 0) | ((body[at + 1] ?? 0) << 8) | ((body[at + 2] ?? 0) << 16) | ((body[at + 3] ?? 0) << 24)
 }
 
 /** BIT: big-endian, as many bytes as its bits need. */
@@ -93,25 +98,37 @@ export function decimalCell(body: Buffer, at: number, precision: number, scale: 
  */
 export function decimalText(body: Buffer, at: number, precision: number, scale: number): string {
   const turn = ((body[at] ?? 0) & 0x80) === 0 ? 0xff : 0
-  const signAt = at
-  let place = at
-  const word = (bytes: number): number => {
-    let value = 0
-    for (const end = place + bytes; place < end; place++)
-      value = value * 256 + ((body[place] ?? 0) ^ turn ^ (place === signAt ? 0x80 : 0))
-    return value
-  }
   const whole = precision - scale
-  let digits = String(word(DECIMAL_BYTES[whole % 9] ?? 0))
-  for (let left = Math.floor(whole / 9); left > 0; left--) {
-    const next = word(4)
-    digits = digits === '0' ? String(next) : digits + String(next).padStart(9, '0')
+  // The sign's bit is part of the first number, whichever part of the decimal that is.
+  let signBit = 0x80
+  let place = at
+  let text = ''
+  for (let left = whole; left > 0;) {
+    const digits = left % 9 === 0 ? 9 : left % 9
+    const end = place + (DECIMAL_BYTES[digits] ?? 0)
+    let value = (body[place++] ?? 0) ^ turn ^ signBit
+    signBit = 0
+    while (place < end) value = value * 256 + ((body[place++] ?? 0) ^ turn)
+    if (text !== '') text += padded(value, digits)
+    else if (value !== 0) text = '' + value
+    left -= digits
   }
-  let fraction = ''
-  for (let left = Math.floor(scale / 9); left > 0; left--) fraction += String(word(4)).padStart(9, '0')
-  const last = scale % 9
-  if (last > 0) fraction += String(word(DECIMAL_BYTES[last] ?? 0)).padStart(last, '0')
-  return (turn === 0 ? '' : '-') + digits + (scale > 0 ? '.' + fraction : '')
+  if (text === '') text = '0'
+  if (scale > 0) text += '.'
+  for (let left = scale; left > 0;) {
+    const digits = left > 9 ? 9 : left
+    const end = place + (DECIMAL_BYTES[digits] ?? 0)
+    let value = (body[place++] ?? 0) ^ turn ^ signBit
+    signBit = 0
+    while (place < end) value = value * 256 + ((body[place++] ?? 0) ^ turn)
+    text += padded(value, digits)
+    left -= digits
+  }
+  return turn === 0 ? text : '-' + text
+}
+
+function padded(value: number, digits: number): string {
+  return digits < 3 ? (digits === 2 ? twoDigits(value) : '' + value) : ('' + value).padStart(digits, '0')
 }
 
 /** How many bytes a DECIMAL takes. */
@@ -130,13 +147,13 @@ export function datetimeCell(body: Buffer, at: number, digits: number): string {
   const second = body[at + 2] ?? 0
   const day = (((body[at] ?? 0) & 127) << 15) | ((body[at + 1] ?? 0) << 7) | (second >> 1)
   const clock = ((second & 1) << 16) | ((body[at + 3] ?? 0) << 8) | (body[at + 4] ?? 0)
-  const text = '"' + dayText(day) + 'T' + clockText(clock)
-  return digits === 0 ? text + '"' : text + fraction(body, at + 5, digits) + '"'
+  if (digits === 0) return openedDay(day) + clockText(clock) + '"'
+  return openedDay(day) + clockText(clock) + fraction(body, at + 5, digits) + '"'
 }
 
 export function timestampCell(body: Buffer, at: number, digits: number): string {
   const seconds = body.readUInt32BE(at)
-  const text = seconds === 0 ? '"0000-00-00T00:00:00' : '"' + secondsText(seconds)
+  const text = seconds === 0 ? '"0000-00-00T00:00:00' : openedSeconds(seconds)
   return digits === 0 ? text + 'Z"' : text + fraction(body, at + 4, digits) + 'Z"'
 }
 
@@ -153,7 +170,7 @@ export function timeCell(body: Buffer, at: number, digits: number): string {
 /** Types of before MySQL 5.6, which remain in tables that were never rebuilt. */
 export function oldTimestampCell(body: Buffer, at: number): string {
   const seconds = body.readUInt32LE(at)
-  return seconds === 0 ? '"0000-00-00T00:00:00Z"' : '"' + secondsText(seconds) + 'Z"'
+  return seconds === 0 ? '"0000-00-00T00:00:00Z"' : openedSeconds(seconds) + 'Z"'
 }
 
 export function oldDatetimeCell(body: Buffer, at: number): string {
@@ -186,7 +203,10 @@ export function vectorCell(body: Buffer, from: number, to: number): string {
 }
 
 function fraction(body: Buffer, at: number, digits: number): string {
-  return fractionText(body.readUIntBE(at, (digits + 1) >> 1), digits)
+  let stored = body[at] ?? 0
+  if (digits > 2) stored = (stored << 8) | (body[at + 1] ?? 0)
+  if (digits > 4) stored = (stored << 8) | (body[at + 2] ?? 0)
+  return fractionText(stored, digits)
 }
 
 const DECIMAL_BYTES: readonly number[] = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4]

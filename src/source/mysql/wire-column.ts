@@ -148,7 +148,8 @@ export const INTEGER_BYTES: Readonly<Record<number, number>> = {
 /** Columns that the signedness bits count. */
 export function isNumeric(column: WireColumn): boolean {
   const { code } = column
-  return code in INTEGER_BYTES || code === CODE.float || code === CODE.double || code === CODE.newDecimal
+  if (code in INTEGER_BYTES) return true
+  return code === CODE.float || code === CODE.double || code === CODE.newDecimal || code === CODE.year
 }
 
 /** Columns that the character set lists count. */

@@ -1,0 +1,90 @@
+import { composed, configured, pipelineNamed } from '../configured.ts'
+import { exit, UsageError } from '../context.ts'
+import { showCount } from '../format.ts'
+import type { Difference } from '../parts.ts'
+import { configurationOptions, jsonOption, type Command } from '../usage.ts'
+
+export const verify: Command = {
+  name: 'verify',
+  summary: 'Compare a table with its index, row by row and field by field.',
+  positionals: 'PIPELINE',
+  options: {
+    ...configurationOptions,
+    ...jsonOption,
+    limit: { value: 'COUNT', help: 'Stop after so many differences. Default: 100; 0 = never' },
+  },
+  about: `Walks the whole table in the order of its key, makes each row's document anew and holds it against the stored one; then
+looks for documents that no row accounts for. Reads only. What differs is looked at twice, so that changes under way are not
+reported; the answer is exact when nothing is being written.
+
+  missing    the table has the row, the index has no document
+  orphan     the index has a document, the table has no row for it
+  different  both are there; the fields that differ are named
+
+With --json each difference is one line, and the last line is the summary. millrace run --reload PIPELINE mends what is found.`,
+  examples: [
+    ['millrace verify orders', 'prints what differs'],
+    ['millrace verify orders --limit 0 --json > differences.jsonl', 'all of it, for a program'],
+  ],
+  exits: ['0  table and index are equal', '1  they differ', '3  the source or the target cannot be reached'],
+  async run(args, context) {
+    const limit = limitOf(args.value('limit') ?? '100')
+    const configuration = configured(args, context)
+    const pipeline = pipelineNamed(configuration, args.positionals[0] ?? '')
+    const parts = await composed(configuration, context)
+    const json = args.has('json')
+    const counts = { missing: 0, orphan: 0, different: 0 }
+    let seen = { rows: 0, documents: 0 }
+    let total = 0
+    const progress = (done: typeof seen): void => {
+      seen = { ...done }
+      context.progress(
+        `${showCount(seen.rows)} rows, ${showCount(seen.documents)} documents, ${showCount(total)} differences`,
+      )
+    }
+    const walk = parts.verify(pipeline, progress, context.signal)
+    let complete = false
+    while (!complete && total < limit) {
+      const step = await walk.next()
+      complete = step.done === true
+      if (step.done === true) {
+        seen = step.value
+        continue
+      }
+      total++
+      counts[step.value.kind]++
+      context.out(json ? JSON.stringify(step.value) : describe(step.value))
+    }
+    await walk.return(seen)
+    const summary = { pipeline: pipeline.name, equal: total === 0, complete, ...seen, ...counts }
+    context.out(json ? JSON.stringify(summary) : summarise(summary))
+    return total === 0 ? exit.ok : exit.bad
+  },
+}
+
+function limitOf(text: string): number {
+  if (!/^\d+$/.test(text)) throw new UsageError(`--limit needs a whole number, not "${text}"`)
+  return text === '0' ? Number.POSITIVE_INFINITY : Number(text)
+}
+
+function describe(difference: Difference): string {
+  const fields = difference.kind === 'different' ? `  ${difference.fields.join(', ')}` : ''
+  return `${difference.kind.padEnd(9)}  ${difference.id}${fields}`
+}
+
+interface Summary {
+  readonly equal: boolean
+  readonly complete: boolean
+  readonly rows: number
+  readonly documents: number
+  readonly missing: number
+  readonly orphan: number
+  readonly different: number
+}
+
+function summarise(summary: Summary): string {
+  if (summary.equal) return `equal: ${summary.documents} documents`
+  const counts = `${summary.missing} missing, ${summary.orphan} orphans, ${summary.different} different`
+  const seen = `after ${showCount(summary.rows)} rows and ${showCount(summary.documents)} documents`
+  return summary.complete ? `${counts}, ${seen}` : `${counts} so far, ${seen}; stopped at the limit`
+}

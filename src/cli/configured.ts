@@ -1,0 +1,41 @@
+/** The configuration that a command's options name. */
+import { Failure } from '../change/failure.ts'
+import { loadConfiguration, type Configuration } from '../config/load.ts'
+import type { Pipeline } from '../config/pipeline.ts'
+import { nearest } from '../config/problems.ts'
+import type { Context } from './context.ts'
+import type { Parts } from './parts.ts'
+import type { Arguments } from './usage.ts'
+
+/** `offline`: for commands that log in nowhere; secrets that are not set are no problem then. */
+export function configured(args: Arguments, context: Context, offline = false): Configuration {
+  const { environment, workingDirectory } = context
+  const file = args.value('config')
+  const overrides = args.values('set')
+  const configuration = loadConfiguration({ environment, workingDirectory, file, overrides, offline })
+  context.redactWith(configuration.redact)
+  return configuration
+}
+
+export async function composed(configuration: Configuration, context: Context): Promise<Parts> {
+  const compose = await context.compose()
+  return compose(configuration)
+}
+
+/** Throws a Failure, with a suggestion where one is near. */
+export function pipelineNamed(configuration: Configuration, name: string): Pipeline {
+  const pipeline = configuration.pipelines.find((each) => each.name === name)
+  if (pipeline !== undefined) return pipeline
+  const names = configuration.pipelines.map((each) => each.name)
+  const suggestion = nearest(name, names)
+  const remedy = suggestion === undefined ? `there are: ${names.join(', ')}` : `did you mean "${suggestion}"?`
+  throw new Failure('configuration', `there is no pipeline "${name}"`, { remedy })
+}
+
+/** Throws a Failure when there is nothing to work on. */
+export function needPipelines({ pipelines, settings }: Configuration): void {
+  if (pipelines.length > 0) return
+  throw new Failure('configuration', `there is no pipeline file in ${settings.pipelines}`, {
+    remedy: 'millrace init --source URL --table SCHEMA.TABLE writes one from a table',
+  })
+}

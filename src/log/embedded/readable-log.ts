@@ -1,0 +1,129 @@
+/** What can be done with a log without writing to it. */
+import type { Key, Offset } from '../../change/change.ts'
+import { Failure } from '../../change/failure.ts'
+import type { ChangeLog, Control, DeadLetters, Entry, Group, GroupLag, LaneBatch, LogAdmin } from '../log.ts'
+import type { Retention, SegmentInfo } from '../log.ts'
+import { placesOf, unknownGroup } from './groups.ts'
+import { findKey, lagOf, type Inspected } from './inspection.ts'
+import { readGroup } from './reader.ts'
+import type { SegmentFiles } from './segment.ts'
+import type { Standing } from './standing.ts'
+
+export interface ReadableParts {
+  readonly files: SegmentFiles
+  readonly standing: Standing
+  readonly deadLetters: DeadLetters
+  readonly sleep: (durationMs: number, signal: AbortSignal) => Promise<void>
+  readonly chunkBytes: number
+  /** Told by `retention`. */
+  readonly ceilingBytes: number
+}
+
+export class ReadableLog implements ChangeLog, LogAdmin {
+  readonly deadLetters: DeadLetters
+  readonly #parts: ReadableParts
+
+  constructor(parts: ReadableParts) {
+    this.#parts = parts
+    this.deadLetters = parts.deadLetters
+  }
+
+  tail(): Promise<Control | undefined> {
+    return this.#parts.standing.control()
+  }
+
+  control(): Promise<Control | undefined> {
+    return this.#parts.standing.control()
+  }
+
+  async *read(group: string, signal: AbortSignal): AsyncGenerator<LaneBatch> {
+    const { files, standing, sleep, chunkBytes } = this.#parts
+    yield* readGroup({ files, standing, sleep, pieceBytes: chunkBytes }, group, signal)
+  }
+
+  async groups(): Promise<readonly Group[]> {
+    const lanes = (await this.#parts.standing.control())?.lanes ?? 0
+    const groups = await this.#parts.standing.groups()
+    return groups.map((group) => ({
+      name: group.name,
+      tables: group.tables,
+      lanes: placesOf(group, lanes),
+      attributes: group.attributes,
+      lost: group.lost,
+    }))
+  }
+
+  async lag(name: string): Promise<GroupLag> {
+    const { standing } = this.#parts
+    const group = await standing.group(name)
+    if (group === undefined) throw unknownGroup(name)
+    return lagOf(await this.#inspected(), group, await standing.next())
+  }
+
+  async retention(): Promise<Retention> {
+    const segments = await this.#parts.standing.measured()
+    const next = await this.#parts.standing.next()
+    let bytes = 0
+    for (const segment of segments) bytes += segment.bytes
+    return {
+      bytes,
+      bytesMax: this.#parts.ceilingBytes,
+      oldest: segments[0]?.first ?? next,
+      next,
+      oldestAppendedAtMs: segments[0]?.firstAppendedAtMs,
+    }
+  }
+
+  async segments(): Promise<readonly SegmentInfo[]> {
+    const segments = await this.#parts.standing.measured()
+    const next = await this.#parts.standing.next()
+    return segments.map((segment, at) => ({
+      name: segment.name,
+      bytes: segment.bytes,
+      first: segment.first,
+      next: segments[at + 1]?.first ?? next,
+      firstAppendedAtMs: segment.firstAppendedAtMs ?? 0,
+    }))
+  }
+
+  async *find(table: string, key: Key): AsyncGenerator<Entry & { readonly addressee: string | undefined }> {
+    yield* findKey(await this.#inspected(), table, key)
+  }
+
+  append(..._: unknown[]): Promise<Offset> {
+    return refuseToWrite()
+  }
+
+  commit(..._: unknown[]): Promise<void> {
+    return refuseToWrite()
+  }
+
+  define(..._: unknown[]): Promise<void> {
+    return refuseToWrite()
+  }
+
+  forget(..._: unknown[]): Promise<void> {
+    return refuseToWrite()
+  }
+
+  drop(): Promise<void> {
+    return refuseToWrite()
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  async #inspected(): Promise<Inspected> {
+    const { files, standing } = this.#parts
+    return { files, extent: standing, lanes: (await standing.control())?.lanes }
+  }
+}
+
+export function refuseToWrite(): Promise<never> {
+  return Promise.reject(
+    new Failure('conflict', 'the log was opened for reading only', {
+      remedy: 'let the process that runs the log do it',
+    }),
+  )
+}

@@ -1,0 +1,105 @@
+/**
+ * A group's reader: one walk over the log, whose records are sorted into lanes. It holds one piece of the log (some
+ * megabytes, or one frame where that is larger), however far behind the group is.
+ */
+import type { LaneBatch } from '../log.ts'
+import { LogCursor, lost } from './cursor.ts'
+import { oldestPlace, placesOf, unknownGroup, type GroupState } from './groups.ts'
+import { Lanes } from './lanes.ts'
+import type { Standing } from './standing.ts'
+import type { SegmentFiles } from './segment.ts'
+
+export interface ReaderParts {
+  readonly files: SegmentFiles
+  readonly standing: Standing
+  readonly sleep: (durationMs: number, signal: AbortSignal) => Promise<void>
+  /** So much of the log is sorted before it is handed out. */
+  readonly pieceBytes: number
+}
+
+/** A lane that nothing comes for is told so after the log has been still for so long, or passed so many records. */
+const idleMs = 50
+const idleRecordsMax = 1000
+
+export async function* readGroup(
+  parts: ReaderParts,
+  name: string,
+  signal: AbortSignal,
+): AsyncGenerator<LaneBatch> {
+  const group = await existing(parts, name)
+  const count = await knownLanes(parts, signal)
+  if (count === undefined) return
+  const places = placesOf(group, count)
+  const lanes = new Lanes({ group: name, tables: new Set(group.tables), places })
+  const cursor = new LogCursor(parts.files, parts.standing, oldestPlace(group, count))
+  try {
+    while (!signal.aborted) {
+      await existing(parts, name)
+      const seen = parts.standing.generation
+      const caughtUp = await gather(cursor, lanes, parts.pieceBytes)
+      for (const batch of lanes.take()) {
+        yield batch
+        if (signal.aborted) return
+      }
+      if (!caughtUp) yield* lanes.idle(1)
+      else if (await staysStill(parts, lanes, { seen, signal })) yield* lanes.idle(1)
+      else {
+        yield* lanes.idle(idleRecordsMax)
+        await parts.standing.grown(seen, signal)
+      }
+    }
+  } finally {
+    await cursor.close()
+  }
+}
+
+/** Sorts frames until there are enough of them (false) or no more for now (true). */
+async function gather(cursor: LogCursor, lanes: Lanes, bytesMax: number): Promise<boolean> {
+  for (let bytes = 0; bytes < bytesMax; ) {
+    const frame = await cursor.next()
+    if (frame === undefined) return true
+    lanes.add(frame, cursor.tables)
+    bytes += frame.end - frame.at
+  }
+  return false
+}
+
+/** Whether lanes wait to be told and nothing is appended for a moment. */
+async function staysStill(
+  parts: ReaderParts,
+  lanes: Lanes,
+  look: { readonly seen: number; readonly signal: AbortSignal },
+): Promise<boolean> {
+  if (!lanes.hasIdle()) return false
+  const woken = new AbortController()
+  const stop = () => {
+    woken.abort()
+  }
+  look.signal.addEventListener('abort', stop)
+  const moment = parts.sleep(idleMs, woken.signal).then(
+    () => true,
+    () => false,
+  )
+  const growth = parts.standing.grown(look.seen, woken.signal).then(() => false)
+  const isStill = await Promise.race([moment, growth])
+  look.signal.removeEventListener('abort', stop)
+  stop()
+  return isStill
+}
+
+async function existing(parts: ReaderParts, name: string): Promise<GroupState> {
+  const group = await parts.standing.group(name)
+  if (group === undefined) throw unknownGroup(name)
+  if (group.lost) throw lost(`retention dropped records that ${name} had not yet delivered`)
+  return group
+}
+
+async function knownLanes(parts: ReaderParts, signal: AbortSignal): Promise<number | undefined> {
+  while (!signal.aborted) {
+    const seen = parts.standing.generation
+    const control = await parts.standing.control()
+    if (control !== undefined) return control.lanes
+    await parts.standing.grown(seen, signal)
+  }
+  return undefined
+}

@@ -1,0 +1,139 @@
+/** What each fact says in a line: level, message, fields. Never row values, ids or what a target quotes of a document. */
+import type { Failure } from '../change/failure.ts'
+import type { Fact } from '../pipeline/facts.ts'
+import { partsOfGroup } from './group.ts'
+
+export type Level = 'debug' | 'info' | 'warn' | 'error'
+
+export interface Note {
+  readonly level: Level
+  readonly message: string
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+export function noteOf(fact: Fact): Note {
+  const { kind, ...rest } = fact
+  const { failure, ...fields } = rest as typeof rest & { failure?: Failure }
+  const [level, message] = tell(fact)
+  return { level, message, fields: { fact: kind, ...withoutValues(fields), ...failureFields(failure) } }
+}
+
+function tell(fact: Fact): readonly [Level, string] {
+  return tellSource(fact) ?? tellLoad(fact) ?? tellDelivery(fact) ?? ['debug', fact.kind]
+}
+
+type Told = readonly [Level, string] | undefined
+
+function tellSource(fact: Fact): Told {
+  switch (fact.kind) {
+    case 'capture-started':
+      return ['info', `${fact.source}: reading changes after ${fact.position}, epoch ${fact.epoch}`]
+    case 'barrier':
+      return ['info', `${fact.source}: ${fact.statement}: the documents of ${fact.table} are made anew`]
+    case 'append-failed':
+      return ['error', `${fact.source}: the log cannot be written, capture waits: ${fact.failure.message}`]
+    case 'source-state':
+      return tellState(fact.source, fact.state, fact.failure)
+    case 'restarting':
+      return [
+        'warn',
+        `${fact.part}: ${fact.failure.message}; attempt ${fact.attempt + 1} in ${seconds(fact.waitMs / 1000)}`,
+      ]
+    case 'recovered':
+      return ['info', `${fact.part}: works again`]
+    case 'stopping':
+      return ['info', `stopping: ${fact.reason}`]
+    case 'stopped':
+      return ['info', 'stopped']
+    default:
+      return undefined
+  }
+}
+
+function tellLoad(fact: Fact): Told {
+  switch (fact.kind) {
+    case 'load-started':
+      return [
+        'info',
+        `${nameOf(fact)}: reading ${fact.table}, about ${count(fact.rowsEstimate)} rows${fact.rowsDone > 0 ? `, ${count(fact.rowsDone)} of them done` : ''}`,
+      ]
+    case 'load-read':
+      return [
+        'info',
+        `${nameOf(fact)}: ${fact.table} is read, ${count(fact.rowsDone)} rows; delivering the rest`,
+      ]
+    case 'swept':
+      return [
+        'info',
+        `${nameOf(fact)}: ${count(fact.deleted)} of ${count(fact.scanned)} documents had no row`,
+      ]
+    case 'load-finished':
+      return ['info', `${nameOf(fact)}: loaded, ${count(fact.rowsDone)} rows in ${seconds(fact.seconds)}`]
+    default:
+      return undefined
+  }
+}
+
+function tellDelivery(fact: Fact): Told {
+  switch (fact.kind) {
+    case 'dead-letter':
+      return ['warn', `${nameOf(fact)}: a document was refused for good and put aside: ${fact.fingerprint}`]
+    case 'target-waiting':
+      return [
+        'warn',
+        `${nameOf(fact)}: ${fact.failure.message}; attempt ${fact.attempt + 1} in ${seconds(fact.waitMs / 1000)}`,
+      ]
+    case 'target-ready':
+      return ['info', `${nameOf(fact)}: the target takes writes again`]
+    case 'index-created':
+      return ['info', `${nameOf(fact)}: made the index ${fact.index}`]
+    case 'index-adopted':
+      return ['info', `${nameOf(fact)}: took over the index ${fact.index}, epoch ${fact.epoch}`]
+    case 'group-endangered':
+      return [
+        'warn',
+        `${nameOf(fact)}: the log is ${Math.round(fact.share * 100)} % of its ceiling, then what is not delivered is dropped`,
+      ]
+    case 'group-lost':
+      return ['error', `${nameOf(fact)}: the log dropped what was not delivered; run with --reload`]
+    case 'pipeline-state':
+      return tellState(fact.pipeline, fact.state, fact.failure)
+    default:
+      return undefined
+  }
+}
+
+function tellState(subject: string, state: string, failure: Failure | undefined): Told {
+  if (failure === undefined) return ['info', `${subject}: ${state}`]
+  const remedy = failure.remedy === undefined ? '' : `; remedy: ${failure.remedy}`
+  return [state === 'failed' ? 'error' : 'warn', `${subject}: ${state}: ${failure.message}${remedy}`]
+}
+
+function nameOf({ group }: { readonly group: string }): string {
+  return partsOfGroup(group).pipeline
+}
+
+/** An id is a row's key, a reason may quote a value; thousands of latencies say nothing in a line. */
+const withheld = new Set(['id', 'reason', 'latenciesMs'])
+
+function withoutValues(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !withheld.has(name)))
+}
+
+function failureFields(failure: Failure | undefined): Readonly<Record<string, unknown>> {
+  if (failure === undefined) return {}
+  const { kind, remedy, cause } = failure
+  return {
+    failure: kind,
+    ...(remedy === undefined ? {} : { remedy }),
+    ...(cause instanceof Error ? { cause: cause.message } : {}),
+  }
+}
+
+function count(rows: number): string {
+  return rows.toLocaleString('en-US')
+}
+
+function seconds(duration: number): string {
+  return `${duration < 10 ? Math.round(duration * 10) / 10 : Math.round(duration)} s`
+}

@@ -1,0 +1,284 @@
+/** The daemon put together: sources, pipelines, the control server, and those who listen to facts. */
+import { randomUUID } from 'node:crypto'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Position } from './change/change.ts'
+import { Failure } from './change/failure.ts'
+import type { OpenSource, RunOptions } from './cli/parts.ts'
+import { difference, fingerprint } from './config/fingerprint.ts'
+import { groupOf, type Pipeline as PipelineFile, type Start } from './config/pipeline.ts'
+import { statusPipeline, tablesOf, type Workshop } from './compose.ts'
+import type { Operations } from './control/operations.ts'
+import { startControl } from './control/server.ts'
+import { Daemon, type DaemonPipeline, type DaemonSource } from './daemon.ts'
+import { createMapper } from './document/mapping.ts'
+import type { EmbeddedLog } from './log/embedded/embedded-log.ts'
+import { createHealth } from './observe/health.ts'
+import { createLogger } from './observe/logger.ts'
+import { createMetrics } from './observe/metrics.ts'
+import { Board } from './pipeline/board.ts'
+import { Capture } from './pipeline/capture.ts'
+import type { Observe } from './pipeline/facts.ts'
+import { Feed } from './pipeline/feed.ts'
+import { Pipeline } from './pipeline/pipeline.ts'
+import type { SearchClient } from './sink/search/search-client.ts'
+import { SearchSink } from './sink/search/search-sink.ts'
+import type { Source } from './source/source.ts'
+import { showPosition } from './source/mysql/position.ts'
+import { statusOf } from './status.ts'
+import { systemClock } from './system-clock.ts'
+import { version } from './version.ts'
+
+const megabyte = 2 ** 20
+const guardEveryMs = 5_000
+/** Keys changed while a chunk is read, in chunks' rows: beyond that the chunk is read again, smaller. */
+const windowKeysPerRow = 50
+/** Entries that may wait in a lane, in requests' operations. */
+const queuedRequests = 2
+
+interface Serving {
+  readonly workshop: Workshop
+  readonly options: RunOptions
+  readonly observe: Observe
+  readonly board: Board
+  readonly abort: AbortController
+}
+
+interface OpenedSource {
+  readonly name: string
+  readonly source: Source & OpenSource
+  readonly log: EmbeddedLog
+  readonly capture: Capture
+  readonly clients: ReadonlyMap<string, SearchClient>
+}
+
+/** Runs until the signal aborts and everything is drained; throws when nothing is left to run. */
+export async function serve(
+  workshop: Workshop,
+  options: RunOptions,
+  listeners: readonly Observe[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { settings, redact } = workshop.configuration
+  await mkdir(settings.state, { recursive: true })
+  const own = workshop.configuration.pipelines
+  const board = new Board()
+  const metrics = createMetrics(version)
+  const health = createHealth({
+    sources: [...new Set(own.map(({ source }) => source))],
+    groups: own.map(groupOf),
+  })
+  const logger = createLogger({
+    level: settings.logger.level,
+    pretty: settings.logger.format === 'auto' ? process.stdout.isTTY : settings.logger.format === 'pretty',
+    redact,
+    write: (line) => process.stdout.write(line),
+  })
+  const hearing: readonly Observe[] = [
+    (fact) => board.observe(fact),
+    metrics.observe,
+    health.observe,
+    logger.observe,
+    ...listeners,
+  ]
+  const observe: Observe = (fact) => {
+    for (const listener of hearing) listener(fact)
+  }
+  const serving: Serving = { workshop, options, observe, board, abort: new AbortController() }
+  const opened = await openSources(serving)
+  const operations: Operations = {
+    status: () => statusOf(statusParts(serving, opened, startedAtMs)),
+    metrics: () => metrics.text(),
+    live: () => health.live(),
+    ready: () => health.ready(),
+  }
+  const startedAtMs = systemClock.now()
+  const control = await startControl({ ...settings.control, operations, redact })
+  const addressFile = join(settings.state, 'control.json')
+  await writeFile(addressFile, JSON.stringify({ host: control.host, port: control.port, pid: process.pid }))
+  try {
+    await daemonOf(serving, opened).run(signal)
+  } finally {
+    await rm(addressFile, { force: true })
+    await control.close()
+    logger.close()
+  }
+}
+
+async function openSources(serving: Serving): Promise<readonly OpenedSource[]> {
+  const { workshop } = serving
+  const names = new Set(workshop.configuration.pipelines.map(({ source }) => source))
+  return await Promise.all([...names].map((name) => openSource(serving, name)))
+}
+
+async function openSource({ workshop, observe }: Serving, name: string): Promise<OpenedSource> {
+  const { settings } = workshop.configuration
+  const own = workshop.pipelinesOf(name)
+  const log = await workshop.openLog(name)
+  const source = await workshop.openSource(name, tablesOf(own))
+  const capture = new Capture({
+    name,
+    source,
+    log,
+    clock: systemClock,
+    observe,
+    batchBytesMax: settings.capture.batchKb * 1024,
+    windowKeysMax: settings.load.chunkRows * windowKeysPerRow,
+    groupsOf: (table) => own.filter(({ definition }) => definition.table === table).map(groupOf),
+  })
+  const targets = new Set(own.map(({ target }) => target.name))
+  return {
+    name,
+    source,
+    log,
+    capture,
+    clients: new Map([...targets].map((target) => [target, workshop.client(target)])),
+  }
+}
+
+function daemonOf(serving: Serving, opened: readonly OpenedSource[]): Daemon {
+  const { observe, abort, workshop } = serving
+  return new Daemon({
+    sources: opened.map((each) => daemonSource(serving, each)),
+    pipelines: opened.flatMap((each) =>
+      workshop.pipelinesOf(each.name).map((pipeline) => daemonPipeline(serving, each, pipeline)),
+    ),
+    clock: systemClock,
+    observe,
+    drainMs: workshop.configuration.settings.shutdownSeconds * 1000,
+    abort,
+  })
+}
+
+function daemonSource({ workshop, options, observe, board }: Serving, opened: OpenedSource): DaemonSource {
+  const { name, source, log, capture, clients } = opened
+  const own = workshop.pipelinesOf(name)
+  const feed = new Feed({
+    name,
+    log,
+    capture,
+    lanes: workshop.configuration.settings.log.lanes,
+    lineage: () => randomUUID(),
+    start: () => startPosition(source, own),
+    epochsSeen: () => epochsSeen(workshop, opened, own),
+    restart: own.every((pipeline) => options.reload.includes(pipeline.name)),
+  })
+  return {
+    name,
+    feed,
+    watch: {
+      source: name,
+      log,
+      clock: systemClock,
+      observe,
+      groups: own.map((pipeline) => ({
+        group: groupOf(pipeline),
+        pipeline: pipeline.name,
+        target: pipeline.target.name,
+      })),
+      retentionSeconds: () => source.retentionSeconds(),
+      capturedToMs: () => board.source(name).capturedToMs ?? systemClock.now(),
+    },
+    close: async () => {
+      await source.close()
+      await log.close()
+      for (const client of clients.values()) await client.close()
+    },
+  }
+}
+
+function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFile): DaemonPipeline {
+  const { workshop, options, observe, abort } = serving
+  const { settings } = workshop.configuration
+  const { source, log, capture } = opened
+  const client = clientOf(opened, file)
+  const mapper = createMapper(file.definition)
+  const bulkBytesMax = Math.round(settings.delivery.bulkMb * megabyte)
+  const pipeline = new Pipeline({
+    name: file.name,
+    group: groupOf(file),
+    target: file.target.name,
+    table: file.definition.table,
+    alias: file.target.index,
+    source,
+    capture,
+    log,
+    deadLetters: log.deadLetters,
+    openIndex: () => workshop.openIndex(file, client, source),
+    sinkFor: ({ uuid }) => new SearchSink({ client, alias: file.target.index, uuid, bulkBytesMax }),
+    enrich: (entries) => Promise.resolve(mapper(entries)),
+    clock: systemClock,
+    observe,
+    limits: {
+      bulkCountMax: settings.delivery.bulkCount,
+      bulkBytesMax,
+      batchAgeMs: file.policy.batchAgeMs ?? settings.delivery.batchAgeMs,
+      queuedEntriesMax: settings.delivery.bulkCount * queuedRequests,
+    },
+    loadLimits: {
+      chunkRows: settings.load.chunkRows,
+      chunkBytes: Math.round(settings.load.chunkMb * megabyte),
+      rowsPerSecond: settings.load.rowsPerSecond,
+      undeliveredBytesMax: settings.load.undeliveredMb * megabyte,
+    },
+    guardEveryMs,
+    definition: fingerprint(file),
+    differences: difference,
+    start: startKind(file.policy.start),
+    wishes: {
+      reload: options.reload.includes(file.name),
+      keep: options.keep.includes(file.name),
+      adopt: file.target.adopt || options.adopt.includes(file.name),
+    },
+    rowsEstimate: async () => (await source.describe(file.definition.table)).rowsEstimate,
+    abort: abort.signal,
+  })
+  return { name: file.name, group: groupOf(file), pipeline, close: () => Promise.resolve() }
+}
+
+function clientOf({ clients }: OpenedSource, { target }: PipelineFile): SearchClient {
+  const client = clients.get(target.name)
+  if (client === undefined) throw new Failure('configuration', `there is no target ${target.name}`)
+  return client
+}
+
+/** A place in the source is where the log begins: the group then takes the log from its beginning. */
+function startKind(start: Start): 'load' | 'now' | 'earliest' {
+  return start.kind === 'position' ? 'earliest' : start.kind
+}
+
+async function startPosition(source: Source & OpenSource, own: readonly PipelineFile[]): Promise<Position> {
+  const starts = own.map(({ policy }) => policy.start)
+  if (starts.some(({ kind }) => kind === 'earliest')) return await source.earliest()
+  const place = starts.find((start) => start.kind === 'position')
+  return place === undefined ? await source.head() : source.parse(place.text)
+}
+
+async function epochsSeen(
+  workshop: Workshop,
+  opened: OpenedSource,
+  own: readonly PipelineFile[],
+): Promise<readonly number[]> {
+  const epochs: number[] = []
+  for (const pipeline of own) {
+    const index = await workshop.openIndex(pipeline, clientOf(opened, pipeline), opened.source)
+    const state = await index.inspect()
+    if (state?.mark !== undefined) epochs.push(state.mark.epoch)
+  }
+  return epochs
+}
+
+function statusParts(
+  { workshop, board }: Serving,
+  opened: readonly OpenedSource[],
+  startedAtMs: number,
+): Parameters<typeof statusOf>[0] {
+  return {
+    version,
+    nowMs: () => systemClock.now(),
+    startedAtMs,
+    board,
+    sources: opened.map(({ name, log }) => ({ name, log, deadLetters: log.deadLetters, show: showPosition })),
+    pipelines: workshop.configuration.pipelines.map(statusPipeline),
+  }
+}

@@ -1,0 +1,251 @@
+/** A table as information_schema describes it now, in the same words in which the binlog describes it. */
+import type { Column, Table } from '../../change/change.ts'
+import { Failure } from '../../change/failure.ts'
+import type { TableDescription } from '../source.ts'
+import { describeColumn, type ColumnType } from './column-type.ts'
+import { query, type Connection, type SqlRow } from './connection.ts'
+import { likely } from './likely.ts'
+
+/** What the configuration says about a table. */
+export interface TableOptions {
+  /** Columns left out of every image. */
+  readonly excluded: ReadonlySet<string>
+  /** Columns of the unique key that stands for a missing primary key; undefined = the first that will do. */
+  readonly keyColumns: readonly string[] | undefined
+}
+
+/** A description with what a query needs besides. */
+export interface TableShape extends TableDescription {
+  readonly table: Table
+  /** The type of each of the table's columns. */
+  readonly types: readonly ColumnType[]
+  /** The index whose columns are the key. */
+  readonly keyIndex: string
+  /** The server's own estimate, in bytes. */
+  readonly rowBytes: number
+}
+
+/** A column as information_schema has it, and what became of its type; a text says why it cannot be read. */
+export interface DescribedColumn {
+  readonly name: string
+  readonly nullable: boolean
+  readonly type: ColumnType | string
+}
+
+/** An index that tells rows apart. */
+export interface UniqueIndex {
+  readonly name: string
+  readonly columns: readonly string[]
+}
+
+/**
+ * Describes `schema.table`. Throws a Failure: `configuration` when it does not exist or has no usable key, `unsupported`
+ * for a column that cannot be read and is not excluded.
+ */
+export async function describeTable(
+  connection: Connection,
+  name: string,
+  options: TableOptions,
+): Promise<TableShape> {
+  const facts = await tableFacts(connection, name)
+  if (facts === undefined) throw await noSuchTable(connection, name)
+  const described = (await describeColumns(connection, name)).filter((column) => !options.excluded.has(column.name))
+  const columns: Column[] = []
+  const types: ColumnType[] = []
+  for (const column of described) {
+    if (typeof column.type === 'string')
+      throw new Failure('unsupported', `${name}: column ${column.name}: ${column.type}`, {
+        remedy: `exclude the column ${column.name} of ${name}`,
+      })
+    columns.push(describeColumn(column.name, column.nullable, column.type))
+    types.push(column.type)
+  }
+  const index = chooseKey(name, await uniqueIndexes(connection, name), options)
+  const key = index.columns.map((column) => columns.findIndex((candidate) => candidate.name === column))
+  if (key.includes(-1))
+    throw new Failure('configuration', `${name}: a column of its key (${index.columns.join(', ')}) is excluded`, {
+      remedy: 'take it out of the excluded columns: without its key a row cannot be told from another',
+    })
+  const table = { name, columns, key }
+  return { table, types, keyIndex: index.name, rowsEstimate: facts.rows, rowBytes: facts.rowBytes }
+}
+
+/** What information_schema.tables knows; undefined = no such table. */
+export async function tableFacts(
+  connection: Connection,
+  name: string,
+): Promise<{ rows: number; rowBytes: number; engine: string; kind: string } | undefined> {
+  const [row] = await query(
+    connection,
+    // MySQL 8 keeps these numbers for a day unless told otherwise; MariaDB reads the hint as a comment.
+    `SELECT /*+ SET_VAR(information_schema_stats_expiry = 0) */ TABLE_ROWS AS row_count,
+       AVG_ROW_LENGTH AS row_bytes, ENGINE AS engine, TABLE_TYPE AS kind
+     FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?`,
+    splitName(name),
+    `describing ${name}`,
+  )
+  if (row === undefined) return undefined
+  const { row_count: rows, row_bytes: rowBytes, engine, kind } = row
+  return {
+    rows: Number(rows ?? 0),
+    rowBytes: Number(rowBytes ?? 0),
+    engine: textOf(engine),
+    kind: textOf(kind),
+  }
+}
+
+/** All columns in their order, excluded ones and those that cannot be read included. */
+export async function describeColumns(connection: Connection, name: string): Promise<readonly DescribedColumn[]> {
+  const rows = await query(
+    connection,
+    `SELECT COLUMN_NAME AS name, DATA_TYPE AS data_type, COLUMN_TYPE AS column_type, IS_NULLABLE AS nullable,
+       CHARACTER_MAXIMUM_LENGTH AS characters, NUMERIC_PRECISION AS digits, NUMERIC_SCALE AS scale,
+       DATETIME_PRECISION AS fraction, @@version AS version
+     FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION`,
+    splitName(name),
+    `describing ${name}`,
+  )
+  return rows.map((row) => ({
+    name: textOf(row['name']),
+    nullable: row['nullable'] === 'YES',
+    type: typeOfRow(row),
+  }))
+}
+
+/**
+ * The primary key first, then unique indexes over whole columns without NULL, in the order in which the server itself
+ * would prefer them.
+ */
+export async function uniqueIndexes(connection: Connection, name: string): Promise<readonly UniqueIndex[]> {
+  const rows = await query(
+    connection,
+    `SELECT INDEX_NAME AS name, COLUMN_NAME AS column_name, SUB_PART AS part, NULLABLE AS nullable
+     FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND NON_UNIQUE = 0
+     ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX`,
+    splitName(name),
+    `reading the keys of ${name}`,
+  )
+  const indexes = Map.groupBy(rows, (row) => textOf(row['name']))
+  const usable: UniqueIndex[] = []
+  for (const [indexName, parts] of indexes) {
+    // A part without a column is an expression; a prefix tells rows apart only in a primary key, whose rows it must.
+    const isUsable = parts.every((part) => part['column_name'] !== null && part['nullable'] !== 'YES')
+    const isWhole = indexName === 'PRIMARY' || parts.every((part) => part['part'] === null)
+    if (isUsable && isWhole) usable.push({ name: indexName, columns: parts.map((part) => textOf(part['column_name'])) })
+  }
+  return usable
+}
+
+/** Throws a Failure, `configuration`, when no index will do. */
+function chooseKey(name: string, indexes: readonly UniqueIndex[], options: TableOptions): UniqueIndex {
+  const [first] = indexes
+  if (first?.name === 'PRIMARY') return first
+  const { keyColumns } = options
+  const wanted = keyColumns?.toSorted().join('\n')
+  const chosen =
+    wanted === undefined ? first : indexes.find(({ columns }) => columns.toSorted().join('\n') === wanted)
+  if (chosen !== undefined) return keyColumns === undefined ? chosen : { ...chosen, columns: keyColumns }
+  const what = keyColumns === undefined ? 'no primary key and no unique key' : `no unique key (${keyColumns.join(', ')})`
+  throw new Failure('configuration', `${name} has no usable key: ${what} without NULL`, {
+    remedy: 'add a primary key, or a unique key whose columns are all NOT NULL',
+  })
+}
+
+async function noSuchTable(connection: Connection, name: string): Promise<Failure> {
+  const rows = await query(
+    connection,
+    `SELECT TABLE_SCHEMA AS table_schema, TABLE_NAME AS name FROM information_schema.TABLES
+     WHERE TABLE_TYPE <> 'VIEW' AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema')
+     LIMIT 10000`,
+    [],
+    'listing tables',
+  )
+  const names = rows.map((row) => `${textOf(row['table_schema'])}.${textOf(row['name'])}`)
+  const near = likely(name, names)
+  const remedy =
+    near.length > 0
+      ? `did you mean ${near.join(' or ')}?`
+      : 'check the name, and that the user has SELECT on it: without it the table cannot be seen'
+  return new Failure('configuration', `there is no table ${name}`, { remedy })
+}
+
+/** Schema and table; a name without a point has an empty schema, which no table is in. */
+export function splitName(name: string): readonly [schema: string, table: string] {
+  const point = name.indexOf('.')
+  return [name.slice(0, Math.max(point, 0)), name.slice(point + 1)]
+}
+
+function typeOfRow(row: SqlRow): ColumnType | string {
+  const columnType = textOf(row['column_type'])
+  const unsigned = /\b(unsigned|zerofill)\b/i.test(columnType)
+  const dataType = textOf(row['data_type']).toLowerCase()
+  if (/\bCOMPRESSED\b/.test(columnType)) return 'a compressed column cannot be read'
+  const bytes = INTEGERS[dataType]
+  if (bytes !== undefined) return { kind: 'integer', bytes, unsigned }
+  const size = SIZED.get(dataType)
+  if (size !== undefined) return size
+  const characters = Number(row['characters'])
+  const digits = Number(row['fraction'] ?? 0)
+  switch (dataType) {
+    case 'decimal':
+      return { kind: 'decimal', precision: Number(row['digits']), scale: Number(row['scale']), unsigned }
+    case 'float':
+    case 'double':
+      return { kind: dataType, unsigned }
+    case 'bit':
+      return { kind: 'bit', bits: Number(row['digits']) }
+    case 'year':
+    case 'date':
+    case 'json':
+      return { kind: dataType }
+    case 'datetime':
+    case 'timestamp':
+    case 'time':
+      return { kind: dataType, digits }
+    case 'char':
+    case 'varchar':
+      return { kind: 'string', fixed: dataType === 'char', characters }
+    case 'binary':
+    case 'varbinary':
+      return { kind: 'binary', fixed: dataType === 'binary', bytes: characters }
+    case 'enum':
+    case 'set':
+      return { kind: dataType, labels: labelsOf(columnType) }
+    default:
+      return rareType(dataType, columnType, textOf(row['version']))
+  }
+}
+
+function rareType(dataType: string, columnType: string, version: string): ColumnType | string {
+  // MariaDB writes its vectors to the binlog as bytes without saying that they are vectors.
+  if (dataType === 'vector' && !/mariadb/i.test(version))
+    return { kind: 'vector', dimensions: Number(/\d+/.exec(columnType)?.[0] ?? 0) }
+  return `the type ${columnType} cannot be read`
+}
+
+/** The labels in `enum('a','b''c')`. The server doubles quotes, and writes some characters behind a backslash. */
+export function labelsOf(columnType: string): readonly string[] {
+  const labels: string[] = []
+  for (const [, quoted = ''] of columnType.matchAll(/'((?:[^'\\]|''|\\[^])*)'/g))
+    labels.push(
+      quoted.replace(/''|\\([^])/g, (both: string, character?: string) =>
+        both === "''" ? "'" : (ESCAPED[character ?? ''] ?? character ?? ''),
+      ),
+    )
+  return labels
+}
+
+const ESCAPED: Readonly<Record<string, string>> = { '0': '\0', n: '\n', r: '\r', Z: '\u001a' }
+
+const INTEGERS: Readonly<Record<string, number>> = { tinyint: 1, smallint: 2, mediumint: 3, int: 4, bigint: 8 }
+
+const SIZED: ReadonlyMap<string, ColumnType> = new Map(
+  ['tiny', '', 'medium', 'long'].flatMap((size, index): [string, ColumnType][] => [
+    [`${size}text`, { kind: 'text', lengthBytes: index + 1 }],
+    [`${size}blob`, { kind: 'blob', lengthBytes: index + 1 }],
+  ]),
+)
+
+function textOf(value: unknown): string {
+  return Buffer.isBuffer(value) ? value.toString('utf8') : String(value ?? '')
+}

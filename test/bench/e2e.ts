@@ -1,0 +1,230 @@
+/**
+ * How fast changes that wait in the source become findable documents, beside the least that any program must do.
+ *
+ *   rows ─▶ MySQL ─▶ daemon ─▶ proxy ─▶ Elasticsearch     once, unmeasured: keeps the lines that the daemon sends
+ *           MySQL ─▶ daemon ──────────▶ Elasticsearch     ours, measured  ┐ in turn, each on a fresh index
+ *                    lines of before ─▶ Elasticsearch     bare, measured  ┘ of the same settings
+ */
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { BulkProxy } from '../support/bulk-proxy.ts'
+import { DaemonProcess } from '../support/daemon-process.ts'
+import {
+  checksumOfTable,
+  createReferenceTable,
+  fillReferenceTable,
+  referenceDocument,
+  referenceIndex,
+  referencePipeline,
+  type Checksum,
+} from '../support/reference-table.ts'
+import { SearchIndex } from '../support/search-index.ts'
+import { printProgress } from '../stack/progress.ts'
+import { startStack, type Stack } from '../stack/stack.ts'
+import { sendBare } from './bare-bulk.ts'
+import { CapturedBodies } from './captured-bodies.ts'
+import { allSearchable, firstWritten, warm } from './measured-index.ts'
+import { say, sayProgress } from './progress-line.ts'
+import { median, rounded } from './statistics.ts'
+
+const help = `npm run bench:e2e -- [options]
+
+Rows that wait in MySQL's binlog until all are findable in Elasticsearch, beside a bare _bulk of the identical lines.
+The last line is one JSON object; progress goes to standard error.
+
+  --rows N     rows in the binlog before the daemon starts (default 1500000)
+  --pairs N    measured pairs of ours and bare, of which medians are shown (default 3)
+  --warm N     documents written to a throw-away index before (default 100000)
+  --help       this text`
+
+interface Options {
+  readonly rows: number
+  readonly pairs: number
+  readonly warm: number
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      rows: { type: 'string', default: '1500000' },
+      pairs: { type: 'string', default: '3' },
+      warm: { type: 'string', default: '100000' },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return console.log(help)
+  const options = { rows: Number(values.rows), pairs: Number(values.pairs), warm: Number(values.warm) }
+  await using stack = await startStack({
+    servers: ['mysql', 'elasticsearch'],
+    profile: 'bench',
+    onProgress: printProgress(),
+  })
+  const table = await fill(stack, options)
+  say(`warming Elasticsearch with ${options.warm} documents`)
+  await warm(stack.elasticsearch.url, options.warm, referenceDocument)
+  using captured = new CapturedBodies(join(stack.directory, 'bodies.ndjson'), bareBodyBytes)
+  const request = await capture(stack, options, captured)
+  checkCaptured(captured, table)
+  const pairs = await measure(stack, options, request, captured)
+  console.log(JSON.stringify(resultOf(pairs)))
+}
+
+async function fill(stack: Stack, { rows }: Options): Promise<Checksum> {
+  const connection = await stack.mysql.connect()
+  try {
+    await createReferenceTable(connection)
+    const onProgress = sayProgress('rows in MySQL', rows)
+    await fillReferenceTable(connection, { from: 1, rows, rowsPerTransaction: 1000, onProgress })
+    return await checksumOfTable(connection)
+  } finally {
+    await connection.end()
+  }
+}
+
+/** How the daemon made its index and which request it sends. */
+interface Captured {
+  readonly path: string
+  readonly index: object
+}
+
+/** One run that is not measured, through a proxy that keeps the lines. */
+async function capture(stack: Stack, options: Options, bodies: CapturedBodies): Promise<Captured> {
+  const index = new SearchIndex(stack.elasticsearch.url, referenceIndex)
+  let path = ''
+  await using proxy = await BulkProxy.start(stack.elasticsearch.url, (exchange) => {
+    path = exchange.path
+    if (exchange.status === 200) bodies.add(exchange.body)
+  })
+  await using daemon = startDaemon(stack, proxy.url, 'capture')
+  const stop = abortWhenEnded(daemon)
+  const progress = sayProgress('documents of the run that keeps the lines', options.rows)
+  await allSearchable(index, options.rows, stop, progress)
+  const made = await index.ask<Readonly<Record<string, MadeIndex>>>('GET', `/${referenceIndex}`)
+  const [definition] = Object.values(made)
+  if (definition === undefined) throw new Error('the daemon made no index')
+  const {
+    uuid: _uuid,
+    creation_date: _date,
+    provided_name: _name,
+    version: _version,
+    ...kept
+  } = definition.settings.index
+  const { aliases, mappings } = definition
+  return { path, index: { aliases, mappings, settings: { index: kept } } }
+}
+
+interface MadeIndex {
+  readonly aliases: object
+  readonly mappings: object
+  readonly settings: { readonly index: Readonly<Record<string, unknown>> }
+}
+
+function checkCaptured(captured: CapturedBodies, table: Checksum): void {
+  const { count, sum } = captured.checksum()
+  if (count !== table.count || sum !== table.sum) {
+    throw new Error(`the daemon sent ${count} documents that are not the ${table.count} rows of the table`)
+  }
+  say(`the lines are ${(captured.bytes / 1e6).toFixed(0)} MB and show every row exactly once`)
+}
+
+interface Ours {
+  readonly docsPerSecond: number
+  readonly firstDocumentMs: number
+  readonly cpuSeconds: number
+  readonly peakResidentMb: number
+}
+
+interface Pair {
+  readonly ours: Ours
+  readonly bareDocsPerSecond: number
+}
+
+async function measure(
+  stack: Stack,
+  options: Options,
+  request: Captured,
+  captured: CapturedBodies,
+): Promise<readonly Pair[]> {
+  const pairs: Pair[] = []
+  for (let number = 1; number <= options.pairs; number++) {
+    const ours = await runOurs(stack, options, number)
+    say(`pair ${number}, ours: ${JSON.stringify(ours)}`)
+    const bareDocsPerSecond = await runBare(stack, options, request, captured)
+    say(`pair ${number}, bare: ${bareDocsPerSecond} documents a second`)
+    pairs.push({ ours, bareDocsPerSecond })
+  }
+  return pairs
+}
+
+async function runOurs(stack: Stack, { rows }: Options, number: number): Promise<Ours> {
+  const index = new SearchIndex(stack.elasticsearch.url, referenceIndex)
+  await index.delete()
+  await using daemon = startDaemon(stack, stack.elasticsearch.url, `ours-${number}`)
+  const stop = abortWhenEnded(daemon)
+  const first = await firstWritten(index, stop)
+  const last = await allSearchable(index, rows, stop, sayProgress('documents of ours', rows))
+  const usage = daemon.usage()
+  const exit = await daemon.stop()
+  if (exit.code !== 0)
+    throw new Error(`the daemon ended with ${exit.signal ?? exit.code}\n${daemon.outputTail()}`)
+  return {
+    docsPerSecond: rounded((rows * 1000) / (last - first), 0),
+    firstDocumentMs: rounded(first - daemon.startedAt, 0),
+    cpuSeconds: rounded(usage.cpuSeconds, 2),
+    peakResidentMb: rounded(usage.peakResidentMb, 1),
+  }
+}
+
+async function runBare(
+  stack: Stack,
+  { rows }: Options,
+  request: Captured,
+  captured: CapturedBodies,
+): Promise<number> {
+  const server = stack.elasticsearch.url
+  const index = new SearchIndex(server, referenceIndex)
+  await index.delete()
+  await index.ask('PUT', `/${referenceIndex}-bare`, request.index)
+  const failed = new AbortController()
+  const sent = sendBare({ server, path: request.path, bodies: captured.bodies(), inFlight: 2 })
+  sent.catch((failure: unknown) => failed.abort(failure))
+  const first = await firstWritten(index, failed.signal)
+  const last = await allSearchable(index, rows, failed.signal, sayProgress('documents of bare', rows))
+  await sent
+  return rounded((rows * 1000) / (last - first), 0)
+}
+
+function startDaemon(stack: Stack, elasticsearchUrl: string, name: string): DaemonProcess {
+  return new DaemonProcess({
+    directory: join(stack.directory, name),
+    mysqlUrl: stack.mysql.cdcUrl,
+    elasticsearchUrl,
+    pipelines: { orders: referencePipeline('earliest', '-1') },
+  })
+}
+
+/** Waiting for what a daemon does ends when it ends. */
+function abortWhenEnded(daemon: DaemonProcess): AbortSignal {
+  const ended = new AbortController()
+  void daemon.exited.then(() => ended.abort(new Error(`the daemon ended\n${daemon.outputTail()}`)))
+  return ended.signal
+}
+
+function resultOf(pairs: readonly Pair[]): object {
+  const of = (figure: (pair: Pair) => number): number => median(pairs.map(figure))
+  const docsPerSecond = of(({ ours }) => ours.docsPerSecond)
+  const bareDocsPerSecond = of((pair) => pair.bareDocsPerSecond)
+  return {
+    bench: 'e2e',
+    docsPerSecond,
+    bareDocsPerSecond,
+    ratio: rounded(docsPerSecond / bareDocsPerSecond, 3),
+    cpuSeconds: of(({ ours }) => ours.cpuSeconds),
+    peakResidentMb: of(({ ours }) => ours.peakResidentMb),
+    firstDocumentMs: of(({ ours }) => ours.firstDocumentMs),
+  }
+}
+
+const bareBodyBytes = 5_000_000
+
+await main()

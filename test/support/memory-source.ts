@@ -1,0 +1,370 @@
+/**
+ * A database in memory with tables, transactions and a stream of changes, and a Source over it. Honest where it matters:
+ * the stream may be ahead of what reads can see, chunks wait for their fence, large transactions come in pieces that can
+ * be resumed inside, a change of a key is a delete and an insert that stay together.
+ *
+ *   commit ──▶ journal ──▶ read()            the stream: at once
+ *                 └──(reveal)──▶ visible ──▶ chunk()   what reads see: later
+ */
+import type { Barrier, Change, Column, Key, Position, Row, Table } from '../../src/change/change.ts'
+import { Failure } from '../../src/change/failure.ts'
+import { bytesOf, keyOf, packRow, textOf, type Cell } from '../../src/change/row.ts'
+import type { Clock } from '../../src/pipeline/clock.ts'
+import { Signal } from '../../src/pipeline/signal.ts'
+import type { Chunk, ChunkRequest, Source, SourceBatch } from '../../src/source/source.ts'
+
+/** Column name to value, as JSON has it. */
+export type Values = Readonly<Record<string, unknown>>
+
+/** What one row's statement put into the journal: one change, or the delete and the insert of a key change. */
+type RowEvent = readonly Change[]
+
+interface Transaction {
+  readonly events: readonly RowEvent[]
+  readonly barrier: Barrier | undefined
+}
+
+interface StoredRow {
+  readonly key: Key
+  readonly values: Values
+  readonly row: Row
+}
+
+/** Rows by the text of their key. */
+type Rows = Map<Key, StoredRow>
+
+export class MemoryDatabase {
+  readonly #tables = new Map<string, { readonly table: Table; readonly rows: Rows }>()
+  readonly #visible = new Map<string, Map<Key, Row>>()
+  readonly #journal: Transaction[] = []
+  readonly #committed = new Signal()
+  readonly #now: () => number
+  #seen = 0
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  createTable(name: string, columns: readonly Column[], key: readonly number[]): Table {
+    const table: Table = { name, columns, key }
+    this.#tables.set(name, { table, rows: new Map() })
+    this.#visible.set(name, new Map())
+    return table
+  }
+
+  /** How many transactions were committed. */
+  get executed(): number {
+    return this.#journal.length
+  }
+
+  /** How many of them reads can see. */
+  get visible(): number {
+    return this.#seen
+  }
+
+  /** The rows as they are now, whoever can see them. */
+  rows(name: string): readonly Values[] {
+    return [...this.#table(name).rows.values()].map((stored) => stored.values)
+  }
+
+  has(name: string, values: Values): boolean {
+    const { table, rows } = this.#table(name)
+    return rows.has(keyFor(table, values))
+  }
+
+  /** One transaction: all that `work` does, committed when it returns. */
+  transaction(work: (writer: TransactionWriter) => void): void {
+    const events: RowEvent[] = []
+    work(new TransactionWriter(this.#now(), (name) => this.#table(name), events))
+    if (events.length > 0) this.#commit({ events, barrier: undefined })
+  }
+
+  truncate(name: string): void {
+    this.#table(name).rows.clear()
+    this.#commit({ events: [], barrier: { table: name, statement: `TRUNCATE TABLE ${name}` } })
+  }
+
+  /** Lets reads see the first so many transactions, and no fewer than before. */
+  reveal(upTo: number): void {
+    for (; this.#seen < Math.min(upTo, this.#journal.length); this.#seen++) {
+      const { events, barrier } = this.at(this.#seen)
+      for (const change of events.flat()) {
+        const rows = this.visibleRows(change.table.name)
+        if (change.after === undefined) rows.delete(change.key)
+        else rows.set(change.key, change.after)
+      }
+      if (barrier !== undefined) this.visibleRows(barrier.table).clear()
+    }
+  }
+
+  at(ordinal: number): Transaction {
+    const transaction = this.#journal[ordinal]
+    if (transaction === undefined) throw new Error(`transaction ${ordinal} was never committed`)
+    return transaction
+  }
+
+  /** What a read sees. */
+  visibleRows(name: string): Map<Key, Row> {
+    const rows = this.#visible.get(name)
+    if (rows === undefined) throw unknownTable(name)
+    return rows
+  }
+
+  definition(name: string): Table {
+    return this.#table(name).table
+  }
+
+  /** Something was committed, or is going to be. */
+  get commits(): Signal {
+    return this.#committed
+  }
+
+  #commit(transaction: Transaction): void {
+    this.#journal.push(transaction)
+    this.#committed.notify()
+  }
+
+  #table(name: string): { readonly table: Table; readonly rows: Rows } {
+    const found = this.#tables.get(name)
+    if (found === undefined) throw unknownTable(name)
+    return found
+  }
+}
+
+export class TransactionWriter {
+  readonly #committedAtMs: number
+  readonly #find: (name: string) => { readonly table: Table; readonly rows: Rows }
+  readonly #events: RowEvent[]
+
+  constructor(
+    committedAtMs: number,
+    find: (name: string) => { readonly table: Table; readonly rows: Rows },
+    events: RowEvent[],
+  ) {
+    this.#committedAtMs = committedAtMs
+    this.#find = find
+    this.#events = events
+  }
+
+  insert(name: string, values: Values): void {
+    const { table, rows } = this.#find(name)
+    const stored = storedRow(table, values)
+    if (rows.has(stored.key)) throw new Error(`${name} has a row ${stored.key} already`)
+    rows.set(stored.key, stored)
+    this.#events.push([this.#inserted(table, stored)])
+  }
+
+  /** Sets all values of the row that has the key of `before`; the key may change. */
+  update(name: string, before: Values, after: Values): void {
+    const { table, rows } = this.#find(name)
+    const old = rows.get(keyFor(table, before))
+    if (old === undefined) throw new Error(`${name} has no such row`)
+    const stored = storedRow(table, after)
+    rows.delete(old.key)
+    if (rows.has(stored.key)) throw new Error(`${name} has a row ${stored.key} already`)
+    rows.set(stored.key, stored)
+    const common = { table, committedAtMs: this.#committedAtMs, before: old.row }
+    if (old.key === stored.key) {
+      this.#events.push([{ ...common, op: 'update', key: old.key, after: stored.row }])
+    } else {
+      const gone: Change = { ...common, op: 'delete', key: old.key, after: undefined }
+      this.#events.push([gone, this.#inserted(table, stored)])
+    }
+  }
+
+  delete(name: string, values: Values): void {
+    const { table, rows } = this.#find(name)
+    const old = rows.get(keyFor(table, values))
+    if (old === undefined) throw new Error(`${name} has no such row`)
+    rows.delete(old.key)
+    const committedAtMs = this.#committedAtMs
+    this.#events.push([
+      { table, committedAtMs, op: 'delete', key: old.key, before: old.row, after: undefined },
+    ])
+  }
+
+  #inserted(table: Table, { key, row }: StoredRow): Change {
+    return { table, committedAtMs: this.#committedAtMs, op: 'insert', key, before: undefined, after: row }
+  }
+}
+
+export interface MemorySourceOptions {
+  readonly database: MemoryDatabase
+  readonly clock: Clock
+  /** Row events in one piece of the stream. */
+  readonly pieceRows: number
+  /** How long a silent stream waits before it says that it is alive, ms. */
+  readonly heartbeatMs: number
+  /** What a call suffers before it is answered: it waits, or throws a Failure. */
+  readonly suffer: (call: 'read' | 'head' | 'chunk') => Promise<void>
+}
+
+/** Positions are `EXECUTED` or, inside a transaction, `EXECUTED+EVENTS`. */
+export class MemorySource implements Source {
+  readonly #options: MemorySourceOptions
+
+  constructor(options: MemorySourceOptions) {
+    this.#options = options
+  }
+
+  async *read(from: Position, signal: AbortSignal): AsyncIterable<SourceBatch> {
+    const { database, clock, heartbeatMs, suffer } = this.#options
+    let place = placeOf(from)
+    assertKnown(database, place)
+    while (!signal.aborted) {
+      const seen = database.commits.count
+      await suffer('read')
+      if (signal.aborted) return
+      const piece = this.#piece(place)
+      if (piece !== undefined) {
+        place = piece.place
+        yield piece.batch
+        continue
+      }
+      const waited = await nextCommit({ database, clock, seen, heartbeatMs }, signal)
+      if (waited === 'silence') yield { changes: [], barriers: [], position: positionOf(place), bytes: 0 }
+    }
+  }
+
+  async head(): Promise<Position> {
+    await this.#options.suffer('head')
+    return positionOf({ executed: this.#options.database.executed, inside: 0 })
+  }
+
+  async chunk(request: ChunkRequest, signal: AbortSignal): Promise<Chunk> {
+    const { database, suffer } = this.#options
+    await suffer('chunk')
+    signal.throwIfAborted()
+    const { executed, inside } = placeOf(request.includes)
+    database.reveal(executed + (inside > 0 ? 1 : 0))
+    const table = database.definition(request.table)
+    const rows = page(database.visibleRows(request.table), request)
+    await suffer('head')
+    const head = positionOf({ executed: database.executed, inside: 0 })
+    return { table, rows, last: rows.at(-1)?.key, head }
+  }
+
+  covers(position: Position, other: Position): boolean {
+    const [a, b] = [placeOf(position), placeOf(other)]
+    return a.executed > b.executed || (a.executed === b.executed && a.inside >= b.inside)
+  }
+
+  /** The next events, over transactions' ends but not over a barrier; undefined = there are none yet. */
+  #piece(from: Place): { readonly batch: SourceBatch; readonly place: Place } | undefined {
+    const { database, pieceRows } = this.#options
+    const changes: Change[] = []
+    const barriers: Barrier[] = []
+    let [{ executed, inside }, rows] = [from, 0]
+    while (executed < database.executed && rows < pieceRows && barriers.length === 0) {
+      const { events, barrier } = database.at(executed)
+      const taken = events.slice(inside, inside + pieceRows - rows)
+      for (const event of taken) changes.push(...event)
+      rows += taken.length
+      inside += taken.length
+      if (inside < events.length) break
+      if (barrier !== undefined) barriers.push(barrier)
+      executed++
+      inside = 0
+    }
+    if (executed === from.executed && inside === from.inside) return undefined
+    const bytes = changes.reduce((sum, change) => sum + sizeOf(change), 0)
+    const place = { executed, inside }
+    return { batch: { changes, barriers, position: positionOf(place), bytes }, place }
+  }
+}
+
+interface Place {
+  readonly executed: number
+  /** Row events of the next transaction that have been given. */
+  readonly inside: number
+}
+
+function placeOf(position: Position): Place {
+  const match = /^(\d+)(?:\+(\d+))?$/.exec(position)
+  if (match === null) throw new Failure('configuration', `${position} is no position`)
+  return { executed: Number(match[1]), inside: Number(match[2] ?? 0) }
+}
+
+function positionOf({ executed, inside }: Place): Position {
+  return (inside === 0 ? String(executed) : `${executed}+${inside}`) as Position
+}
+
+function assertKnown(database: MemoryDatabase, { executed }: Place): void {
+  if (executed > database.executed)
+    throw new Failure('lost', `the server has executed ${database.executed} transactions, not ${executed}`)
+}
+
+/** Waits for a commit after `seen`, for the heartbeat's time, or for the end. */
+async function nextCommit(
+  wait: { database: MemoryDatabase; clock: Clock; seen: number; heartbeatMs: number },
+  signal: AbortSignal,
+): Promise<'commit' | 'silence' | 'end'> {
+  const over = new AbortController()
+  const either = AbortSignal.any([signal, over.signal])
+  try {
+    return await Promise.race([
+      wait.database.commits.next(wait.seen, either).then(() => 'commit' as const),
+      wait.clock.sleep(wait.heartbeatMs, either).then(() => 'silence' as const),
+    ])
+  } catch {
+    return 'end'
+  } finally {
+    over.abort()
+  }
+}
+
+function page(visible: ReadonlyMap<Key, Row>, { after, rowsMax, bytesMax }: ChunkRequest): Chunk['rows'] {
+  const low = after === undefined ? undefined : keyValues(after)
+  const rest = [...visible].map(([key, row]) => ({ key, row, values: keyValues(key) }))
+  const sorted = rest
+    .filter(({ values }) => low === undefined || compareKeys(values, low) > 0)
+    .toSorted((a, b) => compareKeys(a.values, b.values))
+  const chosen: { readonly key: Key; readonly row: Row }[] = []
+  let bytes = 0
+  for (const { key, row } of sorted) {
+    bytes += key.length + row.length
+    if (chosen.length > 0 && (chosen.length >= rowsMax || bytes > bytesMax)) break
+    chosen.push({ key, row })
+  }
+  return chosen
+}
+
+/** Keys are JSON arrays that keyOf made. */
+function keyValues(key: Key): readonly unknown[] {
+  return JSON.parse(textOf(key)) as unknown[]
+}
+
+/** Column by column: numbers by value, everything else by its text. */
+function compareKeys(left: readonly unknown[], right: readonly unknown[]): number {
+  for (const [at, value] of left.entries()) {
+    const other = right[at]
+    if (value === other) continue
+    if (typeof value === 'number' && typeof other === 'number') return value - other
+    return String(value) < String(other) ? -1 : 1
+  }
+  return 0
+}
+
+function storedRow(table: Table, values: Values): StoredRow {
+  const cells = cellsOf(table, values)
+  return { key: keyOf(table, cells), values, row: packRow(cells) }
+}
+
+function keyFor(table: Table, values: Values): Key {
+  return keyOf(table, cellsOf(table, values))
+}
+
+function cellsOf(table: Table, values: Values): Cell[] {
+  return table.columns.map(({ name }) => {
+    const value = values[name]
+    return value === undefined || value === null ? null : bytesOf(JSON.stringify(value))
+  })
+}
+
+function sizeOf(change: Change): number {
+  return change.key.length + (change.before?.length ?? 0) + (change.after?.length ?? 0)
+}
+
+function unknownTable(name: string): Failure {
+  return new Failure('configuration', `there is no table ${name}`)
+}

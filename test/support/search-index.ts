@@ -1,0 +1,104 @@
+/** A search server asked directly, without the product's client: plain requests, plain answers. */
+
+/** One index, or the alias that stands for it. */
+export class SearchIndex {
+  readonly server: string
+  readonly name: string
+
+  /** `server` is its URL without a trailing slash. */
+  constructor(server: string, name: string) {
+    this.server = server
+    this.name = name
+  }
+
+  /** The answer's JSON. Throws with the answer when it is none of success. */
+  async ask<Answer>(method: string, path: string, body?: object): Promise<Answer> {
+    const response = await this.#send(method, path, body)
+    const text = await response.text()
+    if (!response.ok)
+      throw new Error(`${method} ${path} was answered ${response.status}: ${text.slice(0, 500)}`)
+    return JSON.parse(text) as Answer
+  }
+
+  async exists(): Promise<boolean> {
+    const response = await this.#send('HEAD', `/${this.name}`)
+    return response.ok
+  }
+
+  /** Documents that a search can find. */
+  async count(): Promise<number> {
+    const { count } = await this.ask<{ readonly count: number }>('GET', `/${this.name}/_count`)
+    return count
+  }
+
+  /** Makes what was written findable. */
+  async refresh(): Promise<void> {
+    await this.ask('POST', `/${this.name}/_refresh`)
+  }
+
+  /** The document as it is now, findable or not; undefined = there is none. */
+  async document(id: string): Promise<Source | undefined> {
+    const response = await this.#send('GET', `/${this.name}/_doc/${encodeURIComponent(id)}?realtime=true`)
+    if (response.status === 404) return undefined
+    if (!response.ok) throw new Error(`document ${id} was answered ${response.status}`)
+    return ((await response.json()) as { readonly _source: Source })._source
+  }
+
+  /** How many documents were written since the index was made; 0 where there is no index yet. */
+  async written(): Promise<number> {
+    const path = `/${this.name}/_stats/indexing?filter_path=_all.primaries.indexing.index_total`
+    const response = await this.#send('GET', path)
+    if (!response.ok) return 0
+    const stats = (await response.json()) as WrittenAnswer
+    return stats._all?.primaries?.indexing?.index_total ?? 0
+  }
+
+  /** Deletes the index or, of an alias, all indexes behind it. */
+  async delete(): Promise<void> {
+    if (!(await this.exists())) return
+    const indexes = await this.ask<Readonly<Record<string, unknown>>>('GET', `/${this.name}/_alias`)
+    for (const index of Object.keys(indexes)) await this.ask('DELETE', `/${index}`)
+  }
+
+  /** Every document that a search can find, in no order. */
+  async *documents(pageSize = 5000): AsyncGenerator<Document> {
+    let page = await this.ask<ScrollAnswer>('POST', `/${this.name}/_search?scroll=2m`, {
+      size: pageSize,
+      sort: ['_doc'],
+      track_total_hits: false,
+    })
+    try {
+      while (page.hits.hits.length > 0) {
+        yield* page.hits.hits
+        page = await this.ask('POST', '/_search/scroll', { scroll: '2m', scroll_id: page._scroll_id })
+      }
+    } finally {
+      await this.ask('DELETE', '/_search/scroll', { scroll_id: page._scroll_id })
+    }
+  }
+
+  async #send(method: string, path: string, body?: object): Promise<Response> {
+    return await fetch(`${this.server}${path}`, {
+      method,
+      ...(body === undefined
+        ? {}
+        : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    })
+  }
+}
+
+export type Source = Readonly<Record<string, unknown>>
+
+export interface Document {
+  readonly _id: string
+  readonly _source: Source
+}
+
+interface ScrollAnswer {
+  readonly _scroll_id: string
+  readonly hits: { readonly hits: readonly Document[] }
+}
+
+interface WrittenAnswer {
+  readonly _all?: { readonly primaries?: { readonly indexing?: { readonly index_total?: number } } }
+}

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { compareDocuments } from '../../../src/pipeline/compare-documents.ts'
+
+test('documents are compared by value: the order of members and white space do not matter', () => {
+  assert.deepEqual(
+    compareDocuments('{"a":1,"b":{"c":[1,2],"d":null}}', '{ "b":{"d":null,"c":[1,2]}, "a":1}'),
+    [],
+  )
+})
+
+test('the fields that differ are named, missing and additional ones too', () => {
+  assert.deepEqual(compareDocuments('{"a":1,"b":"x","c":[1,2]}', '{"a":1,"b":"y","c":[2,1]}'), ['b', 'c'])
+  assert.deepEqual(compareDocuments('{"a":1}', '{"b":1}'), ['a', 'b'])
+  assert.deepEqual(compareDocuments('{"a":null}', '{}'), ['a'])
+  assert.deepEqual(compareDocuments('{"a":1}', '{"a":"1"}'), ['a'])
+})
+
+test('numbers differ by their digits, beyond what a double holds', () => {
+  assert.deepEqual(compareDocuments('{"a":9007199254740993}', '{"a":9007199254740992}'), ['a'])
+  assert.deepEqual(compareDocuments('{"a":0.1000000000000000055}', '{"a":0.1}'), ['a'])
+})
+
+test('a document equals itself written in another way', () => {
+  fc.assert(
+    fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (document) => {
+      const text = JSON.stringify(document)
+      const members = Object.entries(JSON.parse(text) as Record<string, unknown>)
+      const turned = `{${members
+        .toReversed()
+        .map(([name, value]) => `${JSON.stringify(name)}: ${JSON.stringify(value)}`)
+        .join(' , ')}}`
+      assert.deepEqual(compareDocuments(text, turned), [])
+    }),
+  )
+})
