@@ -1,33 +1,22 @@
-/** The composition root: a configuration becomes finished parts. With serve.ts, the only file that knows every room. */
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import type { Table } from './change/change.ts'
+/** The composition root: a configuration becomes finished parts. With workshop.ts and serve.ts, the only files that know every room. */
 import { Failure } from './change/failure.ts'
-import type { OpenSource, Parts } from './cli/parts.ts'
-import { sourceConnection, targetConnection, type TargetAuth } from './config/connection.ts'
+import type { Parts } from './cli/parts.ts'
 import type { Configuration } from './config/load.ts'
-import { groupOf, type Pipeline } from './config/pipeline.ts'
-import { createMapper, documentFields } from './document/mapping.ts'
-import { openEmbeddedLog, type EmbeddedLog } from './log/embedded/embedded-log.ts'
-import { verify } from './pipeline/verify.ts'
-import { connectElasticsearch, type Authentication } from './sink/search/elasticsearch.ts'
-import { SearchIndex } from './sink/search/index-admin.ts'
-import { mappingOf } from './sink/search/index-definition.ts'
-import type { SearchClient } from './sink/search/search-client.ts'
-import type { MysqlSettings, TlsSettings } from './source/mysql/connection.ts'
-import { createMysqlSource } from './source/mysql/mysql-source.ts'
-import { showPosition } from './source/mysql/position.ts'
-import type { Source, SourceAdmin } from './source/source.ts'
-import type { IndexAdmin } from './sink/sink.ts'
+import type { Pipeline } from './config/pipeline.ts'
+import { createMapper } from './document/mapping.ts'
 import { examineState, examineTarget } from './examine.ts'
+import type { EmbeddedLog } from './log/embedded/embedded-log.ts'
+import type { Observe } from './pipeline/facts.ts'
+import { verify } from './pipeline/verify.ts'
 import { serve } from './serve.ts'
-import { statusOf, type StatusPipeline } from './status.ts'
+import { mappingOf } from './sink/search/index-definition.ts'
+import type { IndexAdmin } from './sink/sink.ts'
+import { showPosition } from './source/mysql/position.ts'
+import { statusOf } from './status.ts'
 import { systemClock } from './system-clock.ts'
 import { version } from './version.ts'
-import type { Observe } from './pipeline/facts.ts'
+import { gigabyte, indexFor, megabyte, statusPipeline, tablesOf, Workshop } from './workshop.ts'
 
-const megabyte = 2 ** 20
-const gigabyte = 2 ** 30
 /** Ids that verify remembers at a time. */
 const verifyIdsMax = 4_000_000
 
@@ -46,183 +35,6 @@ export function compose(configuration: Configuration, listeners: readonly Observ
     verify: (pipeline, progress, signal) => verifyPipeline(workshop, pipeline, progress, signal),
     proposeMappings: (table) =>
       Object.fromEntries(table.columns.map((column) => [column.name, mappingOf(column)])),
-  }
-}
-
-/** Makes parts of one configuration. What is opened is closed by whoever asked for it. */
-export class Workshop {
-  readonly configuration: Configuration
-
-  constructor(configuration: Configuration) {
-    this.configuration = configuration
-  }
-
-  pipelinesOf(source: string): readonly Pipeline[] {
-    return this.configuration.pipelines.filter((pipeline) => pipeline.source === source)
-  }
-
-  async openSource(name: string, tables: readonly string[]): Promise<Source & OpenSource> {
-    return createMysqlSource(this.#mysqlSettings(name), tables)
-  }
-
-  /** A source's log, to write. Throws a Failure of kind `conflict` when another process has it. */
-  openLog(source: string): Promise<EmbeddedLog> {
-    const { log } = this.configuration.settings
-    return openEmbeddedLog({
-      directory: this.#logDirectory(source),
-      segmentBytes: Math.round(log.segmentMb * megabyte),
-      retentionBytes: log.retentionGb * gigabyte,
-      retentionMs: log.retentionHours * 3_600_000,
-      ceilingBytes: log.ceilingGb * gigabyte,
-    })
-  }
-
-  async readLog(source: string): Promise<EmbeddedLog> {
-    const directory = this.#logDirectory(source)
-    if (!existsSync(directory)) {
-      throw new Failure(
-        'lost',
-        `the source ${source} has no log in ${this.configuration.settings.state} yet`,
-        {
-          remedy: 'millrace run begins it',
-        },
-      )
-    }
-    return await openEmbeddedLog({
-      directory,
-      readOnly: true,
-      ceilingBytes: this.configuration.settings.log.ceilingGb * gigabyte,
-    })
-  }
-
-  client(target: string): SearchClient {
-    const settings = this.configuration.settings.targets[target]
-    if (settings === undefined) throw new Failure('configuration', `there is no target ${target}`)
-    const { nodes, auth } = targetConnection(settings)
-    const { ca, fingerprint, verify: verified } = settings.tls
-    return connectElasticsearch({
-      nodes,
-      authentication: authentication(auth),
-      tls: {
-        ...(ca === undefined ? {} : { ca: pem(ca) }),
-        ...(fingerprint === undefined ? {} : { fingerprint }),
-        verify: verified,
-      },
-      requestTimeoutMs: settings.requestTimeoutSeconds * 1000,
-      compress: settings.compress,
-    })
-  }
-
-  async withClient<T>(pipeline: Pipeline, use: (client: SearchClient) => Promise<T>): Promise<T> {
-    const client = this.client(pipeline.target.name)
-    try {
-      return await use(client)
-    } finally {
-      await client.close()
-    }
-  }
-
-  /** The pipeline's index, as the table's present columns want it. */
-  async openIndex(
-    pipeline: Pipeline,
-    client: SearchClient,
-    source: Pick<SourceAdmin, 'describe'>,
-  ): Promise<SearchIndex> {
-    const { table } = await source.describe(pipeline.definition.table)
-    return indexFor(pipeline, client, table)
-  }
-
-  target(pipeline: Pipeline): { readonly name: string; readonly alias: string } {
-    return { name: pipeline.target.name, alias: pipeline.target.index }
-  }
-
-  #logDirectory(source: string): string {
-    return join(this.configuration.settings.state, 'log', source)
-  }
-
-  #mysqlSettings(name: string): MysqlSettings {
-    const settings = this.configuration.settings.sources[name]
-    if (settings === undefined) throw new Failure('configuration', `there is no source ${name}`)
-    const tls = tlsOf(settings.tls)
-    const own = this.pipelinesOf(name)
-    return {
-      name,
-      ...sourceConnection(settings),
-      ...(tls === undefined ? {} : { tls }),
-      ...(settings.serverId === 0 ? {} : { serverId: settings.serverId }),
-      heartbeatMs: settings.heartbeatSeconds * 1000,
-      excluded: excludedByAll(own),
-      keys: Object.fromEntries(
-        own.flatMap(({ definition, key }) => (key === undefined ? [] : [[definition.table, key]])),
-      ),
-    }
-  }
-}
-
-function indexFor(pipeline: Pipeline, client: SearchClient, table: Table): SearchIndex {
-  const fields = documentFields(pipeline.definition, table)
-  const { settings, mappings, index: alias } = pipeline.target
-  return new SearchIndex({
-    client,
-    alias,
-    wishes: {
-      fields,
-      settings,
-      mappings: mappings as Readonly<Record<string, Readonly<Record<string, unknown>>>>,
-    },
-  })
-}
-
-export function tablesOf(pipelines: readonly Pipeline[]): readonly string[] {
-  return [...new Set(pipelines.map(({ definition }) => definition.table))]
-}
-
-/** Columns that no pipeline of a table wants never leave the source. */
-function excludedByAll(pipelines: readonly Pipeline[]): Record<string, readonly string[]> {
-  const excluded: Record<string, readonly string[]> = {}
-  for (const { definition } of pipelines) {
-    const known = excluded[definition.table]
-    const own = definition.fields === undefined ? definition.exclude : []
-    excluded[definition.table] = known === undefined ? own : known.filter((column) => own.includes(column))
-  }
-  return excluded
-}
-
-function tlsOf(tls: {
-  readonly mode: string
-  readonly ca?: string
-  readonly cert?: string
-  readonly key?: string
-}): TlsSettings | undefined {
-  if (tls.mode === 'off') return undefined
-  const { ca, cert, key } = tls
-  return {
-    ...(ca === undefined ? {} : { ca: pem(ca) }),
-    ...(cert === undefined ? {} : { cert: pem(cert) }),
-    ...(key === undefined ? {} : { key: pem(key) }),
-    verify: tls.mode === 'verify',
-  }
-}
-
-function pem(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new Failure('configuration', `the PEM file ${path} cannot be read`, {
-      cause,
-      remedy: 'check the path and its permissions',
-    })
-  }
-}
-
-function authentication(auth: TargetAuth): Authentication | undefined {
-  switch (auth.kind) {
-    case 'none':
-      return undefined
-    case 'bearer':
-      return { kind: 'bearer', token: auth.bearer }
-    default:
-      return auth
   }
 }
 
@@ -252,17 +64,6 @@ async function localStatus(workshop: Workshop): ReturnType<Parts['localStatus']>
     })
   } finally {
     for (const log of logs.values()) await log.close()
-  }
-}
-
-export function statusPipeline(pipeline: Pipeline): StatusPipeline {
-  return {
-    name: pipeline.name,
-    group: groupOf(pipeline),
-    source: pipeline.source,
-    target: pipeline.target.name,
-    index: pipeline.target.index,
-    table: pipeline.definition.table,
   }
 }
 

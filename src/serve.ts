@@ -7,7 +7,6 @@ import { Failure } from './change/failure.ts'
 import type { OpenSource, RunOptions } from './cli/parts.ts'
 import { difference, fingerprint } from './config/fingerprint.ts'
 import { groupOf, type Pipeline as PipelineFile, type Start } from './config/pipeline.ts'
-import { statusPipeline, tablesOf, type Workshop } from './compose.ts'
 import type { Operations } from './control/operations.ts'
 import { startControl } from './control/server.ts'
 import { Daemon, type DaemonPipeline, type DaemonSource } from './daemon.ts'
@@ -28,8 +27,8 @@ import { showPosition } from './source/mysql/position.ts'
 import { statusOf } from './status.ts'
 import { systemClock } from './system-clock.ts'
 import { version } from './version.ts'
+import { megabyte, statusPipeline, tablesOf, type Workshop } from './workshop.ts'
 
-const megabyte = 2 ** 20
 const guardEveryMs = 5_000
 /** Keys changed while a chunk is read, in chunks' rows: beyond that the chunk is read again, smaller. */
 const windowKeysPerRow = 50

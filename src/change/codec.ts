@@ -58,7 +58,7 @@ function packImages(change: Change): string {
 
 /** Cheap: V8 knows that a string of one byte per character cannot match. */
 function assertBytes(text: string): void {
-  if (/[^\u0000-\u00ff]/.test(text)) throw new Error('a key or row has characters that are not bytes')
+  if (/[\u0100-\uffff]/.test(text)) throw new Error('a key or row has characters that are not bytes')
 }
 
 /** Walks over packed changes; the fields describe the record that `next` found. */

@@ -211,6 +211,7 @@ function observeDelivery(meters: Meters, fact: Fact): void {
     case 'lag':
       meters.lagSeconds.set(labels, fact.seconds)
       meters.lagRecords.set(labels, fact.changes)
+      if (fact.changes === 0) meters.endangered.set(labels, 0)
       break
     case 'target-waiting':
       meters.retries.inc({ ...labels, reason: fact.failure.kind })

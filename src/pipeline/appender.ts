@@ -50,6 +50,8 @@ export class Appender {
   #bytes = 0
   #insertions: Waiting[] = []
   #running: Promise<void> | undefined
+  /** The source waits here until an append has made room. */
+  #room: PromiseWithResolvers<void> | undefined
   #failure: { readonly error: unknown } | undefined
 
   constructor(parts: AppenderParts, control: Control) {
@@ -67,12 +69,15 @@ export class Appender {
     return this.#next
   }
 
-  /** Takes a piece of the stream; resolves when there is room for another, not when it is durable. */
+  /** Takes a piece of the stream; resolves when there is room for another (one append may wait behind another). */
   async take(batch: SourceBatch): Promise<void> {
     this.#batches.push(batch)
     this.#bytes += batch.bytes
     this.#start()
-    while (this.#bytes >= this.#parts.batchBytesMax && this.#failure === undefined) await this.#running
+    while (this.#bytes >= 2 * this.#parts.batchBytesMax && this.#failure === undefined) {
+      this.#room ??= Promise.withResolvers()
+      await this.#room.promise
+    }
     this.#throwFailure()
   }
 
@@ -100,6 +105,12 @@ export class Appender {
   #fail(error: unknown): void {
     this.#failure ??= { error }
     for (const waiting of this.#insertions.splice(0)) waiting.reject(error)
+    this.#letIn()
+  }
+
+  #letIn(): void {
+    this.#room?.resolve()
+    this.#room = undefined
   }
 
   #start(): void {
@@ -141,6 +152,7 @@ export class Appender {
       control: { ...control, producers },
     })
     this.#bytes -= batches.reduce((sum, batch) => sum + batch.bytes, 0)
+    this.#letIn()
     this.#parts.appended({ firstSeq, changes, barriers: last.barriers }, this.#control)
   }
 

@@ -39,17 +39,26 @@ export interface Binding {
 }
 
 export function bind(question: BindingQuestion): Binding {
-  const { group, index, control } = question
+  const { group, index, control, wishes } = question
   if (group !== undefined) refuseChangedGroup(question, group)
-  if (index === undefined) {
-    const load = group !== undefined || question.loads ? 'fill' : 'none'
-    return { create: true, load, epoch: control.epoch }
-  }
+  if (index === undefined) return { create: true, load: loadOfNew(question), epoch: control.epoch }
   const epoch = epochFor(question, index)
+  if (wishes.reload || wishes.adopt) return { create: false, load: 'renew', epoch }
   if (group === undefined) return { create: false, load: question.loads ? 'renew' : 'none', epoch }
-  if (question.wishes.reload) return { create: false, load: 'renew', epoch }
-  if (group.attributes['uuid'] !== index.uuid) throw otherIndex(question, index)
-  return { create: false, load: 'none', epoch }
+  if (group.attributes['uuid'] === index.uuid) return { create: false, load: 'none', epoch }
+  if (madeByUs(question, index)) return { create: false, load: 'renew', epoch }
+  throw otherIndex(question, index)
+}
+
+/** A group that lost its index may have dead letters of rows that are gone since: renewing settles them. */
+function loadOfNew({ group, loads, wishes }: BindingQuestion): Binding['load'] {
+  if (group !== undefined) return 'renew'
+  return loads || wishes.reload || wishes.adopt ? 'fill' : 'none'
+}
+
+/** A crash between making the index and noting its UUID leaves our mark on an index without a document. */
+function madeByUs({ pipeline, control }: BindingQuestion, { mark, documents }: IndexState): boolean {
+  return documents === 0 && mark?.pipeline === pipeline && mark.lineage === control.lineage
 }
 
 function refuseChangedGroup(

@@ -101,7 +101,8 @@ async function readDocuments(searchUrl: string, index: string): Promise<Map<stri
   let page = await ask(`/${index}/_search?scroll=1m`, { size: 10_000, sort: ['_doc'] })
   while (page.hits.hits.length > 0) {
     for (const { _id, _source } of page.hits.hits) documents.set(_id, _source)
-    page = await ask('/_search/scroll', { scroll: '1m', scroll_id: page._scroll_id })
+    const { _scroll_id: scroll } = page
+    page = await ask('/_search/scroll', { scroll: '1m', scroll_id: scroll })
   }
   return documents
 }

@@ -92,8 +92,8 @@ export class LiveWriter {
     this.#ids[at] = id
   }
 
-  async #change(statement: string, values: readonly unknown[]): Promise<void> {
-    await this.#connection.query(statement, values)
+  async #change(statement: string, values: readonly (number | undefined)[]): Promise<void> {
+    await this.#connection.query(statement, [...values])
     this.#changes++
   }
 

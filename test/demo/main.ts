@@ -54,14 +54,15 @@ async function main(): Promise<number> {
     liveMs: minutes === undefined ? (values.once ? onceMs : undefined) : minutes * 60_000,
     changesPerSecond: Number(values.rate),
   }
-  const interrupt = interruption()
+  // Before all serves there is nothing to stop in order: what was started ends with this process.
+  for (const signal of interruptions) process.on(signal, endAtOnce)
   const screen = new Screen()
   await using stack = await startStack({
     servers: ['mysql', 'elasticsearch'],
     onProgress: printProgress(),
   })
-  if (interrupt.aborted) return interrupted
-  return await run(stack, options, { screen, interrupt })
+  for (const signal of interruptions) process.off(signal, endAtOnce)
+  return await run(stack, options, { screen, interrupt: interruption() })
 }
 
 interface Terminal {
@@ -99,7 +100,7 @@ async function run(stack: Stack, options: Options, { screen, interrupt }: Termin
   ]
   try {
     await Promise.race([...works.map(untilFailed), scene(daemon, options, ends)])
-    if (interrupt.aborted) return options.liveMs === undefined ? 0 : interrupted
+    if (interrupt.aborted) return options.liveMs === undefined ? 0 : interruptedCode
     writing.abort()
     await works[0]
     await caughtUp(daemon, index, writer)
@@ -167,12 +168,16 @@ async function compare(stack: Stack, index: SearchIndex, screen: Screen): Promis
   }
 }
 
+function endAtOnce(): never {
+  process.exit(interruptedCode)
+}
+
 /** Aborts at Ctrl-C or a request to end; the second one ends this process at once, and with it all it started. */
 function interruption(): AbortSignal {
   const interrupt = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  for (const signal of interruptions) {
     process.on(signal, () => {
-      if (interrupt.signal.aborted) process.exit(interrupted)
+      if (interrupt.signal.aborted) endAtOnce()
       process.stderr.write('\nstopping\n')
       interrupt.abort()
     })
@@ -187,6 +192,7 @@ const rowsExpected = 130_000
 const loadTimeoutMs = 600_000
 const catchUpTimeoutMs = 120_000
 const foreverMs = 2 ** 31 - 1
-const interrupted = 130
+const interruptedCode = 130
+const interruptions = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 process.exitCode = await main()

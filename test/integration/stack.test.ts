@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { setTimeout as delay } from 'node:timers/promises'
 import { after, before, suite, test } from 'node:test'
 import type { RowDataPacket } from 'mysql2'
 import { createConnection } from 'mysql2/promise'
+import { run } from '../stack/command.ts'
 import { startMysql } from '../stack/mysql.ts'
 import { printProgress } from '../stack/progress.ts'
 import { RunDirectory } from '../stack/run-directory.ts'
@@ -93,6 +95,30 @@ test('no server outlives a holder that was killed', async () => {
   assert(isAlive(pid))
   holder.kill('SIGKILL')
   await until(async () => !isAlive(pid))
+})
+
+test('the command line holds a stack in the background until it is told to stop', async () => {
+  const stackName = `test-${process.pid}`
+  const stackTool = async (...words: readonly string[]) => {
+    const main = fileURLToPath(import.meta.resolve('../stack/main.ts'))
+    return await run(process.execPath, [main, ...words, '--stack', stackName])
+  }
+  await stackTool('up', 'mysql')
+  try {
+    const status = JSON.parse(await stackTool('status', '--json')) as {
+      servers: readonly { pid: number; urls: { url: string } }[]
+    }
+    const [mysql] = status.servers
+    assert(mysql !== undefined)
+    assert.equal(await countRows(mysql.urls.url, 'mysql.user WHERE user = "cdc"'), 1)
+    assert.match(await stackTool('logs', 'mysql', '-n', '100'), /ready for connections/)
+    await assert.rejects(stackTool('up', 'mysql'), /is up already with mysql/)
+    await stackTool('down')
+    assert(!isAlive(mysql.pid))
+  } finally {
+    await stackTool('down')
+  }
+  await assert.rejects(stackTool('status'), /is not up/)
 })
 
 test('a server that cannot start says why, by the end of its log', async () => {

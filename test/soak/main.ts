@@ -33,13 +33,14 @@ async function main(): Promise<number> {
   return 0
 }
 
+const say = (text: string): void => console.error(text)
+
 async function hugeTransaction(rows: number): Promise<void> {
   await using stack = await startStack({
     servers: ['mysql', 'elasticsearch'],
     profile: 'bench',
     onProgress: printProgress(),
   })
-  const say = (text: string): void => console.error(text)
   const result = await passHugeTransaction(stack, { rows, peakResidentMbMax: 250, say })
   console.log(`held: ${JSON.stringify(result)}`)
 }

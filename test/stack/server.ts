@@ -91,6 +91,8 @@ export class Server implements AsyncDisposable {
     const process = this.#process
     if (process === undefined) return
     process.signal('SIGTERM')
+    // A frozen process would not notice the first signal.
+    process.signal('SIGCONT')
     const patience = new AbortController()
     const timeout = delay(stopTimeoutMs, undefined, { signal: patience.signal }).then(
       () => this.kill(),

@@ -31,10 +31,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const kind: Kind = kinds[request.kind]
     const { version } = request
     const common = { profile: options.profile ?? 'test', directory: stack.directory, report, docker }
-    const server = await kind.start({ ...common, ...(version === undefined ? {} : { version }) })
-    stack.add(request.name, server)
+    return await kind.start({ ...common, ...(version === undefined ? {} : { version }) })
   }
   const results = await Promise.allSettled(requests.map(start))
+  for (const [index, result] of results.entries()) {
+    if (result.status === 'fulfilled') stack.add(requests[index]?.name ?? result.value.name, result.value)
+  }
   try {
     for (const result of results) if (result.status === 'rejected') throw result.reason
     if (stack.names.includes(replicaName)) await stack.mysqlReplica.replicateFrom(stack.mysql)

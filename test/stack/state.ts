@@ -72,7 +72,9 @@ export async function removeState(stackName: string): Promise<void> {
 
 /** A process id may have gone to another program meanwhile; only one that runs this tool is ours to stop. */
 async function isSupervisor(pid: number): Promise<boolean> {
-  const command = await run('ps', ['-o', 'command=', '-p', String(pid)]).catch(() => '')
+  const command =
+    (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => undefined)) ??
+    (await run('ps', ['-o', 'command=', '-p', String(pid)]).catch(() => ''))
   return command.includes('stack/main.ts')
 }
 

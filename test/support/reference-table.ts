@@ -135,7 +135,7 @@ const columnNames = [
 /** A document's value as the table's server writes the column's in text. */
 function textOf(column: string, value: unknown): string {
   if (value === null) return '~'
-  const text = String(value)
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
   if (column === 'created_at') return text.replace('T', ' ')
   return column === 'updated_at' ? text.replace('T', ' ').replace('Z', '') : text
 }
@@ -175,7 +175,7 @@ function rowOf(number: number): Row {
 }
 
 function noteOf(first: string, second: string, spread: number): string {
-  return `${second} wrote to ${first}: "delivery as agreed", please call ${words[spread % 7] ?? ''} before – ${spread}`
+  return `${second} wrote to ${first}: "delivery as agreed", please call ${words[spread % 7] ?? ''} the day before – reference ${spread}, second floor`
 }
 
 function valuesOf(number: number): string {

@@ -41,7 +41,8 @@ export class SearchIndex {
     const response = await this.#send('GET', `/${this.name}/_doc/${encodeURIComponent(id)}?realtime=true`)
     if (response.status === 404) return undefined
     if (!response.ok) throw new Error(`document ${id} was answered ${response.status}`)
-    return ((await response.json()) as { readonly _source: Source })._source
+    const { _source: source } = (await response.json()) as { readonly _source: Source }
+    return source
   }
 
   /** How many documents were written since the index was made; 0 where there is no index yet. */
@@ -50,7 +51,7 @@ export class SearchIndex {
     const response = await this.#send('GET', path)
     if (!response.ok) return 0
     const stats = (await response.json()) as WrittenAnswer
-    return stats._all?.primaries?.indexing?.index_total ?? 0
+    return stats['_all']?.primaries?.indexing?.index_total ?? 0
   }
 
   /** Deletes the index or, of an alias, all indexes behind it. */
@@ -62,18 +63,20 @@ export class SearchIndex {
 
   /** Every document that a search can find, in no order. */
   async *documents(pageSize = 5000): AsyncGenerator<Document> {
-    let page = await this.ask<ScrollAnswer>('POST', `/${this.name}/_search?scroll=2m`, {
-      size: pageSize,
-      sort: ['_doc'],
-      track_total_hits: false,
-    })
+    const first = { size: pageSize, sort: ['_doc'] }
+    let { hits, _scroll_id: scroll } = await this.ask<ScrollAnswer>(
+      'POST',
+      `/${this.name}/_search?scroll=2m`,
+      first,
+    )
     try {
-      while (page.hits.hits.length > 0) {
-        yield* page.hits.hits
-        page = await this.ask('POST', '/_search/scroll', { scroll: '2m', scroll_id: page._scroll_id })
+      while (hits.hits.length > 0) {
+        yield* hits.hits
+        const next = { scroll: '2m', scroll_id: scroll }
+        ;({ hits, _scroll_id: scroll } = await this.ask<ScrollAnswer>('POST', '/_search/scroll', next))
       }
     } finally {
-      await this.ask('DELETE', '/_search/scroll', { scroll_id: page._scroll_id })
+      await this.ask('DELETE', '/_search/scroll', { scroll_id: scroll })
     }
   }
 

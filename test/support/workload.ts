@@ -102,20 +102,41 @@ export class Workload {
     const random = this.#random
     const [id, other, counter] = [random.below(ids), random.below(ids), random.below(1_000_000)]
     const kind = random.next()
-    if (kind < 0.45) await connection.query(`UPDATE ${table} SET counter = ?, name = ? WHERE id = ?`, [counter, `näme ${counter}`, id])
-    else if (kind < 0.7) await connection.query(`REPLACE INTO ${table} (id, counter, name, price, note) VALUES (?)`, [itemOf(id, counter)])
+    if (kind < 0.45)
+      await connection.query(`UPDATE ${table} SET counter = ?, name = ? WHERE id = ?`, [
+        counter,
+        `näme ${counter}`,
+        id,
+      ])
+    else if (kind < 0.7)
+      await connection.query(`REPLACE INTO ${table} (id, counter, name, price, note) VALUES (?)`, [
+        itemOf(id, counter),
+      ])
     else if (kind < 0.9) await connection.query(`DELETE FROM ${table} WHERE id = ?`, [id])
     else await connection.query(`UPDATE IGNORE ${table} SET id = ? WHERE id = ?`, [other, id])
   }
 }
 
 function itemOf(id: number, counter: number): readonly unknown[] {
-  return [id, counter, `item "${id}" ü`, (counter % 100_000) / 100, counter % 7 === 0 ? null : `line\n${counter}`]
+  return [
+    id,
+    counter,
+    `item "${id}" ü`,
+    (counter % 100_000) / 100,
+    counter % 7 === 0 ? null : `line\n${counter}`,
+  ]
 }
 
 function isConnectionLoss(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return ['PROTOCOL_CONNECTION_LOST', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ER_SERVER_SHUTDOWN', 'ETIMEDOUT'].includes(code)
+  return [
+    'PROTOCOL_CONNECTION_LOST',
+    'ECONNREFUSED',
+    'ECONNRESET',
+    'EPIPE',
+    'ER_SERVER_SHUTDOWN',
+    'ETIMEDOUT',
+  ].includes(code)
 }
 
 async function pause(durationMs: number): Promise<void> {

@@ -66,6 +66,11 @@ export class LogCursor {
     }
   }
 
+  /** All frames that there are by now. */
+  async *frames(): AsyncGenerator<Frame> {
+    for (let frame = await this.next(); frame !== undefined; frame = await this.next()) yield frame
+  }
+
   async close(): Promise<void> {
     await this.#place?.reader.close()
     this.#place = undefined
@@ -119,7 +124,8 @@ export class LogCursor {
     this.#brokenAt = next.at
     place.reader.again()
     if (!this.#extent.seesUnfinished || !isLast) throw damaged(place.segment.path, next.at, next.why)
-    if (seenBefore && !(await place.reader.isUnfinished())) throw damaged(place.segment.path, next.at, next.why)
+    if (seenBefore && !(await place.reader.isUnfinished()))
+      throw damaged(place.segment.path, next.at, next.why)
     return undefined
   }
 

@@ -94,7 +94,7 @@ class NodeFile implements DiskFile {
   }
 
   async write(buffer: Uint8Array, at: number): Promise<void> {
-    for (let done = 0; done < buffer.length; ) {
+    for (let done = 0; done < buffer.length;) {
       const { bytesWritten } = await this.#handle.write(buffer, done, buffer.length - done, at + done)
       done += bytesWritten
     }
@@ -164,7 +164,8 @@ export function diskFailure(error: unknown, attempt: string): unknown {
 
 const noRoom = {
   kind: 'full',
-  remedy: 'free space on that disk or give it more; millrace goes on by itself. To need less, lower the retention',
+  remedy:
+    'free space on that disk or give it more; millrace goes on by itself. To need less, lower the retention',
 } as const
 const noAccess = {
   kind: 'configuration',

@@ -34,7 +34,7 @@ export interface EmbeddedLogOptions extends Partial<RetentionLimits> {
   readonly readOnly?: boolean
   /** A new segment begins when the last one has reached so many bytes; 64 MiB by default. */
   readonly segmentBytes?: number
-  /** Files are read in pieces of so many bytes; 2 MiB by default. */
+  /** Files are read in pieces of so many bytes; 512 KiB by default. */
   readonly chunkBytes?: number
   readonly disk?: Disk
   /** Milliseconds since 1970. */
@@ -57,7 +57,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
     now: () => Date.now(),
     sleep: (durationMs: number, signal: AbortSignal) => timer(durationMs, undefined, { signal }),
     segmentBytes: 64 * mebibyte,
-    chunkBytes: 2 * mebibyte,
+    chunkBytes: mebibyte / 2,
     retentionBytes: 8192 * mebibyte,
     retentionMs: 7 * 24 * 3600 * 1000,
     ceilingBytes: 32768 * mebibyte,
@@ -144,7 +144,10 @@ class OwnLog extends ReadableLog {
 
   override async commit(group: string, lane: number, next: Offset): Promise<void> {
     const { writer, groups } = this.#own
-    assert(writer.control !== undefined && next <= writer.next, `${group} commits ${next}, which is not in the log`)
+    assert(
+      writer.control !== undefined && next <= writer.next,
+      `${group} commits ${next}, which is not in the log`,
+    )
     await groups.commit(group, writer.control.lanes, { lane, next })
   }
 
@@ -198,16 +201,21 @@ class OwnLog extends ReadableLog {
       const delivered = Math.min(...kept.map((group) => oldestPlace(group, lanes)))
       const verdict = judgeOldest(writer.written, settings, { delivered, nowMs: settings.now() })
       if (verdict === 'stays') return
-      const before = this.#floor
-      this.#floor = writer.written[1]?.first ?? before
-      try {
-        for (const group of groups.durable())
-          if (!group.lost && oldestPlace(group, lanes) < this.#floor) await groups.markLost(group.name)
-        await writer.unlinkOldest()
-      } catch (error) {
-        this.#floor = before
-        throw error
-      }
+      await this.#dropOldest(lanes)
+    }
+  }
+
+  async #dropOldest(lanes: number | undefined): Promise<void> {
+    const { writer, groups } = this.#own
+    const before = this.#floor
+    this.#floor = writer.written[1]?.first ?? before
+    try {
+      for (const group of groups.durable())
+        if (!group.lost && oldestPlace(group, lanes) < this.#floor) await groups.markLost(group.name)
+      await writer.unlinkOldest()
+    } catch (error) {
+      this.#floor = before
+      throw error
     }
   }
 }

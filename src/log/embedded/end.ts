@@ -16,7 +16,11 @@ interface End {
   readonly bytes: number
 }
 
-export async function recordEnd(disk: Disk, directory: string, last: WrittenSegment | undefined): Promise<void> {
+export async function recordEnd(
+  disk: Disk,
+  directory: string,
+  last: WrittenSegment | undefined,
+): Promise<void> {
   if (last === undefined) return
   const end: End = { format: 1, segment: last.name, ordinal: last.ordinal, bytes: last.bytes }
   await replaceFile(disk, join(directory, 'end.json'), `${JSON.stringify(end)}\n`)
@@ -32,16 +36,22 @@ export async function checkEnd(
     readonly groups: readonly GroupState[]
   },
 ): Promise<void> {
-  const path = log.last?.path ?? join(directory, 'segments')
-  const bytes = log.last?.bytes ?? 0
+  const { path, bytes, ordinal } = log.last ?? { path: join(directory, 'segments'), bytes: 0, ordinal: 0 }
   for (const group of log.groups)
     if (Math.max(group.start, ...group.lanes) > log.next)
-      throw damaged(path, bytes, `the log ends with offset ${log.next}, before a place of group ${group.name}`)
+      throw damaged(
+        path,
+        bytes,
+        `the log ends with offset ${log.next}, before a place of group ${group.name}`,
+      )
   const end = await readEnd(disk, join(directory, 'end.json'))
   if (end === undefined) return
-  const ordinal = log.last?.ordinal ?? 0
   if (ordinal < end.ordinal || (ordinal === end.ordinal && bytes < end.bytes))
-    throw damaged(path, bytes, `the log ends here; when it was closed it had ${end.bytes} bytes of ${end.segment}`)
+    throw damaged(
+      path,
+      bytes,
+      `the log ends here; when it was closed it had ${end.bytes} bytes of ${end.segment}`,
+    )
 }
 
 async function readEnd(disk: Disk, path: string): Promise<End | undefined> {

@@ -81,7 +81,9 @@ export class ForeignStanding implements Standing {
   }
 
   /** undefined = it was unlinked since the list was made. */
-  async #measure(segment: Segment): Promise<{ bytes: number; firstAppendedAtMs: number | undefined } | undefined> {
+  async #measure(
+    segment: Segment,
+  ): Promise<{ bytes: number; firstAppendedAtMs: number | undefined } | undefined> {
     try {
       return await this.#parts.files.measure(segment)
     } catch (error) {

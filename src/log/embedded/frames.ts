@@ -98,6 +98,18 @@ export class FrameReader {
   }
 }
 
+/** The frames up to `limit`; where that is undefined, up to what an interrupted write may have left at the end. */
+export async function* wholeFrames(reader: FrameReader, limit: number | undefined): AsyncGenerator<Frame> {
+  const bytes = limit ?? (await reader.bytes())
+  for (;;) {
+    const next = await reader.next(bytes)
+    if (next.kind === 'frame') yield next.frame
+    else if (next.kind === 'end') return
+    else if (limit === undefined && (await reader.isUnfinished())) return
+    else throw damaged(reader.path, next.at, next.why)
+  }
+}
+
 /** Whether the bytes from `at` to the file's end are what an interrupted write leaves behind. */
 async function isUnfinished(file: DiskFile, at: number): Promise<boolean> {
   const rest = Buffer.alloc((await file.bytes()) - at)
@@ -117,7 +129,7 @@ function hasFrameBehind(rest: Buffer): boolean {
 }
 
 function hasEmptySector(rest: Buffer, at: number): boolean {
-  for (let from = 0; from < rest.length; ) {
+  for (let from = 0; from < rest.length;) {
     const to = Math.min(rest.length, from + sectorBytes - ((at + from) % sectorBytes))
     if (rest.subarray(from, to).every((byte) => byte === 0)) return true
     from = to

@@ -81,7 +81,11 @@ export class Groups {
   }
 
   /** Refuses to go backward. Resolves when the place is durable. */
-  commit(name: string, lanes: number, place: { readonly lane: number; readonly next: Offset }): Promise<void> {
+  commit(
+    name: string,
+    lanes: number,
+    place: { readonly lane: number; readonly next: Offset },
+  ): Promise<void> {
     const file = this.#files.get(name)
     const group = file?.current
     if (file === undefined || group === undefined) return Promise.reject(unknownGroup(name))
@@ -176,8 +180,8 @@ async function readGroup(disk: Disk, path: string): Promise<GroupState | undefin
   const stored = parse(bytes.toString('utf8')) as
     | { readonly format?: unknown; readonly checksum?: unknown; readonly group?: GroupState }
     | undefined
-  if (stored?.format !== undefined && stored.format !== format)
-    throw new Failure('unsupported', `${path} has format ${String(stored.format)}; this program knows ${format}`, {
+  if (typeof stored?.format === 'number' && stored.format !== format)
+    throw new Failure('unsupported', `${path} has format ${stored.format}; this program knows ${format}`, {
       remedy: 'run the version of millrace that wrote it, or a newer one',
     })
   if (stored?.group === undefined || stored.checksum !== checksumOf(JSON.stringify(stored.group)))

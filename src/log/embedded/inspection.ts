@@ -1,10 +1,10 @@
 /** Questions about a log that are answered by reading it: how far a group is behind, what is kept of a key. */
-import type { Key, Offset } from '../../change/change.ts'
+import type { Key, Offset, Table } from '../../change/change.ts'
 import type { Entry, GroupLag } from '../log.ts'
 import { LogCursor, type Extent } from './cursor.ts'
 import { oldestPlace, placesOf, type GroupState } from './groups.ts'
 import { LaneFinder, tableOf } from './lanes.ts'
-import { firstVersion } from './record.ts'
+import { firstVersion, type Frame } from './record.ts'
 import type { SegmentFiles } from './segment.ts'
 
 export interface Inspected {
@@ -20,31 +20,42 @@ const lagBytesMax = 8 * 2 ** 20
 export async function lagOf(log: Inspected, group: GroupState, end: Offset): Promise<GroupLag> {
   const segments = await log.extent.segments()
   const from = Math.max(oldestPlace(group, log.lanes), segments[0]?.first ?? 0)
-  if (log.lanes === undefined || from >= end) return { changes: 0, oldestCommittedAtMs: undefined }
+  if (log.lanes === undefined || from >= end) return noLag
   const places = placesOf(group, log.lanes)
   const finder = new LaneFinder({ group: group.name, tables: new Set(group.tables), places })
   const cursor = new LogCursor(log.files, log.extent, from)
-  let passed = from
-  let oldestCommittedAtMs: number | undefined
+  let bytes = 0
   try {
-    for (let bytes = 0; bytes < lagBytesMax; ) {
-      const frame = await cursor.next()
-      if (frame === undefined) return { changes: 0, oldestCommittedAtMs: undefined }
-      const records = finder.concerns(frame) ? frame.changes() : undefined
-      for (let offset = frame.header.first; records?.next() === true; offset++) {
-        // Rows that were read have no commit time: they are as old as their place in the log.
-        const committedAtMs = records.committedAtMs === 0 ? frame.header.appendedAtMs : records.committedAtMs
-        if (finder.laneOf(records, tableOf(cursor.tables, records), offset) >= 0)
-          return { changes: end - offset, oldestCommittedAtMs: committedAtMs }
-      }
-      oldestCommittedAtMs = frame.header.appendedAtMs
-      passed = frame.next
+    for await (const frame of cursor.frames()) {
+      const found = firstWanted(frame, cursor.tables, finder)
+      if (found !== undefined)
+        return { changes: end - found.offset, oldestCommittedAtMs: found.committedAtMs }
       bytes += frame.end - frame.at
+      if (bytes >= lagBytesMax)
+        return { changes: end - frame.next, oldestCommittedAtMs: frame.header.appendedAtMs }
     }
-    return { changes: end - passed, oldestCommittedAtMs }
+    return noLag
   } finally {
     await cursor.close()
   }
+}
+
+const noLag: GroupLag = { changes: 0, oldestCommittedAtMs: undefined }
+
+function firstWanted(
+  frame: Frame,
+  tables: readonly Table[],
+  finder: LaneFinder,
+): { readonly offset: Offset; readonly committedAtMs: number } | undefined {
+  if (!finder.concerns(frame)) return undefined
+  const records = frame.changes()
+  for (let offset = frame.header.first; records.next(); offset++) {
+    if (finder.laneOf(records, tableOf(tables, records), offset) < 0) continue
+    // Rows that were read have no commit time: they are as old as their place in the log.
+    const committedAtMs = records.committedAtMs === 0 ? frame.header.appendedAtMs : records.committedAtMs
+    return { offset, committedAtMs }
+  }
+  return undefined
 }
 
 export async function* findKey(
@@ -55,20 +66,28 @@ export async function* findKey(
   const segments = await log.extent.segments()
   const cursor = new LogCursor(log.files, log.extent, segments[0]?.first ?? 0)
   try {
-    for (let frame = await cursor.next(); frame !== undefined; frame = await cursor.next()) {
-      if (frame.header.count === 0) continue
-      const { addressee } = frame
-      const records = frame.changes()
-      const version = firstVersion(frame.header)
-      for (let index = 0; records.next(); index++) {
-        if (records.keyLength !== key.length || !records.text.startsWith(key, records.keyAt)) continue
-        const defined = tableOf(cursor.tables, records)
-        if (defined.name !== table) continue
-        const offset = frame.header.first + index
-        yield { offset, version: version + BigInt(index), change: records.change(defined), addressee }
-      }
-    }
+    for await (const frame of cursor.frames())
+      for (const entry of entriesOf(frame, cursor.tables, { table, key }))
+        yield { ...entry, addressee: frame.addressee }
   } finally {
     await cursor.close()
+  }
+}
+
+function* entriesOf(
+  frame: Frame,
+  tables: readonly Table[],
+  wanted: { readonly table: string; readonly key: Key },
+): Generator<Entry> {
+  if (frame.header.count === 0) return
+  const records = frame.changes()
+  const version = firstVersion(frame.header)
+  for (let index = 0; records.next(); index++) {
+    if (records.keyLength !== wanted.key.length) continue
+    if (!records.text.startsWith(wanted.key, records.keyAt)) continue
+    const table = tableOf(tables, records)
+    if (table.name !== wanted.table) continue
+    const offset = frame.header.first + index
+    yield { offset, version: version + BigInt(index), change: records.change(table) }
   }
 }

@@ -114,7 +114,7 @@ export class Lanes {
   }
 
   *#pieces(lane: number, entries: readonly Entry[], bytes: readonly number[]): Generator<LaneBatch> {
-    for (let from = 0; from < entries.length; ) {
+    for (let from = 0; from < entries.length;) {
       let size = 0
       let to = from
       while (to < entries.length && to - from < batchEntriesMax && (to === from || size < batchBytesMax))

@@ -13,7 +13,7 @@ import { packNumber, packString, Unpacker } from '../../change/packing.ts'
 import { bytesOf, textOf } from '../../change/row.ts'
 import type { DeadLetter } from '../log.ts'
 import { codeOf, diskFailure, type Disk, type DiskFile } from './disk.ts'
-import { damaged, FrameReader } from './frames.ts'
+import { FrameReader, wholeFrames } from './frames.ts'
 import { FrameEncoder } from './record.ts'
 
 export interface LetterFileOptions {
@@ -149,7 +149,14 @@ export class LetterFile {
   #encode(items: readonly Item[]): Uint8Array {
     const payload = items.map(packItem).join('')
     const appendedAtMs = this.#options.now()
-    return this.#encoder.encode(payload, { count: items.length, first: 0, appendedAtMs, firstSeq: 0, epoch: 0, flags: 0 })
+    return this.#encoder.encode(payload, {
+      count: items.length,
+      first: 0,
+      appendedAtMs,
+      firstSeq: 0,
+      epoch: 0,
+      flags: 0,
+    })
   }
 
   /** Writes the living alone to a new file when most of this one is dead. */
@@ -224,16 +231,8 @@ export async function* itemsIn(
   }
   const reader = new FrameReader(file, path, { at: 0, chunkBytes })
   try {
-    const bytes = limit ?? (await reader.bytes())
-    for (;;) {
-      const next = await reader.next(bytes)
-      if (next.kind === 'end') return
-      if (next.kind === 'broken') {
-        if (limit === undefined && (await reader.isUnfinished())) return
-        throw damaged(path, next.at, next.why)
-      }
-      for (const item of unpackItems(next.frame.text)) yield { item, end: next.frame.end }
-    }
+    for await (const frame of wholeFrames(reader, limit))
+      for (const item of unpackItems(frame.text)) yield { item, end: frame.end }
   } finally {
     await reader.close()
   }

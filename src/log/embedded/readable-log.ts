@@ -2,7 +2,7 @@
 import type { Key, Offset } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import type { ChangeLog, Control, DeadLetters, Entry, Group, GroupLag, LaneBatch, LogAdmin } from '../log.ts'
-import type { Retention, SegmentInfo } from '../log.ts'
+import type { LogBatch, Retention, SegmentInfo } from '../log.ts'
 import { placesOf, unknownGroup } from './groups.ts'
 import { findKey, lagOf, type Inspected } from './inspection.ts'
 import { readGroup } from './reader.ts'
@@ -90,19 +90,20 @@ export class ReadableLog implements ChangeLog, LogAdmin {
     yield* findKey(await this.#inspected(), table, key)
   }
 
-  append(..._: unknown[]): Promise<Offset> {
+  /** Refused, as are the next ones: whoever writes the log overrides them. */
+  append(_batch: LogBatch): Promise<Offset> {
     return refuseToWrite()
   }
 
-  commit(..._: unknown[]): Promise<void> {
+  commit(_group: string, _lane: number, _next: Offset): Promise<void> {
     return refuseToWrite()
   }
 
-  define(..._: unknown[]): Promise<void> {
+  define(_group: Parameters<LogAdmin['define']>[0]): Promise<void> {
     return refuseToWrite()
   }
 
-  forget(..._: unknown[]): Promise<void> {
+  forget(_group: string): Promise<void> {
     return refuseToWrite()
   }
 

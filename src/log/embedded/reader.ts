@@ -37,14 +37,11 @@ export async function* readGroup(
       await existing(parts, name)
       const seen = parts.standing.generation
       const caughtUp = await gather(cursor, lanes, parts.pieceBytes)
-      for (const batch of lanes.take()) {
-        yield batch
-        if (signal.aborted) return
-      }
-      if (!caughtUp) yield* lanes.idle(1)
-      else if (await staysStill(parts, lanes, { seen, signal })) yield* lanes.idle(1)
+      yield* unlessAborted(lanes.take(), signal)
+      if (!caughtUp) yield* unlessAborted(lanes.idle(1), signal)
+      else if (await staysStill(parts, lanes, { seen, signal })) yield* unlessAborted(lanes.idle(1), signal)
       else {
-        yield* lanes.idle(idleRecordsMax)
+        yield* unlessAborted(lanes.idle(idleRecordsMax), signal)
         await parts.standing.grown(seen, signal)
       }
     }
@@ -53,9 +50,16 @@ export async function* readGroup(
   }
 }
 
+function* unlessAborted(batches: Iterable<LaneBatch>, signal: AbortSignal): Generator<LaneBatch> {
+  for (const batch of batches) {
+    if (signal.aborted) return
+    yield batch
+  }
+}
+
 /** Sorts frames until there are enough of them (false) or no more for now (true). */
 async function gather(cursor: LogCursor, lanes: Lanes, bytesMax: number): Promise<boolean> {
-  for (let bytes = 0; bytes < bytesMax; ) {
+  for (let bytes = 0; bytes < bytesMax;) {
     const frame = await cursor.next()
     if (frame === undefined) return true
     lanes.add(frame, cursor.tables)

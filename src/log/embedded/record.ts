@@ -215,9 +215,13 @@ export function readHeader(buffer: Buffer, at: number): FrameHeader | undefined 
   if (magic.compare(buffer, at, at + 3) !== 0) return undefined
   if (crc32(buffer.subarray(at, at + 40)) !== buffer.readUInt32LE(at + 40)) return undefined
   if (buffer[at + 3] !== formatVersion)
-    throw new Failure('unsupported', `a frame of format ${buffer[at + 3]}; this program knows ${formatVersion}`, {
-      remedy: 'run the version of millrace that wrote this log, or a newer one',
-    })
+    throw new Failure(
+      'unsupported',
+      `a frame of format ${buffer[at + 3]}; this program knows ${formatVersion}`,
+      {
+        remedy: 'run the version of millrace that wrote this log, or a newer one',
+      },
+    )
   return {
     payloadBytes: buffer.readUInt32LE(at + 4),
     payloadChecksum: buffer.readUInt32LE(at + 8),

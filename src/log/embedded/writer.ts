@@ -6,9 +6,15 @@ import { Failure } from '../../change/failure.ts'
 import type { Control, LogBatch } from '../log.ts'
 import { SegmentDefinitions } from './definitions.ts'
 import { diskFailure, type DiskFile } from './disk.ts'
-import { damaged } from './frames.ts'
+import { damaged, wholeFrames } from './frames.ts'
 import { FrameEncoder, packPayload, type Frame } from './record.ts'
-import { segmentAt, type Segment, type SegmentFiles, type SegmentIndex, type WrittenSegment } from './segment.ts'
+import {
+  segmentAt,
+  type Segment,
+  type SegmentFiles,
+  type SegmentIndex,
+  type WrittenSegment,
+} from './segment.ts'
 
 /** `unread`: what the last append left is not known, `tail` must be called. */
 type State = 'unread' | 'ready' | 'appending' | 'closed'
@@ -235,16 +241,9 @@ export class Writer {
     const reader = await this.#files.reader(segment, 0)
     let lastFrame: Frame | undefined
     try {
-      const limit = await reader.bytes()
-      for (;;) {
-        const next = await reader.next(limit)
-        if (next.kind === 'end') break
-        if (next.kind === 'broken') {
-          if (await reader.isUnfinished()) break
-          throw damaged(segment.path, next.at, next.why)
-        }
-        index.learn(next.frame)
-        lastFrame = next.frame
+      for await (const frame of wholeFrames(reader, undefined)) {
+        index.learn(frame)
+        lastFrame = frame
       }
       return { index, lastFrame }
     } finally {

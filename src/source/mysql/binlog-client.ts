@@ -40,7 +40,9 @@ export class BinlogDump {
     for (const sql of setUp(request)) await query(connection, sql, [], 'preparing to stream the binlog')
     const socket = socketOf(connection)
     const dump = new BinlogDump(socket, request.heartbeatMs)
-    socket.write(framed(request.executed instanceof MysqlGtidSet ? mysqlCommand(request) : mariadbCommand(request)))
+    socket.write(
+      framed(request.executed instanceof MysqlGtidSet ? mysqlCommand(request) : mariadbCommand(request)),
+    )
     return dump
   }
 

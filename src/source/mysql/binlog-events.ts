@@ -140,7 +140,8 @@ function verifyChecksum(buffer: Buffer, from: number, end: number): void {
   }
   if (crc32(bytes) !== buffer.readUInt32LE(end)) {
     const type = buffer[from + 4]
-    const remedy = "check the source's disk and its error log; mysqlbinlog --verify-binlog-checksum reads its files"
+    const remedy =
+      "check the source's disk and its error log; mysqlbinlog --verify-binlog-checksum reads its files"
     throw new Failure('corrupt', `a binlog event of type ${type} breaks its checksum`, { remedy })
   }
 }
@@ -157,7 +158,10 @@ export function readFormatDescription({ buffer, from, to }: BinlogEvent): Format
 }
 
 /** Of a ROTATE: the file that follows. */
-export function readRotate({ buffer, from, to }: BinlogEvent): { readonly file: string; readonly offset: number } {
+export function readRotate({ buffer, from, to }: BinlogEvent): {
+  readonly file: string
+  readonly offset: number
+} {
   return { file: buffer.toString('utf8', from + 8, to), offset: Number(buffer.readBigUInt64LE(from)) }
 }
 
@@ -180,7 +184,10 @@ export function readQuery({ buffer, from, to }: BinlogEvent): QueryEvent {
 }
 
 /** Of an XA_PREPARE: whether it commits at once, and the branch as `gtrid:bqual:format`, hexadecimal. */
-export function readXaPrepare({ buffer, from }: BinlogEvent): { readonly onePhase: boolean; readonly branch: string } {
+export function readXaPrepare({ buffer, from }: BinlogEvent): {
+  readonly onePhase: boolean
+  readonly branch: string
+} {
   const format = buffer.readInt32LE(from + 1)
   const globalLength = buffer.readUInt32LE(from + 5)
   const branchLength = buffer.readUInt32LE(from + 9)

@@ -3,14 +3,15 @@
  * the trouble is transient; always from the last batch that was taken.
  */
 import { randomUUID } from 'node:crypto'
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Position } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import type { SourceBatch } from '../source.ts'
+import { BatchFlow } from './batch-flow.ts'
 import { BinlogDump } from './binlog-client.ts'
-import { eventType, readEvent } from './binlog-events.ts'
 import { connect, hangUp, type Connection, type MysqlSettings } from './connection.ts'
 import { checkContinuity } from './continuity.ts'
+import { uniqueIndexes } from './describe.ts'
 import { ForeignKeys, readForeignKeys } from './foreign-keys.ts'
 import { parseGtidSet } from './gtid-set.ts'
 import type { Flavor } from './gtid.ts'
@@ -20,9 +21,6 @@ import { logsCascades, readServerFacts, refuseServer, type ServerFacts } from '.
 import { TableMapCache, type TableContext } from './table-map.ts'
 import { TransactionReader } from './transaction.ts'
 
-const batchBytesMax = 256 * 1024
-/** A position that moved without changes is told after so long at most. */
-const quietMoveMs = 50
 const heartbeatMsDefault = 5_000
 const backoffMsFirst = 250
 const backoffMsMax = 30_000
@@ -76,7 +74,7 @@ export class BinlogStream {
         uuid: this.#uuid,
         heartbeatMs: this.#settings.heartbeatMs ?? heartbeatMsDefault,
       })
-      yield* batches(dump, reader, () => this.#foreignKeysAgain(facts))
+      yield* new BatchFlow(dump, reader, () => this.#foreignKeysAgain(facts)).batches()
     } finally {
       signal.removeEventListener('abort', onAbort)
       hangUp(connection)
@@ -88,11 +86,25 @@ export class BinlogStream {
       flavor: facts.flavor,
       server: facts.identity,
       tables: this.#tables,
-      context: { ...tableContext(this.#settings, this.#tables), flavor: facts.flavor, cache: this.#maps },
+      context: {
+        ...tableContext(this.#settings, this.#tables, await this.#uniqueKeys(connection)),
+        flavor: facts.flavor,
+        cache: this.#maps,
+      },
       foreignKeys: await this.#foreignKeys(connection, facts),
       place,
     }
     return new TransactionReader(options, facts.variables.get('binlog_checksum') === 'CRC32')
+  }
+
+  /** Of tables without a primary key, and without one in the configuration: the key that the server itself would take. */
+  async #uniqueKeys(connection: Connection): Promise<Readonly<Record<string, readonly string[]>>> {
+    const keys: Record<string, readonly string[]> = {}
+    for (const table of this.#tables) {
+      const [first] = await uniqueIndexes(connection, table)
+      if (first !== undefined) keys[table] = first.columns
+    }
+    return { ...keys, ...this.#settings.keys }
   }
 
   async #foreignKeys(connection: Connection, facts: ServerFacts): Promise<ForeignKeys> {
@@ -112,37 +124,6 @@ export class BinlogStream {
   }
 }
 
-/** Batches for ever: full ones while there is much, at once what there is when the server has no more to send. */
-async function* batches(
-  dump: BinlogDump,
-  reader: TransactionReader,
-  readKeys: () => Promise<ForeignKeys>,
-): AsyncGenerator<SourceBatch> {
-  let heartbeat = false
-  let takenAtMs = 0
-  for (;;) {
-    for (let packet = dump.next(); packet !== undefined; packet = dump.next()) {
-      const event = readEvent(packet, reader.checksums)
-      if (event.type === eventType.heartbeat || event.type === eventType.heartbeatV2) heartbeat = true
-      else reader.accept(event)
-      if (reader.foreignKeysAreStale) reader.replaceForeignKeys(await readKeys())
-      if (reader.mustTake || reader.bytes >= batchBytesMax) yield reader.take()
-    }
-    const quiet = !reader.isInside && (heartbeat || (reader.hasMoved && Date.now() - takenAtMs >= quietMoveMs))
-    if (reader.hasChanges || quiet) {
-      // One turn of the loop shows whether more has arrived meanwhile, and costs next to nothing.
-      await nextTurn()
-      if (reader.hasChanges && dump.hasArrived) continue
-      heartbeat = false
-      takenAtMs = Date.now()
-      yield reader.take()
-      continue
-    }
-    const told = reader.isInside || !reader.hasMoved
-    await (told ? dump.wait() : dump.wait(quietMoveMs))
-  }
-}
-
 /** The place in the words of this server's flavor; the beginning has none of its own. */
 function placeOn(position: Position, flavor: Flavor): Place {
   const place = parsePosition(position)
@@ -156,14 +137,17 @@ function placeOn(position: Position, flavor: Flavor): Place {
 function tableContext(
   settings: MysqlSettings,
   tables: readonly string[],
+  keys: Readonly<Record<string, readonly string[]>>,
 ): Pick<TableContext, 'captured' | 'excluded' | 'keyColumns'> {
   const captured = new Set(tables)
   const nothing: ReadonlySet<string> = new Set()
-  const excluded = new Map(Object.entries(settings.excluded ?? {}).map(([table, names]) => [table, new Set(names)]))
+  const excluded = new Map(
+    Object.entries(settings.excluded ?? {}).map(([table, names]) => [table, new Set(names)]),
+  )
   return {
     captured: (table) => captured.has(table),
     excluded: (table) => excluded.get(table) ?? nothing,
-    keyColumns: (table) => settings.keys?.[table],
+    keyColumns: (table) => keys[table],
   }
 }
 

@@ -48,7 +48,8 @@ export class CascadeWatch {
     const columns = this.#keys.followedColumns(table)
     if (columns.size === 0) return undefined
     const updates = map.table === undefined ? this.#updatesOf(event, header) : changes
-    if (updates === undefined || updates.some((change) => touches(change, columns))) this.#reach(table, 'updated')
+    if (updates === undefined || updates.some((change) => touches(change, columns)))
+      this.#reach(table, 'updated')
   }
 
   /** Rows of this table that cannot be read. */

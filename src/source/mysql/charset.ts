@@ -67,6 +67,8 @@ function singleByte(table: readonly string[]): TextDecode {
   }
 }
 
+type PlatformDecoder = InstanceType<typeof TextDecoder>
+
 function platformDecoder(label: string): TextDecode {
   const decoder = new TextDecoder(label, { ignoreBOM: true })
   return (bytes) => decoder.decode(bytes)
@@ -107,7 +109,7 @@ function multiByte(charset: string): TextDecode {
   }
 }
 
-function decodedCode(platform: TextDecoder, code: Uint8Array): string {
+function decodedCode(platform: PlatformDecoder, code: Uint8Array): string {
   const first = code[0] ?? 0
   // The platform's Shift_JIS reads three control characters as others; the servers do not.
   if (code.length === 1 && first < 128) return String.fromCharCode(first)

@@ -112,16 +112,31 @@ interface Address {
 }
 
 function addressOf(settings: MysqlSettings): Address {
-  const url = settings.url === undefined ? undefined : parseUrl(settings)
-  const host = settings.host ?? url?.hostname.replace(/^\[|\]$/g, '')
-  const user = settings.user ?? decodeURIComponent(url?.username ?? '')
-  if (host === undefined || host === '' || user === '') {
-    const missing = user === '' ? 'user' : 'host'
-    const remedy = 'give url: mysql://user:password@host:port, or host and user'
-    throw new Failure('configuration', `source ${settings.name} names no ${missing}`, { remedy })
+  const given = { ...(settings.url === undefined ? {} : partsOf(parseUrl(settings))), ...definedOf(settings) }
+  const { host, port = 3306, user, password = '' } = given
+  if (host !== undefined && user !== undefined) return { host, port, user, password }
+  const missing = user === undefined ? 'user' : 'host'
+  throw new Failure('configuration', `source ${settings.name} names no ${missing}`, {
+    remedy: 'give url: mysql://user:password@host:port, or host and user',
+  })
+}
+
+function partsOf(url: URL): Partial<Address> {
+  return {
+    ...(url.hostname === '' ? {} : { host: url.hostname.replace(/^\[|\]$/g, '') }),
+    ...(url.port === '' ? {} : { port: Number(url.port) }),
+    ...(url.username === '' ? {} : { user: decodeURIComponent(url.username) }),
+    ...(url.password === '' ? {} : { password: decodeURIComponent(url.password) }),
   }
-  const port = settings.port ?? Number(url?.port === undefined || url.port === '' ? 3306 : url.port)
-  return { host, port, user, password: settings.password ?? decodeURIComponent(url?.password ?? '') }
+}
+
+function definedOf({ host, port, user, password }: MysqlSettings): Partial<Address> {
+  return {
+    ...(host === undefined ? {} : { host }),
+    ...(port === undefined ? {} : { port }),
+    ...(user === undefined ? {} : { user }),
+    ...(password === undefined ? {} : { password }),
+  }
 }
 
 function parseUrl(settings: MysqlSettings): URL {
@@ -129,7 +144,9 @@ function parseUrl(settings: MysqlSettings): URL {
   if (url !== null && /^(mysql|mariadb):$/.test(url.protocol)) return url
   // The text is not repeated, because a password may be in it.
   const remedy = 'write mysql://user:password@host:port, with special characters of the password %-encoded'
-  throw new Failure('configuration', `the url of source ${settings.name} is not one of a MySQL server`, { remedy })
+  throw new Failure('configuration', `the url of source ${settings.name} is not one of a MySQL server`, {
+    remedy,
+  })
 }
 
 function sslOf(tls: TlsSettings): NonNullable<Exclude<ConnectionOptions['ssl'], string>> {

@@ -21,9 +21,13 @@ export async function checkContinuity(
 ): Promise<void> {
   const lacking = await lackingAfterWait(connection, flavor, executed, signal)
   if (lacking !== '')
-    throw new Failure('lost', `the server does not have transactions that were read before: ${shorten(lacking)}`, {
-      remedy: 'a backup was restored, or a failover lost them: load the pipelines of this source anew',
-    })
+    throw new Failure(
+      'lost',
+      `the server does not have transactions that were read before: ${shorten(lacking)}`,
+      {
+        remedy: 'a backup was restored, or a failover lost them: load the pipelines of this source anew',
+      },
+    )
   // MariaDB answers this itself when the dump begins: its domains may have been begun at different times.
   if (flavor === 'mariadb') return
   const purged = await readPurged(connection, flavor)

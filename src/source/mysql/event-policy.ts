@@ -50,7 +50,10 @@ const remedies: ReadonlyMap<number, string> = new Map([
   [eventType.partialUpdateRows, `SET GLOBAL binlog_row_value_options = '', ${anew}`],
   [eventType.anonymousGtid, `SET GLOBAL gtid_mode = ON, ${anew}`],
   [26, `the server says that its binlog lacks changes; see its error log, ${anew}`],
-  ...[6, 8, 9, 10, 11, 12, 17, 18].map((type): [number, string] => [type, `SET GLOBAL binlog_format = ROW, ${anew}`]),
+  ...[6, 8, 9, 10, 11, 12, 17, 18].map((type): [number, string] => [
+    type,
+    `SET GLOBAL binlog_format = ROW, ${anew}`,
+  ]),
   ...[165, 166, 167, 168, 169, 170, 171].map((type): [number, string] => [
     type,
     `SET GLOBAL log_bin_compress = OFF, ${anew}`,
@@ -60,5 +63,15 @@ const remedies: ReadonlyMap<number, string> = new Map([
 export function refusalOf(type: number): Failure {
   return new Failure('unsupported', `this version cannot read the binlog event ${eventName(type)}`, {
     remedy: remedies.get(type) ?? `use a version of millrace that knows this event, ${anew}`,
+  })
+}
+
+/** What cannot be understood is named with its place, so that a person finds it with mysqlbinlog. */
+export function placed(error: unknown, place: string): unknown {
+  if (!(error instanceof Failure)) return error
+  const { kind, message, remedy } = error
+  return new Failure(kind, `${message} (${place})`, {
+    cause: error,
+    ...(remedy === undefined ? {} : { remedy }),
   })
 }

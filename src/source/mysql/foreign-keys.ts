@@ -57,7 +57,11 @@ export class ForeignKeys {
    * The captured tables, as the configuration names them, whose rows may have changed when rows of this one were deleted,
    * or their followed columns updated.
    */
-  reachedFrom(table: string, change: 'deleted' | 'updated', reached = new Set<string>()): ReadonlySet<string> {
+  reachedFrom(
+    table: string,
+    change: 'deleted' | 'updated',
+    reached = new Set<string>(),
+  ): ReadonlySet<string> {
     for (const key of this.#byParent.get(table) ?? []) {
       const action = change === 'deleted' ? key.onDelete : key.onUpdate
       const step = `${key.child} ${action}`
@@ -75,7 +79,10 @@ export class ForeignKeys {
  * to read the table, where MariaDB's information_schema hides keys from those who may only read. A parent that may not be
  * read is where the search ends.
  */
-export async function readForeignKeys(connection: Connection, captured: readonly string[]): Promise<ForeignKeys> {
+export async function readForeignKeys(
+  connection: Connection,
+  captured: readonly string[],
+): Promise<ForeignKeys> {
   const keys: ForeignKey[] = []
   const asked = new Set<string>()
   const waiting = [...captured]
@@ -98,10 +105,18 @@ async function createStatement(connection: Connection, table: string, mustRead: 
   const dot = table.indexOf('.')
   const names = [table.slice(0, dot), table.slice(dot + 1)].map((name) => `\`${name.replaceAll('`', '``')}\``)
   try {
-    const [row] = await query(connection, `SHOW CREATE TABLE ${names.join('.')}`, [], `reading the keys of ${table}`)
+    const [row] = await query(
+      connection,
+      `SHOW CREATE TABLE ${names.join('.')}`,
+      [],
+      `reading the keys of ${table}`,
+    )
     return String(row?.['Create Table'] ?? '')
   } catch (error) {
-    const errno = error instanceof Failure && error.cause instanceof Error && 'errno' in error.cause ? error.cause.errno : 0
+    const errno =
+      error instanceof Failure && error.cause instanceof Error && 'errno' in error.cause
+        ? error.cause.errno
+        : 0
     if (noSuchTable.has(Number(errno)) || (forbidden.has(Number(errno)) && !mustRead)) return ''
     throw error
   }
@@ -117,14 +132,17 @@ interface Found {
 export function foreignKeysIn(statement: string, child: string): readonly Found[] {
   const words = wordsOf(statement)
   const schema = child.slice(0, child.indexOf('.'))
-  return words.flatMap(({ keyword }, at) => (keyword === 'REFERENCES' ? [reference(words.slice(at + 1), schema, child)] : []))
+  return words.flatMap(({ keyword }, at) =>
+    keyword === 'REFERENCES' ? [reference(words.slice(at + 1), schema, child)] : [],
+  )
 }
 
 function reference(words: readonly Word[], schema: string, child: string): Found {
   const open = words.findIndex(({ keyword }) => keyword === '(')
   const close = words.findIndex(({ keyword }) => keyword === ')')
   const names = words.slice(0, open).filter(({ keyword }) => keyword !== '.')
-  const parent = names.length === 1 ? `${schema}.${names[0]?.value}` : names.map(({ value }) => value).join('.')
+  const parent =
+    names.length === 1 ? `${schema}.${names[0]?.value}` : names.map(({ value }) => value).join('.')
   const columns = words.slice(open + 1, close).filter(({ keyword }) => keyword !== ',')
   const rest = words.slice(close + 1, close + 9).map(({ keyword }) => keyword)
   return {

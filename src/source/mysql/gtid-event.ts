@@ -111,7 +111,8 @@ class VariableIntegers {
     while (more < 8 && (first & (1 << more)) !== 0) more++
     if (this.#at + more >= this.#to) throw new Failure('corrupt', 'a GTID event ends within a number')
     let value = 0n
-    for (let byte = more; byte >= 0; byte--) value = (value << 8n) | BigInt(this.#buffer[this.#at + byte] ?? 0)
+    for (let byte = more; byte >= 0; byte--)
+      value = (value << 8n) | BigInt(this.#buffer[this.#at + byte] ?? 0)
     this.#at += more + 1
     return more === 8 ? value >> 8n : value >> BigInt(more + 1)
   }

@@ -18,7 +18,8 @@ export class MysqlGtidSet implements GtidSet {
 
   static parse(text: string): MysqlGtidSet {
     const set = new MysqlGtidSet()
-    for (const part of text.split(',').map((piece) => piece.trim())) if (part !== '') set.#parsePart(text, part)
+    for (const part of text.split(',').map((piece) => piece.trim()))
+      if (part !== '') set.#parsePart(text, part)
     return set
   }
 
@@ -130,7 +131,8 @@ export class MysqlGtidSet implements GtidSet {
 
   #parsePart(text: string, part: string): void {
     const [uuid = '', ...items] = part.split(':').map((item) => item.trim())
-    if (!uuidForm.test(uuid)) throw notAGtidSet(text, part, 'expected a server uuid, then :number or :first-last')
+    if (!uuidForm.test(uuid))
+      throw notAGtidSet(text, part, 'expected a server uuid, then :number or :first-last')
     if (items.length === 0) throw notAGtidSet(text, part, 'after the uuid, expected :number or :first-last')
     const digits = uuid.toLowerCase().replaceAll('-', '')
     let origin = formatUuid(digits)
@@ -165,7 +167,13 @@ export class MysqlGtidSet implements GtidSet {
 
 /** 32 hexadecimal digits with their dashes. */
 export function formatUuid(digits: string): string {
-  const parts = [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)]
+  const parts = [
+    digits.slice(0, 8),
+    digits.slice(8, 12),
+    digits.slice(12, 16),
+    digits.slice(16, 20),
+    digits.slice(20),
+  ]
   return parts.join('-')
 }
 

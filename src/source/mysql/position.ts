@@ -31,7 +31,9 @@ export interface Inside {
 }
 
 /** `executed` may be the set or its canonical text, which is long to make where a set has many gaps. */
-export function formatPosition(place: Omit<Place, 'executed'> & { readonly executed: GtidSet | string }): Position {
+export function formatPosition(
+  place: Omit<Place, 'executed'> & { readonly executed: GtidSet | string },
+): Position {
   const { executed, inside, file, offset } = place
   return JSON.stringify({ gtid: executed.toString(), inside, file, pos: offset }) as Position
 }
@@ -45,7 +47,8 @@ export function parsePosition(position: Position): Place {
     throw new Failure('corrupt', `a position that is no JSON: ${position.slice(0, 120)}`, { cause })
   }
   const { gtid, inside, file, pos } = fields
-  if (typeof gtid !== 'string') throw new Failure('corrupt', `a position without gtid: ${position.slice(0, 120)}`)
+  if (typeof gtid !== 'string')
+    throw new Failure('corrupt', `a position without gtid: ${position.slice(0, 120)}`)
   return {
     executed: parseGtidSet(gtid),
     ...(isInside(inside) ? { inside } : {}),

@@ -43,11 +43,17 @@ const binlogRefusals: readonly (Verdict & { readonly pattern: RegExp; readonly r
     kind: 'conflict',
     remedy: 'another reader uses the same serverId: give each its own in the configuration of its source',
   },
-  { pattern: /purged|binlog files have been|GTID state requested|could not find first log/i, kind: 'lost', remedy: reload },
   {
-    pattern: /does not have|more GTIDs than|not in the (master|source|primary)|missing the GTID|diverged|future/i,
+    pattern: /purged|binlog files have been|GTID state requested|could not find first log/i,
     kind: 'lost',
-    remedy: 'the server lacks transactions that were read before (a restored backup, or a failover): load anew',
+    remedy: reload,
+  },
+  {
+    pattern:
+      /does not have|more GTIDs than|not in the (master|source|primary)|missing the GTID|diverged|future/i,
+    kind: 'lost',
+    remedy:
+      'the server lacks transactions that were read before (a restored backup, or a failover): load anew',
   },
   { pattern: /position|log file|index file/i, kind: 'lost', remedy: reload },
   {
@@ -55,11 +61,16 @@ const binlogRefusals: readonly (Verdict & { readonly pattern: RegExp; readonly r
     kind: 'configuration',
     remedy: 'SET GLOBAL max_allowed_packet = 1073741824',
   },
-  { pattern: /bogus|corrupt|checksum|read error|truncated|I\/O error/i, kind: 'corrupt', remedy: lookAtServerLog },
+  {
+    pattern: /bogus|corrupt|checksum|read error|truncated|I\/O error/i,
+    kind: 'corrupt',
+    remedy: lookAtServerLog,
+  },
   { pattern: /binary log is not open/i, kind: 'unsupported', remedy: 'start the server with log_bin' },
 ]
 
-const accessRemedy = "check user and password of the source, and that the server lets this user in from this host"
+const accessRemedy =
+  'check user and password of the source, and that the server lets this user in from this host'
 
 const byErrno: ReadonlyMap<number, Verdict> = new Map<number, Verdict>([
   ...[1045, 1130, 1698, 1862, 1820, 3118, 3955].map((errno): [number, Verdict] => [
@@ -77,9 +88,10 @@ const byErrno: ReadonlyMap<number, Verdict> = new Map<number, Verdict>([
   // Too many connections, out of threads, user's limit.
   ...[1040, 1135, 1203, 1226].map((errno): [number, Verdict] => [errno, { kind: 'overload' }]),
   // Server shutdown, aborted or killed connection, lock wait, deadlock, interrupted, timed out, host blocked, lost.
-  ...[1053, 1077, 1080, 1129, 1152, 1158, 1159, 1160, 1161, 1205, 1213, 1317, 1927, 2006, 2013, 3024, 3168, 4031].map(
-    (errno): [number, Verdict] => [errno, { kind: 'transient' }],
-  ),
+  ...[
+    1053, 1077, 1080, 1129, 1152, 1158, 1159, 1160, 1161, 1205, 1213, 1317, 1927, 2006, 2013, 3024, 3168,
+    4031,
+  ].map((errno): [number, Verdict] => [errno, { kind: 'transient' }]),
 ])
 
 const networkCodes = new Set([
@@ -105,7 +117,10 @@ function classify(fault: Fault): Verdict {
   if (code === 'HANDSHAKE_NO_SSL_SUPPORT')
     return { kind: 'configuration', remedy: 'switch TLS on at the server, or remove tls from the source' }
   if (code === 'HANDSHAKE_SSL_ERROR' || /^ERR_(TLS|SSL)|CERT|SELF_SIGNED|UNABLE_TO/.test(code))
-    return { kind: 'configuration', remedy: "check tls of the source: ca must be the authority of the server's certificate" }
+    return {
+      kind: 'configuration',
+      remedy: "check tls of the source: ca must be the authority of the server's certificate",
+    }
   // A connection that was closed between two of our queries reports only this.
   if (/closed state|connection.*(closed|lost)|ETIMEDOUT/i.test(fault.message)) return { kind: 'transient' }
   return { kind: 'unsupported', remedy: 'the source refuses this statement: see its message' }

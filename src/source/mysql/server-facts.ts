@@ -49,9 +49,19 @@ export async function readExecuted(connection: Connection, flavor: Flavor): Prom
 /** What the server's binlog has no more. */
 export async function readPurged(connection: Connection, flavor: Flavor): Promise<GtidSet> {
   if (flavor === 'mysql') return await readSet(connection, flavor, 'gtid_purged')
-  const [first] = await query(connection, 'SHOW BINARY LOGS', [], "reading the list of the server's binlog files")
+  const [first] = await query(
+    connection,
+    'SHOW BINARY LOGS',
+    [],
+    "reading the list of the server's binlog files",
+  )
   const file = Object.values(first ?? {})[0]
-  const [row] = await query(connection, 'SELECT BINLOG_GTID_POS(?, 4) AS gtids', [file], 'reading the oldest position')
+  const [row] = await query(
+    connection,
+    'SELECT BINLOG_GTID_POS(?, 4) AS gtids',
+    [file],
+    'reading the oldest position',
+  )
   return parseGtidSet(String(row?.['gtids'] ?? ''), flavor)
 }
 
@@ -68,7 +78,11 @@ export function logsCascades({ variables }: ServerFacts): boolean {
 /** What must hold for every row to be in the binlog in full; a variable that the server lacks is not asked for. */
 const demands: readonly { readonly name: string; readonly value: string; readonly remedy: string }[] = [
   { name: 'log_bin', value: 'ON', remedy: 'start the server with --log-bin' },
-  { name: 'gtid_mode', value: 'ON', remedy: 'SET GLOBAL gtid_mode = ON (by way of OFF_PERMISSIVE and ON_PERMISSIVE)' },
+  {
+    name: 'gtid_mode',
+    value: 'ON',
+    remedy: 'SET GLOBAL gtid_mode = ON (by way of OFF_PERMISSIVE and ON_PERMISSIVE)',
+  },
   { name: 'binlog_format', value: 'ROW', remedy: 'SET GLOBAL binlog_format = ROW' },
   { name: 'binlog_row_image', value: 'FULL', remedy: 'SET GLOBAL binlog_row_image = FULL' },
   { name: 'binlog_row_metadata', value: 'FULL', remedy: 'SET GLOBAL binlog_row_metadata = FULL' },
@@ -81,4 +95,17 @@ export function refuseServer({ variables }: ServerFacts): void {
     if (found !== undefined && found !== value)
       throw new Failure('unsupported', `${name} is ${found}, but capture needs ${value}`, { remedy })
   }
+}
+
+/** How long binlog files are kept, in seconds; undefined = for ever. Both variables set: the newer one counts. */
+export async function readRetentionSeconds(connection: Connection): Promise<number | undefined> {
+  const sql =
+    "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('binlog_expire_logs_seconds', 'expire_logs_days')"
+  const rows = await query(connection, sql, [], 'reading how long the binlog is kept')
+  const found = new Map(
+    rows.map((row) => Object.values(row)).map(([name, value]) => [String(name), Number(value)]),
+  )
+  const seconds =
+    (found.get('binlog_expire_logs_seconds') ?? 0) || (found.get('expire_logs_days') ?? 0) * 86_400
+  return seconds > 0 ? seconds : undefined
 }

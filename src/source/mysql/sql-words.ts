@@ -28,7 +28,8 @@ export function wordsOf(statement: string): readonly Word[] {
     'gy',
   )
   for (const [, backquoted, doubleQuoted, text, bare, sign] of statement.matchAll(form)) {
-    if (backquoted !== undefined) words.push({ kind: 'quoted', value: backquoted.replaceAll('``', '`'), keyword: '' })
+    if (backquoted !== undefined)
+      words.push({ kind: 'quoted', value: backquoted.replaceAll('``', '`'), keyword: '' })
     else if (doubleQuoted !== undefined)
       words.push({ kind: 'quoted', value: doubleQuoted.replaceAll('""', '"'), keyword: '' })
     else if (text !== undefined) words.push({ kind: 'text', value: text, keyword: '' })

@@ -52,7 +52,11 @@ function withoutSettings(words: readonly Word[]): readonly Word[] {
   return words.slice(words.findIndex(({ keyword }) => keyword === 'FOR') + 1)
 }
 
-const writingVerbs = new Set('INSERT UPDATE DELETE REPLACE LOAD WITH CALL DO MERGE HANDLER SELECT VALUES TABLE'.split(' '))
+const nothing: Meaning = { kind: 'nothing' }
+
+const writingVerbs = new Set(
+  'INSERT UPDATE DELETE REPLACE LOAD WITH CALL DO MERGE HANDLER SELECT VALUES TABLE'.split(' '),
+)
 
 const quietVerbs = new Set(
   'SAVEPOINT RELEASE GRANT REVOKE SET FLUSH ANALYZE OPTIMIZE CHECK CHECKSUM LOCK UNLOCK INSTALL UNINSTALL KILL USE RESET CHANGE START STOP SHUTDOWN SHOW PURGE CACHE'.split(
@@ -61,21 +65,41 @@ const quietVerbs = new Set(
 )
 
 function control(verb: string, words: readonly Word[]): Meaning | undefined {
-  const second = words[1]?.keyword
-  if (verb === 'BEGIN') return { kind: 'begin' }
-  if (verb === 'COMMIT') return { kind: 'commit' }
-  if (verb === 'START' && second === 'TRANSACTION') return { kind: 'begin' }
-  if (verb === 'ROLLBACK') return { kind: words.some(({ keyword }) => keyword === 'TO') ? 'rollbackToSavepoint' : 'rollback' }
-  if (verb !== 'XA') return undefined
-  if (second === 'START' || second === 'BEGIN') return { kind: 'xaStart' }
-  if (second === 'COMMIT') return { kind: 'xaCommit', branch: branchIn(words.slice(2)) }
-  if (second === 'ROLLBACK') return { kind: 'xaRollback', branch: branchIn(words.slice(2)) }
-  return { kind: 'nothing' }
+  switch (verb) {
+    case 'BEGIN':
+      return { kind: 'begin' }
+    case 'START':
+      return words[1]?.keyword === 'TRANSACTION' ? { kind: 'begin' } : undefined
+    case 'COMMIT':
+      return { kind: 'commit' }
+    case 'ROLLBACK':
+      return { kind: words.some(({ keyword }) => keyword === 'TO') ? 'rollbackToSavepoint' : 'rollback' }
+    case 'XA':
+      return branchControl(words)
+    default:
+      return undefined
+  }
+}
+
+function branchControl(words: readonly Word[]): Meaning {
+  switch (words[1]?.keyword) {
+    case 'START':
+    case 'BEGIN':
+      return { kind: 'xaStart' }
+    case 'COMMIT':
+      return { kind: 'xaCommit', branch: branchIn(words.slice(2)) }
+    case 'ROLLBACK':
+      return { kind: 'xaRollback', branch: branchIn(words.slice(2)) }
+    default:
+      return nothing
+  }
 }
 
 /** `X'6162',X'',1` */
 function branchIn(words: readonly Word[]): string {
-  const [global = '', branch = ''] = words.filter(({ kind }) => kind === 'text').map(({ value }) => value.toLowerCase())
+  const [global = '', branch = ''] = words
+    .filter(({ kind }) => kind === 'text')
+    .map(({ value }) => value.toLowerCase())
   return `${global}:${branch}:${words.at(-1)?.value ?? '1'}`
 }
 
@@ -99,8 +123,6 @@ function definition(verb: string, cursor: Cursor): Meaning | undefined {
       return undefined
   }
 }
-
-const nothing: Meaning = { kind: 'nothing' }
 
 function changed(tables: readonly string[]): Extract<Meaning, { kind: 'definition' }> {
   return { kind: 'definition', tables, harmless: false, renames: false }
@@ -152,7 +174,8 @@ function altered(cursor: Cursor): Meaning {
   cursor.skip('NOWAIT')
   const clauses = cursor.clauses()
   // ALTER IGNORE deletes rows that a new unique key forbids.
-  if (!ignores && clauses.every(isHarmless)) return { kind: 'definition', tables: [table], harmless: true, renames: false }
+  if (!ignores && clauses.every(isHarmless))
+    return { kind: 'definition', tables: [table], harmless: true, renames: false }
   const others = clauses.flatMap((clause) => tablesNamedBy(clause, cursor.schema))
   return { ...changed([table, ...others]), renames: others.length > 0 }
 }
@@ -172,7 +195,9 @@ const harmlessClauses = [
 ]
 
 function isHarmless(clause: readonly Word[]): boolean {
-  const start = clause.map(({ keyword, kind }) => (kind === 'word' || kind === 'sign' ? keyword : '?')).join(' ')
+  const start = clause
+    .map(({ keyword, kind }) => (kind === 'word' || kind === 'sign' ? keyword : '?'))
+    .join(' ')
   return harmlessClauses.some((form) => form.test(start))
 }
 
@@ -199,7 +224,9 @@ function allNames(words: readonly Word[], schema: string): readonly string[] {
   return words.flatMap((word, at) => {
     if (!isName(word)) return []
     const qualified = words[at + 1]?.value === '.' ? `${word.value}.${words[at + 2]?.value ?? ''}` : undefined
-    return [`${schema}.${word.value}`, ...(qualified === undefined ? [] : [qualified])].map((name) => name.toLowerCase())
+    return [`${schema}.${word.value}`, ...(qualified === undefined ? [] : [qualified])].map((name) =>
+      name.toLowerCase(),
+    )
   })
 }
 

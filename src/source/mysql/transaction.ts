@@ -23,15 +23,18 @@ import {
   type BinlogEvent,
   type RowsHeader,
 } from './binlog-events.ts'
+import { CapturedTables } from './captured-tables.ts'
 import { CascadeWatch } from './cascade.ts'
 import type { ForeignKeys } from './foreign-keys.ts'
 import { GtidReader, type TransactionStart } from './gtid-event.ts'
 import { showGtid, type Flavor, type GtidSet } from './gtid.ts'
+import { openTransaction, type OpenTransaction } from './open-transaction.ts'
 import { formatPosition, type Inside, type Place } from './position.ts'
 import { rowsOf } from './row-decoder.ts'
 import { meaningOf, shorten, type Meaning } from './statement.ts'
-import { isHarmless, isRowEvent, isUnreadableRowEvent, refusalOf } from './event-policy.ts'
+import { isHarmless, isRowEvent, isUnreadableRowEvent, placed, refusalOf } from './event-policy.ts'
 import { parseTableMap, type TableContext, type TableMap } from './table-map.ts'
+import { HeldChanges, preparedWith, XaBranches } from './xa.ts'
 
 export interface TransactionReaderOptions {
   readonly flavor: Flavor
@@ -45,29 +48,6 @@ export interface TransactionReaderOptions {
   readonly place: Place
 }
 
-/** A transaction that has begun. */
-interface Current {
-  readonly start: TransactionStart
-  readonly name: string
-  /** Whether it has an end of its own; a DDL statement is all of its transaction. */
-  open: boolean
-  /** Row events seen, those of other tables included. */
-  events: number
-  /** Row events that were given before, on this server. */
-  readonly given: number
-  /** The captured tables that had rows. */
-  readonly changed: Set<string>
-  /** By table; given at the end, because a table is to be read again when all of the transaction is to be seen. */
-  readonly barriers: Map<string, Barrier>
-  /** Within an XA branch: the changes, kept until it is known that it commits at once. */
-  held: { readonly changes: Change[]; bytes: number } | undefined
-}
-
-/** How many bytes of an XA branch are kept until it is known what becomes of them. */
-const heldBytesMax = 64 * 1024 * 1024
-/** How many prepared XA branches without captured rows are remembered. */
-const branchesMax = 10_000
-
 export class TransactionReader {
   readonly #options: TransactionReaderOptions
   readonly #executed: GtidSet
@@ -75,13 +55,10 @@ export class TransactionReader {
   readonly #cascades: CascadeWatch
   #foreignKeys: ForeignKeys
   #foreignKeysAreStale = false
-  readonly #tables: ReadonlyMap<string, string>
-  readonly #schemas: ReadonlySet<string>
-  readonly #names: ReadonlySet<string>
+  readonly #tables: CapturedTables
   readonly #maps = new Map<number, TableMap>()
-  /** Prepared XA branches of which no captured table knows. */
-  readonly #idleBranches = new Set<string>()
-  #current: Current | undefined
+  readonly #branches = new XaBranches()
+  #current: OpenTransaction | undefined
   #resume: Inside | undefined
   #executedText: string | undefined
   #checksums: boolean
@@ -101,12 +78,9 @@ export class TransactionReader {
     this.#file = place.file
     this.#offset = place.offset
     this.#checksums = checksums
-    this.#tables = new Map(tables.map((table) => [table.toLowerCase(), table]))
+    this.#tables = new CapturedTables(tables)
     this.#foreignKeys = options.foreignKeys
     this.#cascades = new CascadeWatch(options.foreignKeys, options.context)
-    const parts = tables.map((table) => table.toLowerCase().split('.'))
-    this.#schemas = new Set(parts.map(([schema = '']) => schema))
-    this.#names = new Set(parts.flat())
   }
 
   /** Whether the events that follow bear checksums. */
@@ -150,7 +124,12 @@ export class TransactionReader {
 
   /** Everything since the last take. */
   take(): SourceBatch {
-    const batch = { changes: this.#changes, barriers: this.#barriers, position: this.#position(), bytes: this.#bytes }
+    const batch = {
+      changes: this.#changes,
+      barriers: this.#barriers,
+      position: this.#position(),
+      bytes: this.#bytes,
+    }
     this.#changes = []
     this.#barriers = []
     this.#bytes = 0
@@ -165,7 +144,9 @@ export class TransactionReader {
     try {
       this.#dispatch(event)
     } catch (error) {
-      throw this.#withPlace(error)
+      const transaction =
+        this.#current === undefined ? 'between transactions' : `in transaction ${this.#current.name}`
+      throw placed(error, `${transaction}, before ${this.#file ?? '?'}:${this.#offset ?? 0}`)
     }
   }
 
@@ -216,10 +197,7 @@ export class TransactionReader {
     const name = showGtid(start.gtid, this.#options.flavor)
     const given = this.#resume?.gtid === name ? this.#resume.events : 0
     this.#resume = undefined
-    const mariadb = this.#options.flavor === 'mariadb'
-    const open = mariadb && !start.standalone
-    this.#current = { start, name, open, events: 0, given, changed: new Set(), barriers: new Map(), held: undefined }
-    if (start.xaPrepared) this.#current.held = { changes: [], bytes: 0 }
+    this.#current = openTransaction(start, name, given, this.#options.flavor === 'mariadb')
   }
 
   #end(): void {
@@ -254,7 +232,7 @@ export class TransactionReader {
   }
 
   /** Events that were given before are read again only where their statement may cascade. */
-  #rowsOf(current: Current, event: BinlogEvent, header: RowsHeader, map: TableMap): void {
+  #rowsOf(current: OpenTransaction, event: BinlogEvent, header: RowsHeader, map: TableMap): void {
     if (map.table !== undefined) current.changed.add(map.table.name)
     const given = current.events <= current.given
     const cascades = this.#cascades.concern(map, header)
@@ -265,22 +243,11 @@ export class TransactionReader {
       const { kind, from } = header
       const { committedAtMs } = current.start
       rowsOf(map, { kind, body: event.buffer, from, to: event.to, committedAtMs }, changes, 0)
-      if (!given) this.#count(current, map.table.name, bytesOf(changes, first))
+      const bytes = given ? 0 : bytesOf(changes, first)
+      if (current.held === undefined) this.#bytes += bytes
+      else current.held.count(map.table.name, bytes)
     }
     if (cascades) this.#cascades.rows(event, header, map, changes.slice(first))
-  }
-
-  #count(current: Current, table: string, bytes: number): void {
-    if (current.held === undefined) {
-      this.#bytes += bytes
-      return
-    }
-    current.held.bytes += bytes
-    if (this.#current?.start.xaPrepared === true) throw xaRefusal(table)
-    if (current.held.bytes > heldBytesMax)
-      throw new Failure('unsupported', `an XA transaction with more than ${heldBytesMax} bytes of changes`, {
-        remedy: 'commit in smaller transactions, then load the pipelines of these tables anew',
-      })
   }
 
   /** Rows of a table that is not captured, in a form that is not read. */
@@ -308,7 +275,7 @@ export class TransactionReader {
         return
       case 'xaStart':
         current.open = true
-        current.held = { changes: [], bytes: 0 }
+        current.held = new HeldChanges(true)
         return
       case 'commit':
         return this.#end()
@@ -327,7 +294,7 @@ export class TransactionReader {
         this.#xaCommitted(meaning.branch, statement)
         break
       case 'xaRollback':
-        this.#idleBranches.delete(meaning.branch)
+        this.#branches.ended(meaning.branch)
         break
       case 'nothing':
         break
@@ -340,9 +307,7 @@ export class TransactionReader {
   }
 
   #defined(meaning: Extract<Meaning, { kind: 'definition' }>, statement: string): void {
-    for (const [lowerCase, table] of this.#tables) {
-      const schema = lowerCase.slice(0, lowerCase.indexOf('.'))
-      if (!meaning.tables.includes(lowerCase) && !meaning.tables.includes(`${schema}.*`)) continue
+    for (const table of this.#tables.among(meaning.tables)) {
       this.#foreignKeysAreStale = true
       if (!meaning.harmless) this.#barrier(table, statement)
     }
@@ -350,15 +315,17 @@ export class TransactionReader {
       if (!this.#foreignKeys.isParent(parent)) continue
       this.#foreignKeysAreStale = true
       // Under its former name its changes were not known for those of a parent.
-      if (meaning.renames) for (const child of this.#foreignKeys.childrenOf(parent)) this.#barrier(child, statement)
+      if (meaning.renames)
+        for (const child of this.#foreignKeys.childrenOf(parent)) this.#barrier(child, statement)
     }
   }
 
   #refuseWrite(names: ReadonlySet<string>, schema: string, statement: string): void {
-    if (!this.#schemas.has(schema.toLowerCase()) && names.isDisjointFrom(this.#names)) return
+    if (!this.#tables.mayBeMeant(names, schema)) return
     const verb = shorten(statement).split(' ', 1)[0]
     throw new Failure('unsupported', `an ${verb} that is in the binlog as a statement, without its rows`, {
-      remedy: 'SET GLOBAL binlog_format = ROW, end the sessions with another format, then load the pipelines anew',
+      remedy:
+        'SET GLOBAL binlog_format = ROW, end the sessions with another format, then load the pipelines anew',
     })
   }
 
@@ -366,18 +333,15 @@ export class TransactionReader {
     const current = this.#inTransaction()
     const { onePhase, branch } = readXaPrepare(event)
     const [table] = current.changed
-    if (!onePhase && table !== undefined) throw xaRefusal(table)
-    if (!onePhase) {
-      if (this.#idleBranches.size >= branchesMax) this.#idleBranches.clear()
-      this.#idleBranches.add(branch)
-    }
+    if (!onePhase && table !== undefined) throw preparedWith(table)
+    if (!onePhase) this.#branches.prepared(branch)
     this.#end()
   }
 
   /** A branch that was prepared before this reader began: which tables it changed is not known any more. */
   #xaCommitted(branch: string, statement: string): void {
-    if (this.#idleBranches.delete(branch)) return
-    for (const table of this.#tables.values()) this.#barrier(table, statement)
+    if (this.#branches.ended(branch)) return
+    for (const table of this.#tables.all) this.#barrier(table, statement)
   }
 
   #barrier(table: string, statement: string): void {
@@ -385,7 +349,7 @@ export class TransactionReader {
     if (!barriers.has(table)) barriers.set(table, { table, statement: shorten(statement) })
   }
 
-  #inTransaction(): Current {
+  #inTransaction(): OpenTransaction {
     if (this.#current !== undefined) return this.#current
     throw new Failure('unsupported', 'a change outside a transaction with a GTID', {
       remedy: 'SET GLOBAL gtid_mode = ON, then load the pipelines of this source anew',
@@ -395,35 +359,22 @@ export class TransactionReader {
   #position(): Position {
     const current = this.#current
     const { server } = this.#options
-    const started = current !== undefined && current.held === undefined && Math.max(current.events, current.given) > 0
+    const started =
+      current !== undefined && current.held === undefined && Math.max(current.events, current.given) > 0
     const inside = started
       ? { gtid: current.name, events: Math.max(current.events, current.given), server }
       : this.#resume
     this.#executedText ??= this.#executed.toString()
     return formatPosition({ executed: this.#executedText, inside, file: this.#file, offset: this.#offset })
   }
-
-  /** What cannot be understood is named with its place, so that a person finds it with mysqlbinlog. */
-  #withPlace(error: unknown): unknown {
-    if (!(error instanceof Failure)) return error
-    const transaction = this.#current === undefined ? 'between transactions' : `in transaction ${this.#current.name}`
-    const message = `${error.message} (${transaction}, before ${this.#file ?? '?'}:${this.#offset ?? 0})`
-    const detail = { cause: error, ...(error.remedy === undefined ? {} : { remedy: error.remedy }) }
-    return new Failure(error.kind, message, detail)
-  }
-}
-
-function xaRefusal(table: string): Failure {
-  return new Failure('unsupported', `an XA transaction that was prepared with rows of ${table}`, {
-    remedy: 'let applications commit in one phase (or without XA), then load the pipelines of this source anew',
-  })
 }
 
 function bytesOf(changes: readonly Change[], first: number): number {
   let bytes = 0
   for (let at = first; at < changes.length; at++) {
     const change = changes[at]
-    if (change !== undefined) bytes += change.key.length + (change.before?.length ?? 0) + (change.after?.length ?? 0)
+    if (change !== undefined)
+      bytes += change.key.length + (change.before?.length ?? 0) + (change.after?.length ?? 0)
   }
   return bytes
 }

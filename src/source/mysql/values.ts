@@ -78,10 +78,10 @@ export function doubleCell(value: number): string {
   return Object.is(value, -0) ? '-0' : String(value)
 }
 
-/** Six to nine digits are enough for any 32-bit float. */
+/** Any 32-bit float needs six to nine digits, except the very small ones, which are not as exact. */
 export function floatCell(value: number): string {
   if (Number.isSafeInteger(value) && Math.abs(value) < 0x100_0000) return doubleCell(value)
-  for (let digits = 6; digits < 9; digits++) {
+  for (let digits = Math.abs(value) < 1.2e-38 ? 1 : 6; digits < 9; digits++) {
     const shorter = Number(value.toPrecision(digits))
     if (Math.fround(shorter) === value) return String(shorter)
   }

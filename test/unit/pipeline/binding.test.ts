@@ -2,7 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Failure, type FailureKind } from '../../../src/change/failure.ts'
 import type { Control, Group } from '../../../src/log/log.ts'
-import { assertBound, bind, markOf, type Binding, type BindingQuestion } from '../../../src/pipeline/binding.ts'
+import {
+  assertBound,
+  bind,
+  markOf,
+  type Binding,
+  type BindingQuestion,
+} from '../../../src/pipeline/binding.ts'
 import type { IndexMark, IndexState } from '../../../src/sink/sink.ts'
 
 const control: Control = { lineage: 'ours', epoch: 3, seq: 70, lanes: 2, producers: {} }
@@ -53,12 +59,23 @@ test('a group goes on with the index that it has been filling', () => {
 
 test('without an index one is made, and filled if the pipeline wants that', () => {
   assertBinding({ group: undefined, index: undefined }, { create: true, load: 'fill', epoch: 3 })
-  assertBinding({ group: undefined, index: undefined, loads: false }, { create: true, load: 'none', epoch: 3 })
+  assertBinding(
+    { group: undefined, index: undefined, loads: false },
+    { create: true, load: 'none', epoch: 3 },
+  )
 })
 
 test('an index that has gone is made again and loaded whole, whatever the start was, and swept of old dead letters', () => {
   assertBinding({ index: undefined }, { create: true, load: 'renew', epoch: 3 })
   assertBinding({ index: undefined, loads: false }, { create: true, load: 'renew', epoch: 3 })
+})
+
+test('a wish to reload or to adopt loads, whatever the start was', () => {
+  for (const wish of [{ reload: true }, { adopt: true }]) {
+    const wished = { group: undefined, loads: false, wishes: { ...noWishes, ...wish } }
+    assertBinding(wished, renew)
+    assertBinding({ ...wished, index: undefined }, { create: true, load: 'fill', epoch: 3 })
+  }
 })
 
 test('a new group takes an index of its own lineage, and renews it', () => {
@@ -76,11 +93,15 @@ test('an index of a foreign lineage whose epoch is not below ours is refused, un
   assertRefused({ group: undefined, index: foreign }, 'conflict', /--adopt items/)
   const adopt = { ...noWishes, adopt: true }
   assertBinding({ group: undefined, index: foreign, wishes: adopt }, { ...renew, epoch: 4 })
-  assertBinding({ index: foreign, wishes: adopt }, { ...goOn, epoch: 4 })
+  assertBinding({ index: foreign, wishes: adopt }, { ...renew, epoch: 4 })
 })
 
 test('an index that another log took from a group is refused, whatever its epoch', () => {
-  assertRefused({ index: { ...index, mark: { ...ourMark, lineage: 'theirs', epoch: 1 } } }, 'conflict', /--adopt/)
+  assertRefused(
+    { index: { ...index, mark: { ...ourMark, lineage: 'theirs', epoch: 1 } } },
+    'conflict',
+    /--adopt/,
+  )
 })
 
 test('an index of another pipeline is refused, even of our own lineage', () => {

@@ -30,6 +30,11 @@ async function startsOf(
 
 const fails = (kind: 'transient' | 'conflict') => () => Promise.reject(new Failure(kind, `it is ${kind}`))
 
+async function failsLate(clock: VirtualClock, signal: AbortSignal): Promise<void> {
+  await clock.sleep(61_000, signal)
+  throw new Failure('transient', 'late')
+}
+
 test('a part whose failure passes is started again after longer and longer waits', async () => {
   const { starts, facts, error } = await startsOf(Array.from({ length: 4 }, () => fails('transient')))
   assert.equal(error, undefined)
@@ -49,11 +54,7 @@ test('a part whose failure passes is started again after longer and longer waits
 })
 
 test('a part that ran for a minute has recovered: its next failure is a first one', async () => {
-  const late = async (clock: VirtualClock, signal: AbortSignal): Promise<void> => {
-    await clock.sleep(61_000, signal)
-    throw new Failure('transient', 'late')
-  }
-  const { facts } = await startsOf([fails('transient'), fails('transient'), fails('transient'), late])
+  const { facts } = await startsOf([...Array.from({ length: 3 }, () => fails('transient')), failsLate])
   assert.deepEqual(
     facts.of('restarting').map(({ attempt }) => attempt),
     [1, 2, 3, 1],

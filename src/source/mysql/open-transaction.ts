@@ -1,0 +1,40 @@
+/** What is known of the transaction that is being read. */
+import type { Barrier } from '../../change/change.ts'
+import type { TransactionStart } from './gtid-event.ts'
+import { HeldChanges } from './xa.ts'
+
+export interface OpenTransaction {
+  readonly start: TransactionStart
+  readonly name: string
+  /** Whether it has an end of its own; a DDL statement is all of its transaction. */
+  open: boolean
+  /** Row events seen, those of other tables included. */
+  events: number
+  /** Row events that were given before, on this server. */
+  readonly given: number
+  /** The captured tables that had rows. */
+  readonly changed: Set<string>
+  /** By table; given at the end, because a table is to be read again when all of the transaction is to be seen. */
+  readonly barriers: Map<string, Barrier>
+  /** Within an XA branch: the changes, kept until it is known that it commits at once. */
+  held: HeldChanges | undefined
+}
+
+/** `given`: how many of its row events were given before. On MariaDB the GTID itself begins it. */
+export function openTransaction(
+  start: TransactionStart,
+  name: string,
+  given: number,
+  isMariadb: boolean,
+): OpenTransaction {
+  return {
+    start,
+    name,
+    open: isMariadb && !start.standalone,
+    events: 0,
+    given,
+    changed: new Set(),
+    barriers: new Map(),
+    held: start.xaPrepared ? new HeldChanges(false) : undefined,
+  }
+}

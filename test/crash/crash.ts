@@ -1,0 +1,147 @@
+/** Kills the daemon again and again, at facts and at random moments, while an application writes; then compares all. */
+import { join } from 'node:path'
+import { startStack } from '../stack/stack.ts'
+import { untilCaughtUp } from '../support/caught-up.ts'
+import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
+import { differencesOfItems } from '../support/items.ts'
+import { Random } from '../support/random.ts'
+import { SearchIndex } from '../support/search-index.ts'
+import { createItems, Workload } from '../support/workload.ts'
+import { followChain } from './log-chain.ts'
+import { VersionWatch } from './version-watch.ts'
+
+export interface CrashOptions {
+  readonly kills: number
+  readonly seed: number
+  readonly rows: number
+  readonly report: (line: string) => void
+}
+
+export interface CrashResult {
+  readonly kills: Readonly<Record<string, number>>
+  readonly transactions: number
+  readonly changes: number
+  readonly versionsSeen: number
+  readonly rows: number
+  /** What must be empty. */
+  readonly faults: readonly string[]
+}
+
+const table = 'crash.items'
+const index = 'items'
+
+/** Facts at which the process dies, and how many of each may pass before. */
+const facts = [
+  ['chunk-read', 8],
+  ['chunk-appended', 8],
+  ['appended', 60],
+  ['writing', 40],
+  ['written', 40],
+  ['committed', 40],
+  ['captured', 60],
+  ['load-read', 1],
+  ['swept', 1],
+  ['load-finished', 1],
+  ['index-created', 1],
+  ['capture-started', 1],
+] as const
+
+/** A kill that its fact does not bring about in this time comes by itself. */
+const patienceMs = 15_000
+
+export async function crashRun(options: CrashOptions): Promise<CrashResult> {
+  const { kills, seed, rows, report } = options
+  const random = new Random(seed)
+  await using stack = await startStack({ servers: ['mysql', 'elasticsearch'] })
+  const connection = await stack.mysql.connect()
+  await createItems(connection, table, rows)
+  const ids = Math.ceil(rows * 1.5)
+  const workload = new Workload({
+    connect: () => stack.mysql.connect(),
+    table,
+    seed,
+    ids,
+    transactionsPerSecond: 100,
+  })
+  const versions = new VersionWatch(stack.elasticsearch.url, index, ids, seed)
+  const daemon = daemonOptions(join(stack.directory, 'daemon'), stack.mysql.cdcUrl, stack.elasticsearch.url)
+  const counted: Record<string, number> = {}
+  workload.start()
+  versions.start()
+  for (let kill = 1; kill <= kills; kill++) {
+    const point = pointOf(kill, random)
+    const died = await runUntilKilled(daemon, point, kill > 12 && kill % 6 === 1, random)
+    counted[died] = (counted[died] ?? 0) + 1
+    report(`kill ${kill} of ${kills}: ${died}; ${workload.transactions} transactions`)
+  }
+  await workload.stop()
+  const faults = await settle(daemon, connection, new SearchIndex(stack.elasticsearch.url, index))
+  await versions.stop()
+  const chain = await followChain(join(daemon.directory, 'state', 'log', 'main'), table)
+  await connection.end()
+  return {
+    kills: counted,
+    transactions: workload.transactions,
+    changes: chain.changes,
+    versionsSeen: versions.looks,
+    rows: faults.rows,
+    faults: [...faults.differences, ...versions.violations, ...chain.breaks],
+  }
+}
+
+function daemonOptions(directory: string, mysqlUrl: string, elasticsearchUrl: string): DaemonOptions {
+  return {
+    directory,
+    mysqlUrl,
+    elasticsearchUrl,
+    pipelines: { [index]: { table, target: { index } } },
+    settings: {
+      log: { segmentMb: 1 },
+      load: { chunkRows: 500, rowsPerSecond: 20_000 },
+      delivery: { bulkCount: 500 },
+      logger: { format: 'json', level: 'warn' },
+    },
+  }
+}
+
+/** Every kind in turn at first, then any; one in three at a random moment. */
+function pointOf(kill: number, random: Random): string {
+  if (kill > facts.length && random.next() < 0.33) return 'random'
+  const [kind, most] = facts[kill - 1] ?? random.pick(facts)
+  return `${kind}:${1 + random.below(most)}`
+}
+
+async function runUntilKilled(
+  options: DaemonOptions,
+  point: string,
+  reload: boolean,
+  random: Random,
+): Promise<string> {
+  const daemon = new DaemonProcess({
+    ...options,
+    program: new URL('daemon.ts', import.meta.url).pathname,
+    environment: { CRASH_AT: point },
+    extraArguments: reload ? ['--reload', index] : [],
+  })
+  const waitMs = point === 'random' ? 500 + random.below(4000) : patienceMs
+  let atFact = true
+  const timer = setTimeout(() => {
+    atFact = false
+    daemon.signal('SIGKILL')
+  }, waitMs)
+  const exit = await daemon.exited
+  clearTimeout(timer)
+  if (exit.signal !== 'SIGKILL') throw new Error(`the daemon ended with ${exit.code}\n${daemon.outputTail()}`)
+  return atFact ? (point.split(':')[0] ?? point) : 'random'
+}
+
+/** The last daemon is left alone until the index has caught up. */
+async function settle(
+  options: DaemonOptions,
+  connection: Parameters<typeof differencesOfItems>[0],
+  documents: SearchIndex,
+): Promise<{ readonly rows: number; readonly differences: readonly string[] }> {
+  await using daemon = await DaemonProcess.start(options)
+  await untilCaughtUp(daemon, connection)
+  return await differencesOfItems(connection, table, documents)
+}

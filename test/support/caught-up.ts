@@ -1,0 +1,24 @@
+/** When nothing of what was committed is under way any more. */
+import type { Connection, RowDataPacket } from 'mysql2/promise'
+import type { Status } from '../../src/control/operations.ts'
+import type { DaemonProcess } from './daemon-process.ts'
+
+/** Resolves when all that the server has executed by now is captured and delivered, and no load is under way. */
+export async function untilCaughtUp(
+  daemon: DaemonProcess,
+  connection: Connection,
+  timeoutMs?: number,
+): Promise<Status> {
+  const [[row]] = await connection.query<RowDataPacket[]>('SELECT @@GLOBAL.gtid_executed AS executed')
+  const executed = String(row?.['executed']).replaceAll(/\s/g, '')
+  return await daemon.until('catch up', (status) => isCaughtUp(status, executed), timeoutMs)
+}
+
+function isCaughtUp({ sources, pipelines }: Status, executed: string): boolean {
+  const captured = sources.every(({ position }) => position.replaceAll(/\s/g, '').startsWith(executed))
+  const delivered = pipelines.every(
+    ({ lagChanges, state, load }) =>
+      lagChanges === 0 && state === 'running' && (load === null || load.state === 'done'),
+  )
+  return captured && delivered
+}

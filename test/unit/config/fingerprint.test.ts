@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { difference, fingerprint } from '../../../src/config/fingerprint.ts'
+import type { Pipeline } from '../../../src/config/pipeline.ts'
+
+const pipeline: Pipeline = {
+  name: 'orders',
+  origin: 'config/pipelines/orders.yaml',
+  source: 'main',
+  definition: {
+    table: 'shop.orders',
+    fields: { id: 'id', title: 'name' },
+    exclude: [],
+    where: [
+      { column: 'status', comparison: 'eq', value: 'paid' },
+      { column: 'id', comparison: 'gt', value: 5n },
+    ],
+    id: undefined,
+    idPrefix: '',
+  },
+  key: undefined,
+  target: { name: 'primary', index: 'orders', adopt: false, settings: {}, mappings: {} },
+  policy: { start: { kind: 'load' }, batchAgeMs: undefined },
+}
+
+function changed(definition: Partial<Pipeline['definition']>): string {
+  return fingerprint({ ...pipeline, definition: { ...pipeline.definition, ...definition } })
+}
+
+test('what does not alter documents does not alter the fingerprint', () => {
+  const same = fingerprint({
+    ...pipeline,
+    origin: 'elsewhere.yaml',
+    definition: {
+      ...pipeline.definition,
+      fields: { title: 'name', id: 'id' },
+      where: pipeline.definition.where.toReversed(),
+    },
+    policy: { start: { kind: 'now' }, batchAgeMs: 5 },
+    target: { ...pipeline.target, settings: { number_of_replicas: 2 } },
+  })
+  assert.equal(same, fingerprint(pipeline))
+})
+
+test('what alters documents is named', () => {
+  const before = fingerprint(pipeline)
+  assert.deepEqual(difference(before, changed({ fields: { id: 'id', title: 'title' } })), ['fields.title'])
+  assert.deepEqual(difference(before, changed({ fields: { id: 'id' } })), ['fields.title'])
+  assert.deepEqual(difference(before, changed({ where: [] })), ['where'])
+  assert.deepEqual(difference(before, changed({ idPrefix: 'x-', exclude: ['a'] })).toSorted(), [
+    'exclude',
+    'id.prefix',
+  ])
+  assert.deepEqual(difference(before, before), [])
+})
