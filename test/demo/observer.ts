@@ -29,7 +29,7 @@ export async function observe(observed: Observed, signal: AbortSignal): Promise<
     const now = { at: performance.now(), changes: writer.changes }
     const seen: Seen = {
       pipeline,
-      documents: (await index.exists()) ? await index.count() : 0,
+      documents: (await index.countIfServing()) ?? 0,
       rows: writer.rows,
       changes: now.changes,
       changesPerSecond: ((now.changes - before.changes) * 1000) / (now.at - before.at),

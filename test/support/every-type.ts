@@ -22,94 +22,222 @@ export const everyType: Readonly<Record<string, TypeCase>> = {
   zerofilled: { sql: 'int zerofill', extremes: [['42', '42']], random: fc.nat().map(String) },
   year_: {
     sql: 'year',
-    extremes: [['0', '0'], ['1901', '1901'], ['2155', '2155']],
+    extremes: [
+      ['0', '0'],
+      ['1901', '1901'],
+      ['2155', '2155'],
+    ],
     random: fc.integer({ min: 1901, max: 2155 }).map(String),
   },
   ...decimal(1, 0, [['-9', '"-9"']]),
-  ...decimal(10, 2, [['12.3', '"12.30"'], ['-0.05', '"-0.05"'], ['-99999999.99', '"-99999999.99"'], ['0', '"0.00"']]),
-  ...decimal(9, 9, [['0.123456789', '"0.123456789"'], ['-0.000000001', '"-0.000000001"']]),
-  ...decimal(18, 9, [['999999999.999999999', '"999999999.999999999"'], ['1000000000e-9', '"1.000000000"']]),
-  ...decimal(38, 0, [['-99999999999999999999999999999999999999', '"-99999999999999999999999999999999999999"']]),
-  ...decimal(65, 30, [['12345678901234567890123456789012345.000000000000000000000000000001',
-    '"12345678901234567890123456789012345.000000000000000000000000000001"']]),
-  decimal_unsigned: { sql: 'decimal(20,3) unsigned', extremes: [['7', '"7.000"']], random: fc.nat().map(String) },
+  ...decimal(10, 2, [
+    ['12.3', '"12.30"'],
+    ['-0.05', '"-0.05"'],
+    ['-99999999.99', '"-99999999.99"'],
+    ['0', '"0.00"'],
+  ]),
+  ...decimal(9, 9, [
+    ['0.123456789', '"0.123456789"'],
+    ['-0.000000001', '"-0.000000001"'],
+  ]),
+  ...decimal(18, 9, [
+    ['999999999.999999999', '"999999999.999999999"'],
+    ['1000000000e-9', '"1.000000000"'],
+  ]),
+  ...decimal(38, 0, [
+    ['-99999999999999999999999999999999999999', '"-99999999999999999999999999999999999999"'],
+  ]),
+  ...decimal(65, 30, [
+    [
+      '12345678901234567890123456789012345.000000000000000000000000000001',
+      '"12345678901234567890123456789012345.000000000000000000000000000001"',
+    ],
+  ]),
+  decimal_unsigned: {
+    sql: 'decimal(20,3) unsigned',
+    extremes: [['7', '"7.000"']],
+    random: fc.nat().map(String),
+  },
   float_: {
     sql: 'float',
-    extremes: [['0.1', '0.1'], ['16777217', '16777216'], ['3.4028234663852886e38', '3.4028235e+38'], ['-1e-45', '-1e-45'], ['1.23456789', '1.2345679']],
+    extremes: [
+      ['0.1', '0.1'],
+      ['16777217', '16777216'],
+      ['3.4028234663852886e38', '3.4028235e+38'],
+      ['-1e-45', '-1e-45'],
+      ['1.23456789', '1.2345679'],
+    ],
     random: fc.float({ noNaN: true, noDefaultInfinity: true }).map(literal),
   },
-  float_scaled: { sql: 'float(7,2)', extremes: [['1.15', '1.15']], random: fc.integer({ min: -99999, max: 99999 }).map((n) => String(n / 7)) },
+  float_scaled: {
+    sql: 'float(7,2)',
+    extremes: [['1.15', '1.15']],
+    random: fc.integer({ min: -99999, max: 99999 }).map((n) => String(n / 7)),
+  },
   double_: {
     sql: 'double',
-    extremes: [['0.1', '0.1'], ['1.7976931348623157e308', '1.7976931348623157e+308'], ['5e-324', '5e-324'], ['-0e0', '-0'], ['9007199254740993', '9007199254740992']],
+    extremes: [
+      ['0.1', '0.1'],
+      ['1.7976931348623157e308', '1.7976931348623157e+308'],
+      ['5e-324', '5e-324'],
+      ['-0e0', '-0'],
+      ['9007199254740993', '9007199254740992'],
+    ],
     random: fc.double({ noNaN: true, noDefaultInfinity: true }).map(literal),
   },
-  double_scaled: { sql: 'double(10,3) unsigned', extremes: [['1.0635', '1.064']], random: fc.nat(9_999_999).map((n) => String(n / 13)) },
+  double_scaled: {
+    sql: 'double(10,3) unsigned',
+    extremes: [['1.0635', '1.064']],
+    random: fc.nat(9_999_999).map((n) => String(n / 13)),
+  },
   ...bit(1, '1'),
   ...bit(10, '682'),
   ...bit(33, '5726623061'),
   ...bit(64, '18446744073709551615'),
   date_: {
     sql: 'date',
-    extremes: [["'0000-00-00'", '"0000-00-00"'], ["'2024-00-00'", '"2024-00-00"'], ["'2024-05-00'", '"2024-05-00"'], ["'9999-12-31'", '"9999-12-31"'], ["'0001-01-01'", '"0001-01-01"']],
+    extremes: [
+      ["'0000-00-00'", '"0000-00-00"'],
+      ["'2024-00-00'", '"2024-00-00"'],
+      ["'2024-05-00'", '"2024-05-00"'],
+      ["'9999-12-31'", '"9999-12-31"'],
+      ["'0001-01-01'", '"0001-01-01"'],
+    ],
     random: moment().map(({ date }) => `'${date}'`),
   },
   ...temporal('datetime', (digits) => [
     [`'0000-00-00'`, `"0000-00-00T00:00:00${fraction('000000', digits)}"`],
     [`'2024-00-07 01:02:03'`, `"2024-00-07T01:02:03${fraction('000000', digits)}"`],
-    [`'9999-12-31 23:59:59${fraction('999999', digits)}'`, `"9999-12-31T23:59:59${fraction('999999', digits)}"`],
-    [`'1000-01-01 00:00:00${fraction('012345', digits)}'`, `"1000-01-01T00:00:00${fraction('012345', digits)}"`],
+    [
+      `'9999-12-31 23:59:59${fraction('999999', digits)}'`,
+      `"9999-12-31T23:59:59${fraction('999999', digits)}"`,
+    ],
+    [
+      `'1000-01-01 00:00:00${fraction('012345', digits)}'`,
+      `"1000-01-01T00:00:00${fraction('012345', digits)}"`,
+    ],
   ]),
   ...temporal('timestamp', (digits) => [
     [`'0000-00-00'`, `"0000-00-00T00:00:00${fraction('000000', digits)}Z"`],
     [`'1970-01-01 00:00:01'`, `"1970-01-01T00:00:01${fraction('000000', digits)}Z"`],
-    [`'2038-01-19 03:14:07${fraction('999999', digits)}'`, `"2038-01-19T03:14:07${fraction('999999', digits)}Z"`],
-    [`'2024-02-29 12:34:56${fraction('012345', digits)}'`, `"2024-02-29T12:34:56${fraction('012345', digits)}Z"`],
+    [
+      `'2038-01-19 03:14:07${fraction('999999', digits)}'`,
+      `"2038-01-19T03:14:07${fraction('999999', digits)}Z"`,
+    ],
+    [
+      `'2024-02-29 12:34:56${fraction('012345', digits)}'`,
+      `"2024-02-29T12:34:56${fraction('012345', digits)}Z"`,
+    ],
   ]),
   ...temporal('time', (digits) => [
     [`'-838:59:59'`, `"-838:59:59${fraction('000000', digits)}"`],
     [`'838:59:58${fraction('999999', digits)}'`, `"838:59:58${fraction('999999', digits)}"`],
     [`'-00:00:01${fraction('012345', digits)}'`, `"-00:00:01${fraction('012345', digits)}"`],
-    [`'-00:00:00${fraction('100000', digits)}'`, digits === 0 ? '"00:00:00"' : `"-00:00:00${fraction('100000', digits)}"`],
+    [
+      `'-00:00:00${fraction('100000', digits)}'`,
+      digits === 0 ? '"00:00:00"' : `"-00:00:00${fraction('100000', digits)}"`,
+    ],
     [`'00:00:00'`, `"00:00:00${fraction('000000', digits)}"`],
   ]),
   ...characters(),
-  binary_: { sql: 'binary(8)', extremes: [["x'00'", '"AAAAAAAAAAA="'], ["x'6100620000'", '"YQBiAAAAAAA="'], ["x'2020'", '"ICAAAAAAAAA="']], random: bytes(8) },
-  binary_long: { sql: 'binary(255)', extremes: [["''", `"${Buffer.alloc(255).toString('base64')}"`]], random: bytes(255) },
-  varbinary_: { sql: 'varbinary(300)', extremes: [["x'00ff00'", '"AP8A"'], ["''", '""']], random: bytes(300) },
+  binary_: {
+    sql: 'binary(8)',
+    extremes: [
+      ["x'00'", '"AAAAAAAAAAA="'],
+      ["x'6100620000'", '"YQBiAAAAAAA="'],
+      ["x'2020'", '"ICAAAAAAAAA="'],
+    ],
+    random: bytes(8),
+  },
+  binary_long: {
+    sql: 'binary(255)',
+    extremes: [["''", `"${Buffer.alloc(255).toString('base64')}"`]],
+    random: bytes(255),
+  },
+  varbinary_: {
+    sql: 'varbinary(300)',
+    extremes: [
+      ["x'00ff00'", '"AP8A"'],
+      ["''", '""'],
+    ],
+    random: bytes(300),
+  },
   tinyblob_: { sql: 'tinyblob', extremes: [["x'80'", '"gA=="']], random: bytes(200) },
-  blob_: { sql: 'blob', extremes: [["repeat('x', 300)", `"${Buffer.alloc(300, 'x').toString('base64')}"`]], random: bytes(400) },
+  blob_: {
+    sql: 'blob',
+    extremes: [["repeat('x', 300)", `"${Buffer.alloc(300, 'x').toString('base64')}"`]],
+    random: bytes(400),
+  },
   mediumblob_: { sql: 'mediumblob', extremes: [["''", '""']], random: bytes(40) },
-  longblob_: { sql: 'longblob', extremes: [["repeat('x', 70000)", `"${Buffer.alloc(70_000, 'x').toString('base64')}"`]], random: bytes(40) },
+  longblob_: {
+    sql: 'longblob',
+    extremes: [["repeat('x', 70000)", `"${Buffer.alloc(70_000, 'x').toString('base64')}"`]],
+    random: bytes(40),
+  },
   enum_: {
     sql: `enum('new', 'it''s', 'a"b', 'Grüße', 'back\\\\slash', 'comma,')`,
-    extremes: [["'new'", '"new"'], ["'it''s'", `"it's"`], ["'a\"b'", '"a\\"b"'], ["'Grüße'", '"Grüße"'], ["'back\\\\slash'", '"back\\\\slash"'], ["'wrong'", '""'], ["'comma,'", '"comma,"']],
+    extremes: [
+      ["'new'", '"new"'],
+      ["'it''s'", `"it's"`],
+      ["'a\"b'", '"a\\"b"'],
+      ["'Grüße'", '"Grüße"'],
+      ["'back\\\\slash'", '"back\\\\slash"'],
+      ["'wrong'", '""'],
+      ["'comma,'", '"comma,"'],
+    ],
     random: fc.integer({ min: 1, max: 6 }).map(String),
   },
-  enum_latin1: { sql: `enum('ä', 'b') character set latin1`, extremes: [["'ä'", '"ä"']], random: fc.integer({ min: 1, max: 2 }).map(String) },
+  enum_latin1: {
+    sql: `enum('ä', 'b') character set latin1`,
+    extremes: [["'ä'", '"ä"']],
+    random: fc.integer({ min: 1, max: 2 }).map(String),
+  },
   enum_wide: {
     sql: `enum(${Array.from({ length: 300 }, (_, n) => `'label ${n}'`).join(',')})`,
-    extremes: [['256', '"label 255"'], ['300', '"label 299"']],
+    extremes: [
+      ['256', '"label 255"'],
+      ['300', '"label 299"'],
+    ],
     random: fc.integer({ min: 1, max: 300 }).map(String),
   },
   set_: {
     sql: `set('a', 'b', 'ü', 'it''s')`,
-    extremes: [["''", '[]'], ["'b,a'", '["a","b"]'], ['15', `["a","b","ü","it's"]`]],
+    extremes: [
+      ["''", '[]'],
+      ["'b,a'", '["a","b"]'],
+      ['15', `["a","b","ü","it's"]`],
+    ],
     random: fc.integer({ min: 0, max: 15 }).map(String),
   },
   set_wide: {
     sql: `set(${Array.from({ length: 64 }, (_, n) => `'m${n}'`).join(',')})`,
-    extremes: [['18446744073709551615', JSON.stringify(Array.from({ length: 64 }, (_, n) => `m${n}`))], ['9223372036854775809', '["m0","m63"]']],
+    extremes: [
+      ['18446744073709551615', JSON.stringify(Array.from({ length: 64 }, (_, n) => `m${n}`))],
+      ['9223372036854775809', '["m0","m63"]'],
+    ],
     random: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map(String),
   },
   json_: {
     sql: 'json',
     only: 'mysql',
     extremes: jsonExtremes(),
-    random: fc.oneof(fc.json({ stringUnit: 'binary' }), fc.jsonValue().map((value) => JSON.stringify(value))).map((json) => text(json)),
+    random: fc
+      .oneof(
+        fc.json({ stringUnit: 'binary' }),
+        fc.jsonValue().map((value) => JSON.stringify(value)),
+      )
+      .map((json) => text(json)),
   },
-  virtual_: { sql: 'int generated always as (int_ + 1) virtual', extremes: [], random: fc.constant('default') },
-  stored_: { sql: 'bigint generated always as (smallint_ * 2) stored', extremes: [], random: fc.constant('default') },
+  virtual_: {
+    sql: 'int generated always as (int_ + 1) virtual',
+    extremes: [],
+    random: fc.constant('default'),
+  },
+  stored_: {
+    sql: 'bigint generated always as (smallint_ * 2) stored',
+    extremes: [],
+    random: fc.constant('default'),
+  },
 }
 
 /** An SQL expression of text, whatever its characters. */
@@ -148,7 +276,10 @@ function bit(bits: number, pattern: string): Record<string, TypeCase> {
   return {
     [`bit_${bits}`]: {
       sql: `bit(${bits})`,
-      extremes: [['0', '0'], [pattern, pattern]],
+      extremes: [
+        ['0', '0'],
+        [pattern, pattern],
+      ],
       random: fc.bigInt({ min: 0n, max: 2n ** BigInt(bits) - 1n }).map(String),
     },
   }
@@ -158,13 +289,18 @@ function temporal(
   kind: 'datetime' | 'timestamp' | 'time',
   extremes: (digits: number) => TypeCase['extremes'],
 ): Record<string, TypeCase> {
-  const random = kind === 'time' ? fc.integer({ min: -3_020_399, max: 3_020_399 }).map(duration) : moment().map(({ full }) => full)
+  const random =
+    kind === 'time'
+      ? fc.integer({ min: -3_020_399, max: 3_020_399 }).map(duration)
+      : moment().map(({ full }) => full)
   const cases = [0, 1, 2, 3, 4, 5, 6].map((digits): [string, TypeCase] => [
     `${kind}_${digits}`,
     {
       sql: `${kind}(${digits})${kind === 'timestamp' ? ' null' : ''}`,
       extremes: extremes(digits),
-      random: fc.tuple(random, fc.integer({ min: 0, max: 999_999 })).map(([whole, micros]) => `'${whole}.${String(micros).padStart(6, '0')}'`),
+      random: fc
+        .tuple(random, fc.integer({ min: 0, max: 999_999 }))
+        .map(([whole, micros]) => `'${whole}.${String(micros).padStart(6, '0')}'`),
     },
   ])
   return Object.fromEntries(cases)
@@ -198,7 +334,13 @@ function characters(): Record<string, TypeCase> {
     extremes: samples.map((sample): [string, string] => [text(sample), JSON.stringify(sample)]),
     random: random.map(text),
   })
-  const hostile = ['', 'plain', 'quote " backslash \\ slash /', '\u0000\u0001\b\f\n\r\t\u001f\u007f', 'Grüße, Ж, 中文, 😀\u2028']
+  const hostile = [
+    '',
+    'plain',
+    'quote " backslash \\ slash /',
+    '\u0000\u0001\b\f\n\r\t\u001f\u007f',
+    'Grüße, Ж, 中文, 😀\u2028',
+  ]
   return {
     char_: column('char(40) character set utf8mb4', hostile, letters),
     char_long: column('char(255) character set utf8mb4', ['ж'.repeat(255)], letters),
@@ -244,14 +386,24 @@ function jsonExtremes(): TypeCase['extremes'] {
   return [
     same('null'),
     same('{"": "", "a": {}, "b": [], "c": [1, [2, [3]]], "Grüße": "Ж 😀"}'),
-    same('[9007199254740993, -9223372036854775808, 18446744073709551615, 65535, 65536, -32769, true, false, null]'),
+    same(
+      '[9007199254740993, -9223372036854775808, 18446744073709551615, 65535, 65536, -32769, true, false, null]',
+    ),
     same('[1.0, -0.0, 0.1, 1e100, 1.5e-20, 123456789012345.0, 1e15, 1.7976931348623157e308]'),
     same('"quote \\" backslash \\\\ \\b\\f\\n\\r\\t\\u001f"'),
     ["cast('[1e15, 1e16, 1234567890123456.0]' as json)", '[1e15, 1e16, 1.234567890123456e15]'],
-    ["json_array(cast('2024-05-31 12:34:56.5' as datetime(1)), cast('2024-05-31' as date), cast('-12:34:56.25' as time(2)))",
-      '["2024-05-31 12:34:56.500000", "2024-05-31", "-12:34:56.250000"]'],
-    ["json_array(cast('12.30' as decimal(10,2)), cast('-0.5' as decimal(30,20)), x'00ff')", '[12.30, -0.50000000000000000000, "base64:type15:AP8="]'],
+    [
+      "json_array(cast('2024-05-31 12:34:56.5' as datetime(1)), cast('2024-05-31' as date), cast('-12:34:56.25' as time(2)))",
+      '["2024-05-31 12:34:56.500000", "2024-05-31", "-12:34:56.250000"]',
+    ],
+    [
+      "json_array(cast('12.30' as decimal(10,2)), cast('-0.5' as decimal(30,20)), x'00ff')",
+      '[12.30, -0.50000000000000000000, "base64:type15:AP8="]',
+    ],
     [`json_object('blob', repeat(x'41', 100), 'bit', b'1010')`, ''],
-    [`json_array(repeat('x', 70000), 1, 70000, -70000, 5000000000)`, `["${'x'.repeat(70_000)}", 1, 70000, -70000, 5000000000]`],
+    [
+      `json_array(repeat('x', 70000), 1, 70000, -70000, 5000000000)`,
+      `["${'x'.repeat(70_000)}", 1, 70000, -70000, 5000000000]`,
+    ],
   ].map(([sql = '', json = '']): [string, string] => [sql, json])
 }

@@ -4,10 +4,19 @@
  * unsynced changes the first few. A full disk takes the part of a write that fits. A failed sync leaves it open what is
  * durable.
  */
-import type { Disk, DiskFile } from '../../src/log/embedded/disk.ts'
 import { dirname } from 'node:path'
+import type { Disk, DiskFile } from '../../src/log/embedded/disk.ts'
 
-export type DiskOperation = 'open' | 'create' | 'read' | 'write' | 'sync' | 'truncate' | 'rename' | 'unlink' | 'syncDirectory'
+export type DiskOperation =
+  | 'open'
+  | 'create'
+  | 'read'
+  | 'write'
+  | 'sync'
+  | 'truncate'
+  | 'rename'
+  | 'unlink'
+  | 'syncDirectory'
 
 export interface MemoryDiskOptions {
   /** 0 to below 1; decides what survives a crash. */
@@ -39,7 +48,8 @@ export class MemoryDisk implements Disk {
   readonly #random: () => number
   #names = new Map<string, Inode>()
   #durableNames = new Map<string, Inode>()
-  #pending: Change[] = []
+  /** Each is one step of the file system's journal. */
+  #pending: (readonly Change[])[] = []
   #directories = new Set<string>()
   #locks = new Set<string>()
   /** Files that were opened before the last crash are of no use. */
@@ -56,7 +66,7 @@ export class MemoryDisk implements Disk {
     this.#boot++
     this.#locks.clear()
     const kept = this.#pending.slice(0, Math.floor(this.#random() * (this.#pending.length + 1)))
-    for (const change of kept) setName(this.#durableNames, change)
+    for (const change of kept.flat()) setName(this.#durableNames, change)
     this.#pending = []
     this.#names = new Map(this.#durableNames)
     for (const inode of new Set(this.#names.values())) {
@@ -104,7 +114,8 @@ export class MemoryDisk implements Disk {
   async list(directory: string): Promise<readonly string[]> {
     await Promise.resolve()
     const prefix = `${directory}/`
-    return [...this.#names.keys()].filter((path) => path.startsWith(prefix)).map((path) => path.slice(prefix.length))
+    const below = [...this.#names.keys()].filter((path) => dirname(path) === directory)
+    return below.map((path) => path.slice(prefix.length))
   }
 
   async makeDirectory(directory: string): Promise<void> {
@@ -115,7 +126,6 @@ export class MemoryDisk implements Disk {
   async rename(from: string, to: string): Promise<void> {
     await this.#ask('rename', from)
     const inode = this.#inode(from)
-    // One step of the file system's journal: after a crash there is the old name or the new one.
     this.#change({ path: to, inode }, { path: from, inode: undefined })
   }
 
@@ -127,9 +137,10 @@ export class MemoryDisk implements Disk {
 
   async syncDirectory(directory: string): Promise<void> {
     await this.#ask('syncDirectory', directory)
-    const isHere = (change: Change): boolean => dirname(change.path) === directory
-    for (const change of this.#pending.filter(isHere)) setName(this.#durableNames, change)
-    this.#pending = this.#pending.filter((change) => !isHere(change))
+    const isHere = (step: readonly Change[]): boolean =>
+      step.some((change) => dirname(change.path) === directory)
+    for (const change of this.#pending.filter(isHere).flat()) setName(this.#durableNames, change)
+    this.#pending = this.#pending.filter((step) => !isHere(step))
   }
 
   async lock(path: string): Promise<(() => void) | undefined> {
@@ -197,10 +208,8 @@ export class MemoryDisk implements Disk {
   }
 
   #change(...changes: readonly Change[]): void {
-    for (const change of changes) {
-      setName(this.#names, change)
-      this.#pending.push(change)
-    }
+    for (const change of changes) setName(this.#names, change)
+    this.#pending.push(changes)
   }
 
   #usedBytes(): number {

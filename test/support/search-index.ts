@@ -31,6 +31,12 @@ export class SearchIndex {
     return count
   }
 
+  /** The same, for who only looks: undefined = there is no index yet, or it does not serve at this moment. */
+  async countIfServing(): Promise<number | undefined> {
+    const response = await this.#send('GET', `/${this.name}/_count`)
+    return response.ok ? ((await response.json()) as { readonly count: number }).count : undefined
+  }
+
   /** Makes what was written findable. */
   async refresh(): Promise<void> {
     await this.ask('POST', `/${this.name}/_refresh`)

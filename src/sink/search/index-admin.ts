@@ -1,7 +1,13 @@
 /** The index behind an alias: made, compared, marked and read. */
 import { Failure } from '../../change/failure.ts'
 import type { IndexAdmin, IndexMark, IndexState, StoredDocument } from '../sink.ts'
-import { creationOf, defineIndex, type IndexDefinition, type IndexWishes } from './index-definition.ts'
+import {
+  creationOf,
+  defineIndex,
+  withoutType,
+  type IndexDefinition,
+  type IndexWishes,
+} from './index-definition.ts'
 import { compareMappings, type ExistingMapping } from './mapping-difference.ts'
 import { failureOf } from './outcomes.ts'
 import { membersOf, objectsOf, stringOf } from './raw-json.ts'
@@ -37,10 +43,16 @@ export class SearchIndex implements IndexAdmin {
   }
 
   async create(mark: IndexMark): Promise<IndexState> {
-    const body = creationOf(this.#definition, this.#alias, mark)
     for (let attempt = 1; ; attempt++) {
       const name = await this.#freeName()
-      const answer = await this.#send({ method: 'PUT', path: `/${encodeURIComponent(name)}`, body })
+      const answer = await this.#withKnownTypes(
+        async (definition) =>
+          await this.#send({
+            method: 'PUT',
+            path: `/${encodeURIComponent(name)}`,
+            body: creationOf(definition, this.#alias, mark),
+          }),
+      )
       if (answer.status === 200) break
       const taken = answer.text.includes('resource_already_exists_exception')
       if (!taken || attempt === creationsMax) throw creationFailure(answer, name)
@@ -50,14 +62,21 @@ export class SearchIndex implements IndexAdmin {
 
   async reconcile(): Promise<readonly string[]> {
     const { name, mappings } = await this.#existing()
-    const { missing, sentences } = compareMappings(mappings, this.#definition.properties, this.#typed)
-    if (Object.keys(missing).length === 0) return sentences
-    const answer = await this.#putMapping(name, { properties: missing })
-    if (answer.status === 200) return sentences
-    const failure = failureOf(answer, `adding ${Object.keys(missing).join(', ')} to the mapping of ${name}`)
-    // What the server refuses for good is a difference like the others.
-    if (answer.status === 400) return [...sentences, failure.message]
-    throw failure
+    let refused: readonly string[] = []
+    const compared = compareMappings(mappings, this.#definition.properties, this.#typed)
+    const fields = Object.keys(compared.missing)
+    if (fields.length === 0) return compared.sentences
+    const answer = await this.#withKnownTypes(async ({ properties }) => {
+      const missing = fields.map((field) => [field, properties[field]])
+      return await this.#putMapping(name, { properties: Object.fromEntries(missing) })
+    })
+    if (answer.status !== 200) {
+      const failure = failureOf(answer, `adding ${fields.join(', ')} to the mapping of ${name}`)
+      if (answer.status !== 400) throw failure
+      // What the server refuses for good is a difference like the others.
+      refused = [failure.message]
+    }
+    return [...compared.sentences, ...refused]
   }
 
   async mark(mark: IndexMark): Promise<void> {
@@ -86,7 +105,12 @@ export class SearchIndex implements IndexAdmin {
           `{"size":${source ? pageWithSource : pageWithoutSource},"pit":{"id":${JSON.stringify(id)},` +
           `"keep_alive":"${keepAlive}"},"sort":[{"_shard_doc":"asc"}],"track_total_hits":false,` +
           `"version":true,"_source":${source}${after}}`
-        const answer = await this.#succeed({ ...pageCall, body }, 'reading', signal)
+        const query = source ? pageQuery : leanPageQuery
+        const answer = await this.#succeed(
+          { method: 'POST', path: '/_search', query, body },
+          'reading',
+          signal,
+        )
         const page = readPage(answer.text, this.#alias)
         id = page.pointInTime ?? id
         if (page.documents.length === 0) return
@@ -188,6 +212,18 @@ export class SearchIndex implements IndexAdmin {
     return prefix + String(Math.max(0, ...numbers.map(Number)) + 1).padStart(6, '0')
   }
 
+  /** Sends a definition; where the server lacks a field type, the fields get the next best one and it is sent again. */
+  async #withKnownTypes(send: (definition: IndexDefinition) => Promise<Answer>): Promise<Answer> {
+    let definition = this.#definition
+    for (;;) {
+      const answer = await send(definition)
+      const unknown = answer.status === 400 ? unknownType(answer.text) : undefined
+      const simpler = unknown === undefined ? undefined : withoutType(definition, unknown, this.#typed)
+      if (simpler === undefined) return answer
+      definition = simpler
+    }
+  }
+
   async #putMapping(name: string, mapping: object): Promise<Answer> {
     const path = `/${encodeURIComponent(name)}/_mapping`
     return await this.#send({ method: 'PUT', path, body: JSON.stringify(mapping) })
@@ -219,16 +255,16 @@ const pageWithSource = 1000
 const pageWithoutSource = 5000
 const getCountMax = 1000
 
-const pageCall = {
-  method: 'POST',
-  path: '/_search',
-  query: {
-    // A shard that cannot answer must not look like one without documents.
-    allow_partial_search_results: 'false',
-    filter_path:
-      'pit_id,timed_out,_shards.failed,hits.hits._id,hits.hits._version,hits.hits._routing,hits.hits._source,hits.hits.sort',
-  },
-} as const
+const pageQuery = {
+  // A shard that cannot answer must not look like one without documents.
+  allow_partial_search_results: 'false',
+}
+const leanPageQuery = {
+  ...pageQuery,
+  // Not where documents are asked for: in a filtered answer the server writes their numbers anew, rounded.
+  filter_path:
+    'pit_id,timed_out,_shards.failed,hits.hits._id,hits.hits._version,hits.hits._routing,hits.hits.sort',
+}
 
 interface Page {
   readonly documents: readonly StoredDocument[]
@@ -271,6 +307,13 @@ function markOf(found: unknown): IndexMark | undefined {
   if (typeof pipeline !== 'string' || typeof lineage !== 'string' || typeof epoch !== 'number')
     return undefined
   return { pipeline, lineage, epoch }
+}
+
+/** The field type that the server says it does not have. */
+function unknownType(text: string): string | undefined {
+  const named =
+    /mapper type \[(\w+)\] declared on field|No handler for type \[(\w+)\] declared on field/.exec(text)
+  return named?.[1] ?? named?.[2]
 }
 
 /** What the server refuses at creation is what the pipeline file asks for. */

@@ -54,6 +54,31 @@ export function creationOf(definition: IndexDefinition, alias: string, mark: Ind
   return JSON.stringify({ settings: definition.settings, mappings, aliases: { [alias]: {} } })
 }
 
+/**
+ * The definition for a server without a field type; undefined = no other type will do, or the pipeline file asks for this
+ * one. Some distributions lack the types that are not in the core.
+ */
+export function withoutType(
+  definition: IndexDefinition,
+  type: string,
+  typed: ReadonlySet<string>,
+): IndexDefinition | undefined {
+  const next = nextBest[type]
+  const fields = Object.entries(definition.properties)
+  const without = fields.filter(([field, mapping]) => mapping['type'] === type && !typed.has(field))
+  if (next === undefined || without.length === 0) return undefined
+  return {
+    ...definition,
+    properties: { ...definition.properties, ...Object.fromEntries(without.map(([field]) => [field, next])) },
+  }
+}
+
+/** Searches get the nearest double; the document keeps every digit. */
+const nextBest: Readonly<Record<string, FieldMapping>> = {
+  unsigned_long: { type: 'double' },
+  scaled_float: { type: 'double' },
+}
+
 /** The field type that holds every value of a column, and what a searcher expects of it. */
 export function mappingOf(column: Column): FieldMapping {
   return mappers[column.kind](column)
@@ -61,7 +86,8 @@ export function mappingOf(column: Column): FieldMapping {
 
 const mappers: Readonly<Record<ColumnKind, (column: Column) => FieldMapping>> = {
   integer: ({ length, unsigned }) => ({ type: integerType((length ?? 8) * 8 - (unsigned === true ? 0 : 1)) }),
-  decimal: ({ precision, scale }) => decimalMapping(precision, scale),
+  // Found and sorted as the nearest double; the document keeps every digit.
+  decimal: () => ({ type: 'double' }),
   float: () => ({ type: 'float' }),
   double: () => ({ type: 'double' }),
   bit: ({ length }) => ({ type: integerType(length ?? 64) }),
@@ -96,12 +122,6 @@ function integerType(bits: number): string {
   if (bits <= 15) return 'short'
   if (bits <= 31) return 'integer'
   return bits <= 63 ? 'long' : 'unsigned_long'
-}
-
-/** What a double holds exactly is scaled; beyond that the index is approximate, while the document keeps every digit. */
-function decimalMapping(precision: number | undefined, scale: number | undefined): FieldMapping {
-  if (precision === undefined || scale === undefined || precision > 15 || scale > 9) return { type: 'double' }
-  return { type: 'scaled_float', scaling_factor: 10 ** scale }
 }
 
 function checkName(field: string): void {

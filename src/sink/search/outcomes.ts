@@ -233,7 +233,8 @@ function serverError(error: unknown): ServerError {
 }
 
 function sentence({ type, reason, cause }: ServerError): string {
-  const text = [type, reason].filter(Boolean).join(': ') + (cause === '' ? '' : ` (${cause})`)
+  const told = cause === '' || cause.endsWith(reason) ? '' : ` (${cause})`
+  const text = [type, reason].filter(Boolean).join(': ') + told
   return text.length > reasonCharactersMax ? `${text.slice(0, reasonCharactersMax)}…` : text
 }
 

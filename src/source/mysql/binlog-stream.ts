@@ -22,6 +22,7 @@ import { TableMapCache, type TableContext } from './table-map.ts'
 import { TransactionReader } from './transaction.ts'
 
 const heartbeatMsDefault = 5_000
+const catchUpMsDefault = 30_000
 const backoffMsFirst = 250
 const backoffMsMax = 30_000
 
@@ -66,7 +67,8 @@ export class BinlogStream {
       const facts = await readServerFacts(connection)
       refuseServer(facts)
       const place = placeOn(from, facts.flavor)
-      await checkContinuity(connection, facts.flavor, place.executed, signal)
+      const catchUpMs = this.#settings.catchUpMs ?? catchUpMsDefault
+      await checkContinuity(connection, place.executed, catchUpMs, signal)
       const reader = await this.#readerAt(connection, facts, place)
       const dump = await BinlogDump.start(connection, {
         executed: place.executed,

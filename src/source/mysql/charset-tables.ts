@@ -9,7 +9,7 @@ export const UPPER_HALVES: Readonly<Record<string, string>> = {
     '\u0080\u0081\u0082\u0083\u0084\u0085\u0086\u0087\u0088\u0089\u008a\u008b\u008c\u008d\u008e\u008f\u0090\u0091\u0092\u0093\u0094\u0095\u0096\u0097\u0098\u0099\u009a\u009b\u009c\u009d\u009e\u009f' +
     '\u00a0❁§։)(»«—.՝,-՟…՜՛՞ԱաԲբԳգԴդԵեԶզԷէ' +
     'ԸըԹթԺժԻիԼլԽխԾծԿկՀհՁձՂղՃճՄմՅյՆնՇշ' +
-    'ՈոՉչՊպՋջՌռՍսՎվՏտՐրՑցՒւՓփՔքՕօՖֆ’\'',
+    "ՈոՉչՊպՋջՌռՍսՎվՏտՐրՑցՒւՓփՔքՕօՖֆ’'",
   cp1250:
     '€?‚?„…†‡?‰Š‹ŚŤŽŹ?‘’“”•–—?™š›śťžź' +
     '\u00a0ˇ˘Ł¤Ą¦§¨©Ş«¬\u00ad®Ż°±˛ł´µ¶·¸ąş»Ľ˝ľż' +
@@ -160,17 +160,13 @@ export const EXCEPTIONS: Readonly<Record<string, string>> = {
     'C7E0ч C7E1ш C7E2щ C7E3ъ C7E4ы C7E5ь C7E6э C7E7ю C7E8я C7E9① C7EA② C7EB③ C7EC④ C7ED⑤ ' +
     'C7EE⑥ C7EF⑦ C7F0⑧ C7F1⑨ C7F2⑩ C7F3⑴ C7F4⑵ C7F5⑶ C7F6⑷ C7F7⑸ C7F8⑹ C7F9⑺ C7FA⑻ C7FB⑼ ' +
     'C7FC⑽',
-  gb2312:
-    'A1A4・ A1AA―',
+  gb2312: 'A1A4・ A1AA―',
   gb18030:
     'A3A0\ue5e5 A6D9\ue78d A6DA\ue78e A6DB\ue78f A6DC\ue790 A6DD\ue791 A6DE\ue792 A6DF\ue793 A6EC\ue794 A6ED\ue795 A6F3\ue796 FE59\ue81e FE61\ue826 FE66\ue82b ' +
     'FE67\ue82c FE6D\ue832 FE7E\ue843 FE90\ue854 FEA0\ue864',
-  sjis:
-    '8160〜 8161‖ 8191¢ 8192£ 815F\\ 817C− 81CA¬',
-  euckr:
-    'A2E6€ A2E7®',
-  ujis:
-    '8FA2B7~ A1C0\\ A1C1〜 A1C2‖ A1DD− A1F1¢ A1F2£ A2CC¬',
+  sjis: '8160〜 8161‖ 8191¢ 8192£ 815F\\ 817C− 81CA¬',
+  euckr: 'A2E6€ A2E7®',
+  ujis: '8FA2B7~ A1C0\\ A1C1〜 A1C2‖ A1DD− A1F1¢ A1F2£ A2CC¬',
   eucjpms:
     '8FA2C3￤ 8FF3F3ⅰ 8FF3F4ⅱ 8FF3F5ⅲ 8FF3F6ⅳ 8FF3F7ⅴ 8FF3F8ⅵ 8FF3F9ⅶ 8FF3FAⅷ 8FF3FBⅸ 8FF3FCⅹ 8FF3FDⅠ 8FF3FEⅡ 8FF4A1Ⅲ ' +
     '8FF4A2Ⅳ 8FF4A3Ⅴ 8FF4A4Ⅵ 8FF4A5Ⅶ 8FF4A6Ⅷ 8FF4A7Ⅸ 8FF4A8Ⅹ 8FF4A9＇ 8FF4AA＂ 8FF4AB㈱ 8FF4AC№ 8FF4AD℡ 8FF4AE炻 8FF4AF仼 ' +

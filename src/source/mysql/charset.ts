@@ -21,11 +21,11 @@ export function bytesPerCharacter(charset: string): number | undefined {
 }
 
 /**
- * The decoder of a character set; undefined for those whose bytes are UTF-8 already (utf8mb4, utf8mb3, ascii).
- * `binary` has no text: see values.ts.
+ * The decoder of a character set; undefined for those whose bytes are UTF-8 already (utf8mb4, utf8mb3, ascii), and for
+ * `binary`, which has no text.
  */
 export function decoderOf(charset: string): TextDecode | undefined {
-  if (isUtf8Charset(charset)) return undefined
+  if (isUtf8Charset(charset) || charset === 'binary') return undefined
   const upper = UPPER_HALVES[charset]
   if (upper !== undefined) return singleByte(byteTable(upper))
   switch (charset) {

@@ -27,6 +27,11 @@ export interface MysqlSettings {
   readonly heartbeatMs?: number
   /** How long connecting may take, in milliseconds; 10000 where it is not given. */
   readonly connectTimeoutMs?: number
+  /**
+   * How long a server may lack transactions that were read before, while it catches up after a failover, until they count
+   * as lost, in milliseconds; 30000 where it is not given.
+   */
+  readonly catchUpMs?: number
   /** `schema.table` → columns that never leave the source's room. */
   readonly excluded?: Readonly<Record<string, readonly string[]>>
   /** `schema.table` → columns of the unique key that stands for a missing primary key. */

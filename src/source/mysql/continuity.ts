@@ -2,24 +2,24 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Failure } from '../../change/failure.ts'
 import type { Connection } from './connection.ts'
-import type { Flavor, GtidSet } from './gtid.ts'
+import type { GtidSet } from './gtid.ts'
 import { readExecuted, readPurged } from './server-facts.ts'
 
-/** A new primary may still be applying what it received, and a commit is streamed before it is counted as executed. */
-const catchUpMs = 30_000
 const askAgainMs = 200
 
 /**
  * Throws a Failure ('lost') when the server has deleted transactions that were not read yet, or lacks some that were
- * read; the latter only after it had time to catch up.
+ * read. The latter only after `catchUpMs`: a new primary may still be applying what it received, and a commit is streamed
+ * before it is counted as executed.
  */
 export async function checkContinuity(
   connection: Connection,
-  flavor: Flavor,
   executed: GtidSet,
+  catchUpMs: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const lacking = await lackingAfterWait(connection, flavor, executed, signal)
+  const { flavor } = executed
+  const lacking = await lackingAfter(catchUpMs, connection, executed, signal)
   if (lacking !== '')
     throw new Failure(
       'lost',
@@ -38,15 +38,15 @@ export async function checkContinuity(
   })
 }
 
-async function lackingAfterWait(
+async function lackingAfter(
+  catchUpMs: number,
   connection: Connection,
-  flavor: Flavor,
   executed: GtidSet,
   signal: AbortSignal,
 ): Promise<string> {
   const until = Date.now() + catchUpMs
   for (;;) {
-    const lacking = executed.missingFrom(await readExecuted(connection, flavor))
+    const lacking = executed.missingFrom(await readExecuted(connection, executed.flavor))
     if (lacking === '' || Date.now() >= until) return lacking
     await sleep(askAgainMs, undefined, { signal })
   }

@@ -3,7 +3,7 @@ import type { Column, Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import type { TableDescription } from '../source.ts'
 import { describeColumn, type ColumnType } from './column-type.ts'
-import { query, type Connection, type SqlRow } from './connection.ts'
+import { query, type Connection, type SqlRow, type SqlValue } from './connection.ts'
 import { likely } from './likely.ts'
 
 /** What the configuration says about a table. */
@@ -49,7 +49,13 @@ export async function describeTable(
 ): Promise<TableShape> {
   const facts = await tableFacts(connection, name)
   if (facts === undefined) throw await noSuchTable(connection, name)
-  const described = (await describeColumns(connection, name)).filter((column) => !options.excluded.has(column.name))
+  if (facts.kind.endsWith('VIEW'))
+    throw new Failure('configuration', `${name} is a view: only tables have changes of their own`, {
+      remedy: 'name the tables that the view reads',
+    })
+  const described = (await describeColumns(connection, name)).filter(
+    (column) => !options.excluded.has(column.name),
+  )
   const columns: Column[] = []
   const types: ColumnType[] = []
   for (const column of described) {
@@ -63,9 +69,13 @@ export async function describeTable(
   const index = chooseKey(name, await uniqueIndexes(connection, name), options)
   const key = index.columns.map((column) => columns.findIndex((candidate) => candidate.name === column))
   if (key.includes(-1))
-    throw new Failure('configuration', `${name}: a column of its key (${index.columns.join(', ')}) is excluded`, {
-      remedy: 'take it out of the excluded columns: without its key a row cannot be told from another',
-    })
+    throw new Failure(
+      'configuration',
+      `${name}: a column of its key (${index.columns.join(', ')}) is excluded`,
+      {
+        remedy: 'take it out of the excluded columns: without its key a row cannot be told from another',
+      },
+    )
   const table = { name, columns, key }
   return { table, types, keyIndex: index.name, rowsEstimate: facts.rows, rowBytes: facts.rowBytes }
 }
@@ -95,7 +105,10 @@ export async function tableFacts(
 }
 
 /** All columns in their order, excluded ones and those that cannot be read included. */
-export async function describeColumns(connection: Connection, name: string): Promise<readonly DescribedColumn[]> {
+export async function describeColumns(
+  connection: Connection,
+  name: string,
+): Promise<readonly DescribedColumn[]> {
   const rows = await query(
     connection,
     `SELECT COLUMN_NAME AS name, DATA_TYPE AS data_type, COLUMN_TYPE AS column_type, IS_NULLABLE AS nullable,
@@ -131,7 +144,8 @@ export async function uniqueIndexes(connection: Connection, name: string): Promi
     // A part without a column is an expression; a prefix tells rows apart only in a primary key, whose rows it must.
     const isUsable = parts.every((part) => part['column_name'] !== null && part['nullable'] !== 'YES')
     const isWhole = indexName === 'PRIMARY' || parts.every((part) => part['part'] === null)
-    if (isUsable && isWhole) usable.push({ name: indexName, columns: parts.map((part) => textOf(part['column_name'])) })
+    if (isUsable && isWhole)
+      usable.push({ name: indexName, columns: parts.map((part) => textOf(part['column_name'])) })
   }
   return usable
 }
@@ -145,7 +159,8 @@ function chooseKey(name: string, indexes: readonly UniqueIndex[], options: Table
   const chosen =
     wanted === undefined ? first : indexes.find(({ columns }) => columns.toSorted().join('\n') === wanted)
   if (chosen !== undefined) return keyColumns === undefined ? chosen : { ...chosen, columns: keyColumns }
-  const what = keyColumns === undefined ? 'no primary key and no unique key' : `no unique key (${keyColumns.join(', ')})`
+  const what =
+    keyColumns === undefined ? 'no primary key and no unique key' : `no unique key (${keyColumns.join(', ')})`
   throw new Failure('configuration', `${name} has no usable key: ${what} without NULL`, {
     remedy: 'add a primary key, or a unique key whose columns are all NOT NULL',
   })
@@ -177,43 +192,28 @@ export function splitName(name: string): readonly [schema: string, table: string
 
 function typeOfRow(row: SqlRow): ColumnType | string {
   const columnType = textOf(row['column_type'])
-  const unsigned = /\b(unsigned|zerofill)\b/i.test(columnType)
-  const dataType = textOf(row['data_type']).toLowerCase()
   if (/\bCOMPRESSED\b/.test(columnType)) return 'a compressed column cannot be read'
-  const bytes = INTEGERS[dataType]
-  if (bytes !== undefined) return { kind: 'integer', bytes, unsigned }
-  const size = SIZED.get(dataType)
-  if (size !== undefined) return size
-  const characters = Number(row['characters'])
-  const digits = Number(row['fraction'] ?? 0)
-  switch (dataType) {
-    case 'decimal':
-      return { kind: 'decimal', precision: Number(row['digits']), scale: Number(row['scale']), unsigned }
-    case 'float':
-    case 'double':
-      return { kind: dataType, unsigned }
-    case 'bit':
-      return { kind: 'bit', bits: Number(row['digits']) }
-    case 'year':
-    case 'date':
-    case 'json':
-      return { kind: dataType }
-    case 'datetime':
-    case 'timestamp':
-    case 'time':
-      return { kind: dataType, digits }
-    case 'char':
-    case 'varchar':
-      return { kind: 'string', fixed: dataType === 'char', characters }
-    case 'binary':
-    case 'varbinary':
-      return { kind: 'binary', fixed: dataType === 'binary', bytes: characters }
-    case 'enum':
-    case 'set':
-      return { kind: dataType, labels: labelsOf(columnType) }
-    default:
-      return rareType(dataType, columnType, textOf(row['version']))
+  const dataType = textOf(row['data_type']).toLowerCase()
+  const facts = {
+    columnType,
+    unsigned: /\b(unsigned|zerofill)\b/i.test(columnType),
+    characters: Number(row['characters']),
+    precision: Number(row['digits']),
+    scale: Number(row['scale']),
+    digits: Number(row['fraction'] ?? 0),
   }
+  return TYPES.get(dataType)?.(facts) ?? rareType(dataType, columnType, textOf(row['version']))
+}
+
+/** What information_schema says of a column's type. */
+interface TypeFacts {
+  readonly columnType: string
+  readonly unsigned: boolean
+  readonly characters: number
+  readonly precision: number
+  readonly scale: number
+  /** Of a second. */
+  readonly digits: number
 }
 
 function rareType(dataType: string, columnType: string, version: string): ColumnType | string {
@@ -237,15 +237,41 @@ export function labelsOf(columnType: string): readonly string[] {
 
 const ESCAPED: Readonly<Record<string, string>> = { '0': '\0', n: '\n', r: '\r', Z: '\u001a' }
 
-const INTEGERS: Readonly<Record<string, number>> = { tinyint: 1, smallint: 2, mediumint: 3, int: 4, bigint: 8 }
+const TYPES: ReadonlyMap<string, (facts: TypeFacts) => ColumnType> = new Map<
+  string,
+  (facts: TypeFacts) => ColumnType
+>([
+  ['tinyint', ({ unsigned }) => ({ kind: 'integer', bytes: 1, unsigned })],
+  ['smallint', ({ unsigned }) => ({ kind: 'integer', bytes: 2, unsigned })],
+  ['mediumint', ({ unsigned }) => ({ kind: 'integer', bytes: 3, unsigned })],
+  ['int', ({ unsigned }) => ({ kind: 'integer', bytes: 4, unsigned })],
+  ['bigint', ({ unsigned }) => ({ kind: 'integer', bytes: 8, unsigned })],
+  ['decimal', ({ precision, scale, unsigned }) => ({ kind: 'decimal', precision, scale, unsigned })],
+  ['float', ({ unsigned }) => ({ kind: 'float', unsigned })],
+  ['double', ({ unsigned }) => ({ kind: 'double', unsigned })],
+  ['bit', ({ precision }) => ({ kind: 'bit', bits: precision })],
+  ['year', () => ({ kind: 'year' })],
+  ['date', () => ({ kind: 'date' })],
+  ['json', () => ({ kind: 'json' })],
+  ['datetime', ({ digits }) => ({ kind: 'datetime', digits })],
+  ['timestamp', ({ digits }) => ({ kind: 'timestamp', digits })],
+  ['time', ({ digits }) => ({ kind: 'time', digits })],
+  ['char', ({ characters }) => ({ kind: 'string', fixed: true, characters })],
+  ['varchar', ({ characters }) => ({ kind: 'string', fixed: false, characters })],
+  ['binary', ({ characters }) => ({ kind: 'binary', fixed: true, bytes: characters })],
+  ['varbinary', ({ characters }) => ({ kind: 'binary', fixed: false, bytes: characters })],
+  ['tinytext', () => ({ kind: 'text', lengthBytes: 1 })],
+  ['text', () => ({ kind: 'text', lengthBytes: 2 })],
+  ['mediumtext', () => ({ kind: 'text', lengthBytes: 3 })],
+  ['longtext', () => ({ kind: 'text', lengthBytes: 4 })],
+  ['tinyblob', () => ({ kind: 'blob', lengthBytes: 1 })],
+  ['blob', () => ({ kind: 'blob', lengthBytes: 2 })],
+  ['mediumblob', () => ({ kind: 'blob', lengthBytes: 3 })],
+  ['longblob', () => ({ kind: 'blob', lengthBytes: 4 })],
+  ['enum', ({ columnType }) => ({ kind: 'enum', labels: labelsOf(columnType) })],
+  ['set', ({ columnType }) => ({ kind: 'set', labels: labelsOf(columnType) })],
+])
 
-const SIZED: ReadonlyMap<string, ColumnType> = new Map(
-  ['tiny', '', 'medium', 'long'].flatMap((size, index): [string, ColumnType][] => [
-    [`${size}text`, { kind: 'text', lengthBytes: index + 1 }],
-    [`${size}blob`, { kind: 'blob', lengthBytes: index + 1 }],
-  ]),
-)
-
-function textOf(value: unknown): string {
+function textOf(value: SqlValue | undefined): string {
   return Buffer.isBuffer(value) ? value.toString('utf8') : String(value ?? '')
 }

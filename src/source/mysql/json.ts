@@ -114,30 +114,41 @@ const LITERALS = ['null', 'true', 'false']
 function containerText(reading: Reading, type: number, at: number): string {
   const { body } = reading
   if (reading.depth === DEPTH_MAX) throw corrupt(`more than ${DEPTH_MAX} levels`)
-  const isObject = type === SMALL_OBJECT || type === LARGE_OBJECT
   const width = type === SMALL_OBJECT || type === SMALL_ARRAY ? 2 : 4
   need(reading, at, 2 * width)
   const count = body.readUIntLE(at, width)
   const end = need(reading, at, body.readUIntLE(at + width, width))
   const within: Reading = { body, to: end, depth: reading.depth + 1 }
-  const keysAt = at + 2 * width
-  const valuesAt = isObject ? keysAt + count * (width + 2) : keysAt
-  need(within, valuesAt, count * (1 + width))
-  let text = ''
-  for (let index = 0; index < count; index++) {
-    if (index > 0) text += ', '
-    if (isObject) {
-      const entry = keysAt + index * (width + 2)
-      const keyAt = at + body.readUIntLE(entry, width)
-      const keyEnd = need(within, keyAt, body.readUInt16LE(entry + width))
-      text += textCell(body.toString('latin1', keyAt, keyEnd)) + ': '
-    }
-    const entry = valuesAt + index * (1 + width)
-    const valueType = body[entry] ?? 0
-    const isInline = valueType >= LITERAL && valueType <= (width === 2 ? UINT16 : UINT32)
-    text += valueText(within, valueType, isInline ? entry + 1 : at + body.readUIntLE(entry + 1, width))
+  const entriesAt = at + 2 * width
+  const members: string[] = []
+  if (type === SMALL_ARRAY || type === LARGE_ARRAY) {
+    need(within, entriesAt, count * (1 + width))
+    for (let index = 0; index < count; index++)
+      members.push(entryText(within, at, entriesAt + index * (1 + width), width))
+    return `[${members.join(', ')}]`
   }
-  return isObject ? `{${text}}` : `[${text}]`
+  const valuesAt = entriesAt + count * (width + 2)
+  need(within, valuesAt, count * (1 + width))
+  for (let index = 0; index < count; index++) {
+    const key = keyText(within, at, entriesAt + index * (width + 2), width)
+    members.push(`${key}: ${entryText(within, at, valuesAt + index * (1 + width), width)}`)
+  }
+  return `{${members.join(', ')}}`
+}
+
+/** `entry` is where the type is, followed by a small value itself or by the place of a larger one. */
+function entryText(within: Reading, at: number, entry: number, width: number): string {
+  const { body } = within
+  const type = body[entry] ?? 0
+  const isInline = type >= LITERAL && type <= (width === 2 ? UINT16 : UINT32)
+  return valueText(within, type, isInline ? entry + 1 : at + body.readUIntLE(entry + 1, width))
+}
+
+/** `entry` is where the place and the length of the key are, `at` what the place counts from. */
+function keyText(within: Reading, at: number, entry: number, width: number): string {
+  const from = at + within.body.readUIntLE(entry, width)
+  const to = need(within, from, within.body.readUInt16LE(entry + width))
+  return textCell(within.body.toString('latin1', from, to))
 }
 
 /** A value of an SQL type that JSON lacks: decimals are numbers, dates and times strings, the rest base64. */

@@ -2,7 +2,7 @@
 import { Failure } from '../../change/failure.ts'
 import { bytesOf } from '../../change/row.ts'
 import { charsetOf, decoderOf, holdsAscii, type TextDecode } from './charset.ts'
-import type { ColumnType } from './column-type.ts'
+import { byKind, type ByKind, type ColumnType } from './column-type.ts'
 import { jsonCell } from './json.ts'
 import {
   binaryCell,
@@ -57,10 +57,12 @@ interface Foreign {
 }
 
 /** What the value's expression needs beyond numbers: labels as JSON texts, or the decoder of a character set. */
-export function parameterOf(type: ColumnType, collation: number | undefined): readonly string[] | Foreign | undefined {
+export function parameterOf(
+  type: ColumnType,
+  collation: number | undefined,
+): readonly string[] | Foreign | undefined {
   if (type.kind === 'enum') return ['""', ...labelTexts(type.labels)]
   if (type.kind === 'set') return labelTexts(type.labels)
-  if (type.kind !== 'string' && type.kind !== 'text') return undefined
   const charset = charsetOf(collation ?? 0) ?? 'utf8mb4'
   const decode = decoderOf(charset)
   return decode === undefined ? undefined : { decode, plain: holdsAscii(charset) }
@@ -72,43 +74,42 @@ export function labelTexts(labels: readonly string[]): readonly string[] {
 }
 
 /** An expression over `body`, `text`, `at` and `size`; the column's parameter is `parameters[index]`. */
-export function valueCode(
-  type: ColumnType,
-  { column, collation }: { readonly column: WireColumn; readonly collation: number | undefined },
-  index: number,
-): string {
-  switch (type.kind) {
-    case 'integer':
-      return integerCode(type.bytes, type.unsigned)
-    case 'decimal':
-      return `decimalCell(body, at, ${type.precision}, ${type.scale})`
-    case 'float':
-      return 'floatCell(body.readFloatLE(at))'
-    case 'double':
-      return 'doubleCell(body.readDoubleLE(at))'
-    case 'bit':
-      return `bitCell(body, at, ${(type.bits + 7) >> 3})`
-    case 'year':
-      return "(body[at] === 0 ? '0' : '' + (body[at] + 1900))"
-    case 'enum':
-      return `labelCell(${unsignedCode(column.metadata)}, parameters[${index}])`
-    case 'set':
-      return `labelsCell(body, at, ${column.metadata}, parameters[${index}])`
-    case 'json':
-      return 'jsonCell(body, at, at + size)'
-    case 'binary':
-      return `binaryCell(body, at, at + size, ${type.fixed ? type.bytes : 0})`
-    case 'blob':
-      return 'binaryCell(body, at, at + size, 0)'
-    case 'vector':
-      return 'vectorCell(body, at, at + size)'
-    case 'string':
-    case 'text':
-      return parameterOf(type, collation) === undefined
-        ? 'textCell(text.slice(at, at + size))'
-        : `foreignCell(body, text.slice(at, at + size), at, parameters[${index}])`
-    default:
-      return temporalCode(column.code, column.metadata)
+export function valueCode(type: ColumnType, plan: ValuePlan, index: number): string {
+  return byKind(codes(plan, index), type)
+}
+
+/** What a value's expression depends on besides its type. */
+interface ValuePlan {
+  readonly column: WireColumn
+  readonly collation: number | undefined
+}
+
+function codes({ column, collation }: ValuePlan, index: number): ByKind<string> {
+  const temporal = (): string => temporalCode(column.code, column.metadata)
+  const isForeign = decoderOf(charsetOf(collation ?? 0) ?? 'utf8mb4') !== undefined
+  const text = (): string =>
+    isForeign
+      ? `foreignCell(body, text.slice(at, at + size), at, parameters[${index}])`
+      : 'textCell(text.slice(at, at + size))'
+  return {
+    integer: ({ bytes, unsigned }) => integerCode(bytes, unsigned),
+    decimal: ({ precision, scale }) => `decimalCell(body, at, ${precision}, ${scale})`,
+    float: () => 'floatCell(body.readFloatLE(at))',
+    double: () => 'doubleCell(body.readDoubleLE(at))',
+    bit: ({ bits }) => `bitCell(body, at, ${(bits + 7) >> 3})`,
+    year: () => "(body[at] === 0 ? '0' : '' + (body[at] + 1900))",
+    date: temporal,
+    datetime: temporal,
+    timestamp: temporal,
+    time: temporal,
+    json: () => 'jsonCell(body, at, at + size)',
+    string: text,
+    text,
+    binary: ({ fixed, bytes }) => `binaryCell(body, at, at + size, ${fixed ? bytes : 0})`,
+    blob: () => 'binaryCell(body, at, at + size, 0)',
+    enum: () => `labelCell(${unsignedCode(column.metadata)}, parameters[${index}])`,
+    set: () => `labelsCell(body, at, ${column.metadata}, parameters[${index}])`,
+    vector: () => 'vectorCell(body, at, at + size)',
   }
 }
 
@@ -147,7 +148,8 @@ function unsignedCode(bytes: number): string {
 
 function labelCell(index: number, labels: readonly string[]): string {
   const label = labels[index]
-  if (label === undefined) throw new Failure('corrupt', `an ENUM has ${labels.length - 1} labels, a row has number ${index}`)
+  if (label === undefined)
+    throw new Failure('corrupt', `an ENUM has ${labels.length - 1} labels, a row has number ${index}`)
   return label
 }
 

@@ -64,17 +64,22 @@ export function rowsOf(map: TableMap, event: RowsEvent, into: Change[], skip: nu
     return readRows(map, event, into, skip)
   } catch (error) {
     if (error instanceof RangeError)
-      throw new Failure('unsupported', `${map.schema}.${map.name}: a row image of more than half a gigabyte`, {
-        remedy: `exclude the table's largest column`,
-        cause: error,
-      })
+      throw new Failure(
+        'unsupported',
+        `${map.schema}.${map.name}: a row image of more than half a gigabyte`,
+        {
+          remedy: `exclude the table's largest column`,
+          cause: error,
+        },
+      )
     throw error
   }
 }
 
 function readRows(map: TableMap, event: RowsEvent, into: Change[], skip: number): number {
   const { table, decoder } = map
-  if (table === undefined || decoder === undefined) throw new Error(`${map.schema}.${map.name} is not captured`)
+  if (table === undefined || decoder === undefined)
+    throw new Error(`${map.schema}.${map.name} is not captured`)
   const { committedAtMs, kind } = event
   const body = event.body.subarray(event.from, event.to)
   const out: ImageEnd = { at: headerEnd(map, body, event), key: '' as Key }
@@ -84,11 +89,13 @@ function readRows(map: TableMap, event: RowsEvent, into: Change[], skip: number)
     const image = decoder.decode(body, text, out)
     const key = out.key
     if (kind === 'insert') {
-      if (rows >= skip) into.push({ table, committedAtMs, op: 'insert', key, before: undefined, after: image })
+      if (rows >= skip)
+        into.push({ table, committedAtMs, op: 'insert', key, before: undefined, after: image })
       continue
     }
     if (kind === 'delete') {
-      if (rows >= skip) into.push({ table, committedAtMs, op: 'delete', key, before: image, after: undefined })
+      if (rows >= skip)
+        into.push({ table, committedAtMs, op: 'delete', key, before: image, after: undefined })
       continue
     }
     const after = decoder.decode(body, text, out)
@@ -109,13 +116,17 @@ function headerEnd(map: TableMap, body: Buffer, event: RowsEvent): number {
   const reader = new WireReader(body, 0, body.length, `a rows event of ${name}`)
   const width = reader.packed()
   if (width !== map.decoder?.width)
-    throw new Failure('corrupt', `a rows event of ${name} has ${width} columns, its table map ${map.decoder?.width}`)
+    throw new Failure(
+      'corrupt',
+      `a rows event of ${name} has ${width} columns, its table map ${map.decoder?.width}`,
+    )
   for (let images = event.kind === 'update' ? 2 : 1; images > 0; images--) {
     const present = reader.bytes((width + 7) >> 3)
     for (let column = 0; column < width; column++)
       if (((present[column >> 3] ?? 0) & (1 << (column & 7))) === 0)
         throw new Failure('unsupported', `${name}: the binlog lacks columns of a changed row`, {
-          remedy: 'SET GLOBAL binlog_row_image = FULL, end the sessions opened before, then load the table anew',
+          remedy:
+            'SET GLOBAL binlog_row_image = FULL, end the sessions opened before, then load the table anew',
         })
   }
   return reader.at
@@ -138,9 +149,11 @@ export function compileDecoder(table: string, plans: readonly ColumnPlan[]): Row
       out.key = '[' + ${keys.map((key) => `key${key}`).join(` + ',' + `)} + ']'
       return row
     }`
-  // eslint-disable-next-line no-new-func -- the text holds nothing but the numbers of this file
+  // oxlint-disable-next-line typescript/no-implied-eval -- the text holds nothing but the numbers of this file
   const build = new Function('helpers', 'parameters', 'codes', 'packCell', 'short', source)
-  const parameters = plans.map(({ type, collation }) => (type === undefined ? undefined : parameterOf(type, collation)))
+  const parameters = plans.map(({ type, collation }) =>
+    type === undefined ? undefined : parameterOf(type, collation),
+  )
   const short = (): never => {
     throw new Failure('corrupt', `a row image of ${table} is cut short or overlong`)
   }
@@ -152,9 +165,13 @@ export function compileDecoder(table: string, plans: readonly ColumnPlan[]): Row
 function columnCode(table: string, plan: ColumnPlan, index: number): string {
   const layout = layoutOf(plan.column)
   if (layout === undefined)
-    throw new Failure('unsupported', `${table}: column ${index + 1} is of an unknown type, code ${plan.column.code}`, {
-      remedy: 'take the table out of the captured ones',
-    })
+    throw new Failure(
+      'unsupported',
+      `${table}: column ${index + 1} is of an unknown type, code ${plan.column.code}`,
+      {
+        remedy: 'take the table out of the captured ones',
+      },
+    )
   const isNull = `(body[start + ${index >> 3}] & ${1 << (index & 7)}) !== 0`
   const sizeCode =
     layout.prefix === 0

@@ -32,9 +32,18 @@ const WAIT_SECONDS = 2
 const RETRY_MS = 20
 
 /** Throws a Failure: `transient` when the server does not reach the position in time, or as describeTable. */
-export async function readChunk(request: ChunkRequest, reader: ChunkReader, signal: AbortSignal): Promise<Chunk> {
+export async function readChunk(
+  request: ChunkRequest,
+  reader: ChunkReader,
+  signal: AbortSignal,
+): Promise<Chunk> {
   const { connection, flavor, options, head } = reader
-  await query(connection, "SET SESSION sql_mode = '', time_zone = '+00:00'", [], 'preparing a session for reading')
+  await query(
+    connection,
+    "SET SESSION sql_mode = '', time_zone = '+00:00'",
+    [],
+    'preparing a session for reading',
+  )
   const shape = await describeTable(connection, request.table, options)
   await openView(connection, flavor, request.includes, signal)
   try {
@@ -64,7 +73,10 @@ export async function openView(
   while (!(await isSeen(connection, executed))) {
     signal.throwIfAborted()
     if (Date.now() > endMs)
-      throw new Failure('transient', `the server has not executed ${executed.toString()} within ${WAIT_MS_MAX / 1000} s`)
+      throw new Failure(
+        'transient',
+        `the server has not executed ${executed.toString()} within ${WAIT_MS_MAX / 1000} s`,
+      )
     await sleep(RETRY_MS, undefined, { signal })
   }
 }
@@ -86,11 +98,14 @@ async function viewOfMariadb(connection: Connection, executed: GtidSet): Promise
   const [status] = await query(connection, 'SHOW MASTER STATUS', [], "reading the binlog's end")
   await query(connection, begin, [], 'beginning a read')
   const sql = "SHOW STATUS WHERE Variable_name IN ('binlog_snapshot_file', 'binlog_snapshot_position')"
-  const seen = new Map((await query(connection, sql)).map((row) => Object.values(row).map(String) as [string, string]))
+  const seen = new Map(
+    (await query(connection, sql)).map((row) => Object.values(row).map(String) as [string, string]),
+  )
   const file = String(status?.['File'] ?? '')
   const seenFile = seen.get('Binlog_snapshot_file') ?? ''
   const isLater = fileNumber(seenFile) > fileNumber(file)
-  const isSame = seenFile === file && Number(seen.get('Binlog_snapshot_position')) >= Number(status?.['Position'])
+  const isSame =
+    seenFile === file && Number(seen.get('Binlog_snapshot_position')) >= Number(status?.['Position'])
   if (isLater || isSame) return true
   await query(connection, 'ROLLBACK', [], 'ending a read')
   return false
@@ -101,14 +116,20 @@ function fileNumber(file: string): number {
   return Number(/\.(\d+)$/.exec(file)?.[1] ?? -1)
 }
 
-async function selectRows(connection: Connection, shape: TableShape, request: ChunkRequest): Promise<Chunk['rows']> {
+async function selectRows(
+  connection: Connection,
+  shape: TableShape,
+  request: ChunkRequest,
+): Promise<Chunk['rows']> {
   const { table, types } = shape
   const formats = types.map(formatOf)
   const { sql, parameters } = pageQuery(shape, request)
   const rows: { key: Key; row: ReturnType<typeof packRow> }[] = []
   let bytes = 0
   for (const values of await rawRows(connection, sql, parameters)) {
-    const cells = values.map((value, column): Cell => (value === null ? null : (formats[column]?.(value) ?? value)))
+    const cells = values.map((value, column): Cell =>
+      value === null ? null : (formats[column]?.(value) ?? value),
+    )
     const row = packRow(cells)
     bytes += row.length
     if (bytes > request.bytesMax && rows.length > 0) break
@@ -168,7 +189,10 @@ function afterKey(shape: TableShape, keys: readonly string[], after: Key): KeyVa
   const values = parseKey(after)
   const { table, types } = shape
   if (values.length !== keys.length)
-    throw new Failure('corrupt', `a key of ${values.length} values for ${table.name}, whose key has ${keys.length}`)
+    throw new Failure(
+      'corrupt',
+      `a key of ${values.length} values for ${table.name}, whose key has ${keys.length}`,
+    )
   let sql = ''
   let parameters: readonly (string | Buffer)[] = []
   for (let place = keys.length - 1; place >= 0; place--) {
@@ -185,11 +209,14 @@ function afterKey(shape: TableShape, keys: readonly string[], after: Key): KeyVa
 
 /** The values of a key; numbers stay the text that they are. */
 function parseKey(key: Key): readonly unknown[] {
-  const keepDigits = (_: string, value: unknown, context?: { readonly source?: string }): unknown =>
-    typeof value === 'number' ? (context?.source ?? value) : value
   const values: unknown = JSON.parse(textOf(key), keepDigits)
   if (!Array.isArray(values)) throw new Failure('corrupt', 'a key that is no JSON array')
   return values
+}
+
+/** A reviver that leaves a number the text that it was. */
+function keepDigits(_: string, value: unknown, context?: { readonly source?: string }): unknown {
+  return typeof value === 'number' ? (context?.source ?? value) : value
 }
 
 function selectedColumn(name: string, type: TableShape['types'][number] | undefined): string {

@@ -100,7 +100,8 @@ function realType(code: number, metadata: number): { readonly code: number; read
   if (code !== CODE.string) return { code, metadata }
   const first = metadata & 255
   const length = metadata >> 8
-  if ((first & 0x30) !== 0x30) return { code: first | 0x30, metadata: length | (((first & 0x30) ^ 0x30) << 4) }
+  if ((first & 0x30) !== 0x30)
+    return { code: first | 0x30, metadata: length | (((first & 0x30) ^ 0x30) << 4) }
   return { code: first, metadata: length }
 }
 
@@ -139,7 +140,12 @@ function defineTable(
   return { table: { name, columns, key }, decoder: compileDecoder(name, keyed) }
 }
 
-function readable(table: string, column: string, type: ColumnType | string, context: TableContext): ColumnType {
+function readable(
+  table: string,
+  column: string,
+  type: ColumnType | string,
+  context: TableContext,
+): ColumnType {
   if (typeof type !== 'string') return type
   if (type.endsWith('not in the binlog')) throw incomplete(table, `column ${column}: ${type}`, context.flavor)
   throw new Failure('unsupported', `${table}: column ${column}: ${type}`, {

@@ -32,9 +32,13 @@ export function readOptionalMetadata(reader: WireReader, columns: readonly WireC
     const kind = reader.integer(1)
     fields.set(kind, reader.within(reader.packed()))
   }
-  const isLabelled = (column: WireColumn): boolean => column.code === CODE.enum || column.code === CODE.set
   const unsigned = spread(columns, isNumeric, readBits(fields.get(KIND.signedness)))
-  const collations = readCollations(columns, isCharacter, fields.get(KIND.defaultCharset), fields.get(KIND.columnCharset))
+  const collations = readCollations(
+    columns,
+    isCharacter,
+    fields.get(KIND.defaultCharset),
+    fields.get(KIND.columnCharset),
+  )
   const labelCollations = readCollations(
     columns,
     isLabelled,
@@ -43,7 +47,11 @@ export function readOptionalMetadata(reader: WireReader, columns: readonly WireC
   )
   const sets = spread(columns, ({ code }) => code === CODE.set, readLabels(fields.get(KIND.setLabels)))
   const enums = spread(columns, ({ code }) => code === CODE.enum, readLabels(fields.get(KIND.enumLabels)))
-  const dimensions = spread(columns, ({ code }) => code === CODE.vector, readNumbers(fields.get(KIND.dimensions)))
+  const dimensions = spread(
+    columns,
+    ({ code }) => code === CODE.vector,
+    readNumbers(fields.get(KIND.dimensions)),
+  )
   return {
     names: readNames(fields.get(KIND.names)),
     primaryKey: readPrimaryKey(fields),
@@ -54,6 +62,10 @@ export function readOptionalMetadata(reader: WireReader, columns: readonly WireC
       dimensions: dimensions.get(column),
     }),
   }
+}
+
+function isLabelled({ code }: WireColumn): boolean {
+  return code === CODE.enum || code === CODE.set
 }
 
 /** Values that stand for the chosen columns only, by the index of the column. */
@@ -100,8 +112,9 @@ function readCollations(
 }
 
 function readNumbers(field: WireReader | undefined): readonly number[] {
+  if (field === undefined) return []
   const numbers: number[] = []
-  while (field !== undefined && field.left > 0) numbers.push(field.packed())
+  while (field.left > 0) numbers.push(field.packed())
   return numbers
 }
 
@@ -113,8 +126,9 @@ function readNames(field: WireReader | undefined): readonly string[] | undefined
 }
 
 function readLabels(field: WireReader | undefined): readonly (readonly Buffer[])[] {
+  if (field === undefined) return []
   const columns: Buffer[][] = []
-  while (field !== undefined && field.left > 0) {
+  while (field.left > 0) {
     const labels: Buffer[] = []
     for (let left = field.packed(); left > 0; left--) labels.push(field.bytes(field.packed()))
     columns.push(labels)

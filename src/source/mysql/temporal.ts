@@ -41,7 +41,9 @@ export function openedSeconds(seconds: number): string {
   const rest = seconds - day * 86_400
   const minutes = Math.floor(rest / 60)
   const hours = Math.floor(minutes / 60)
-  return date + (MINUTES[(hours << 6) | (minutes - hours * 60)] ?? '') + (TWO_DIGITS[rest - minutes * 60] ?? '')
+  return (
+    date + (MINUTES[(hours << 6) | (minutes - hours * 60)] ?? '') + (TWO_DIGITS[rest - minutes * 60] ?? '')
+  )
 }
 
 /** `.250` from the stored fraction, which counts hundredths, ten-thousandths or millionths. Empty without digits. */

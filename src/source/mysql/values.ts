@@ -27,7 +27,15 @@ import { isUtf8 } from 'node:buffer'
 import { Failure } from '../../change/failure.ts'
 import { bytesOf } from '../../change/row.ts'
 import type { TextDecode } from './charset.ts'
-import { clockText, dayText, durationText, fractionText, openedDay, openedSeconds, twoDigits } from './temporal.ts'
+import {
+  clockText,
+  dayText,
+  durationText,
+  fractionText,
+  openedDay,
+  openedSeconds,
+  twoDigits,
+} from './temporal.ts'
 
 /** The cell of text in UTF-8: `bytes` has one character per byte. */
 export function textCell(bytes: string): string {
@@ -46,9 +54,9 @@ export function decodedCell(bytes: Uint8Array, decode: TextDecode): string {
 /** The cell of bytes without a character set, filled up with zero bytes to `padTo`. */
 export function binaryCell(body: Buffer, from: number, to: number, padTo: number): string {
   if (to - from >= padTo) return '"' + body.toString('base64', from, to) + '"'
-  const padded = Buffer.alloc(padTo)
-  body.copy(padded, 0, from, to)
-  return '"' + padded.toString('base64') + '"'
+  const filled = Buffer.alloc(padTo)
+  body.copy(filled, 0, from, to)
+  return '"' + filled.toString('base64') + '"'
 }
 
 export function signed64Cell(body: Buffer, at: number): string {
@@ -65,7 +73,9 @@ export function unsigned64Cell(body: Buffer, at: number): string {
 
 /** 32 bits, low byte first. */
 function word(body: Buffer, at: number): number {
-  return (body[at] ?? 0) | ((body[at + 1] ?? 0) << 8) | ((body[at + 2] ?? 0) << 16) | ((body[at + 3] ?? 0) << 24)
+  return (
+    (body[at] ?? 0) | ((body[at + 1] ?? 0) << 8) | ((body[at + 2] ?? 0) << 16) | ((body[at + 3] ?? 0) << 24)
+  )
 }
 
 /** BIT: big-endian, as many bytes as its bits need. */
@@ -99,32 +109,52 @@ export function decimalCell(body: Buffer, at: number, precision: number, scale: 
 export function decimalText(body: Buffer, at: number, precision: number, scale: number): string {
   const turn = ((body[at] ?? 0) & 0x80) === 0 ? 0xff : 0
   const whole = precision - scale
-  // The sign's bit is part of the first number, whichever part of the decimal that is.
-  let signBit = 0x80
+  // The sign's bit is in the first byte, whichever part of the decimal that is.
+  const first = turn ^ 0x80
+  const text = (turn === 0 ? '' : '-') + wholeText(body, at, whole, first)
+  if (scale === 0) return text
+  const point = at + digitBytes(whole)
+  return text + '.' + fractionDigits(body, point, scale, whole === 0 ? first : turn)
+}
+
+function wholeText(body: Buffer, at: number, whole: number, first: number): string {
+  let mask = first
   let place = at
   let text = ''
   for (let left = whole; left > 0;) {
-    const digits = left % 9 === 0 ? 9 : left % 9
-    const end = place + (DECIMAL_BYTES[digits] ?? 0)
-    let value = (body[place++] ?? 0) ^ turn ^ signBit
-    signBit = 0
-    while (place < end) value = value * 256 + ((body[place++] ?? 0) ^ turn)
+    const digits = left % 9 || 9
+    const bytes = DECIMAL_BYTES[digits] ?? 0
+    const value = turned(body, place, bytes, mask)
     if (text !== '') text += padded(value, digits)
     else if (value !== 0) text = '' + value
+    place += bytes
     left -= digits
+    mask = (first & 0x7f) === 0 ? 0 : 0xff
   }
-  if (text === '') text = '0'
-  if (scale > 0) text += '.'
+  return text === '' ? '0' : text
+}
+
+function fractionDigits(body: Buffer, at: number, scale: number, first: number): string {
+  let mask = first
+  let place = at
+  let text = ''
   for (let left = scale; left > 0;) {
     const digits = left > 9 ? 9 : left
-    const end = place + (DECIMAL_BYTES[digits] ?? 0)
-    let value = (body[place++] ?? 0) ^ turn ^ signBit
-    signBit = 0
-    while (place < end) value = value * 256 + ((body[place++] ?? 0) ^ turn)
-    text += padded(value, digits)
+    const bytes = DECIMAL_BYTES[digits] ?? 0
+    text += padded(turned(body, place, bytes, mask), digits)
+    place += bytes
     left -= digits
+    mask = (first & 0x7f) === 0 ? 0 : 0xff
   }
-  return turn === 0 ? text : '-' + text
+  return text
+}
+
+/** A big-endian number of 1 to 4 bytes; the first is changed by `mask`, the others by its lower bits' pattern. */
+function turned(body: Buffer, at: number, bytes: number, mask: number): number {
+  const rest = (mask & 0x7f) === 0 ? 0 : 0xff
+  let value = (body[at] ?? 0) ^ mask
+  for (let index = 1; index < bytes; index++) value = value * 256 + ((body[at + index] ?? 0) ^ rest)
+  return value
 }
 
 function padded(value: number, digits: number): string {
@@ -133,8 +163,11 @@ function padded(value: number, digits: number): string {
 
 /** How many bytes a DECIMAL takes. */
 export function decimalBytes(precision: number, scale: number): number {
-  const half = (digits: number): number => Math.floor(digits / 9) * 4 + (DECIMAL_BYTES[digits % 9] ?? 0)
-  return half(precision - scale) + half(scale)
+  return digitBytes(precision - scale) + digitBytes(scale)
+}
+
+function digitBytes(digits: number): number {
+  return Math.floor(digits / 9) * 4 + (DECIMAL_BYTES[digits % 9] ?? 0)
 }
 
 /** DATE: 15 bits of year, 4 of month, 5 of day. */

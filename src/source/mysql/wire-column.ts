@@ -57,15 +57,18 @@ export const CODE = {
 
 /** What becomes of the column; a text says why it cannot be read. */
 export function typeOf(column: WireColumn, detail: WireDetail): ColumnType | string {
-  const { unsigned } = detail
-  const { metadata } = column
-  switch (column.code) {
-    case CODE.tiny:
-    case CODE.short:
-    case CODE.int24:
-    case CODE.long:
-    case CODE.longlong:
-      return { kind: 'integer', bytes: INTEGER_BYTES[column.code] ?? 0, unsigned }
+  const { code, metadata } = column
+  if (code === CODE.enum) return labelledType('enum', detail)
+  if (code === CODE.set) return labelledType('set', detail)
+  const ofNumber = numberType(code, metadata, detail.unsigned)
+  if (code === CODE.vector) return { kind: 'vector', dimensions: detail.dimensions ?? 0 }
+  return ofNumber ?? temporalType(code, metadata) ?? characterType(column, detail)
+}
+
+function numberType(code: number, metadata: number, unsigned: boolean): ColumnType | undefined {
+  const bytes = INTEGER_BYTES[code]
+  if (bytes !== undefined) return { kind: 'integer', bytes, unsigned }
+  switch (code) {
     case CODE.newDecimal:
       return { kind: 'decimal', precision: metadata & 255, scale: metadata >> 8, unsigned }
     case CODE.float:
@@ -74,13 +77,8 @@ export function typeOf(column: WireColumn, detail: WireDetail): ColumnType | str
       return { kind: 'double', unsigned }
     case CODE.bit:
       return { kind: 'bit', bits: (metadata >> 8) * 8 + (metadata & 255) }
-    case CODE.vector:
-      return { kind: 'vector', dimensions: detail.dimensions ?? 0 }
-    case CODE.enum:
-    case CODE.set:
-      return labelledType(column.code === CODE.enum ? 'enum' : 'set', detail)
     default:
-      return temporalType(column.code, metadata) ?? characterType(column, detail)
+      return undefined
   }
 }
 
@@ -170,10 +168,9 @@ const METADATA_BYTES: ReadonlyMap<number, number> = new Map([
   ...[CODE.float, CODE.double, CODE.timestamp2, CODE.datetime2, CODE.time2, CODE.vector, CODE.json].map(
     (code): [number, number] => [code, 1],
   ),
-  ...[CODE.tinyBlob, CODE.mediumBlob, CODE.longBlob, CODE.blob, CODE.geometry].map((code): [number, number] => [
-    code,
-    1,
-  ]),
+  ...[CODE.tinyBlob, CODE.mediumBlob, CODE.longBlob, CODE.blob, CODE.geometry].map(
+    (code): [number, number] => [code, 1],
+  ),
   ...[CODE.varchar, CODE.bit, CODE.newDecimal, CODE.enum, CODE.set, CODE.varString, CODE.string].map(
     (code): [number, number] => [code, 2],
   ),
@@ -216,7 +213,13 @@ function lengthPrefixed(code: number, metadata: number): Layout | undefined {
   return isBlob ? { fixed: 0, prefix: metadata } : undefined
 }
 
-const BLOBS: ReadonlySet<number> = new Set([CODE.blob, CODE.json, CODE.geometry, CODE.vector, COMPRESSED_BLOB])
+const BLOBS: ReadonlySet<number> = new Set([
+  CODE.blob,
+  CODE.json,
+  CODE.geometry,
+  CODE.vector,
+  COMPRESSED_BLOB,
+])
 
 const FIXED_BYTES: ReadonlyMap<number, number> = new Map([
   ...Object.entries(INTEGER_BYTES).map(([code, bytes]): [number, number] => [Number(code), bytes]),

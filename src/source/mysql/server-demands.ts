@@ -1,0 +1,110 @@
+/**
+ * What the server's settings must be so that its binlog shows every row whole, and how each is mended: by a statement on
+ * a server of one's own, and by the words of the managed services.
+ */
+import type { FindingLevel } from '../source.ts'
+import type { Flavor } from './gtid.ts'
+
+export type Remedies = Readonly<Record<string, string>>
+
+/** One global variable. */
+export interface Demand {
+  readonly name: string
+  /** Only servers of this flavor have it. */
+  readonly only?: Flavor
+  readonly isGood: (value: string) => boolean
+  /** What a value that is not good means. */
+  readonly level: Exclude<FindingLevel, 'ok'>
+  /** What the variable's absence means; where it is not given, the server needs none. */
+  readonly absence?: string
+  readonly remedies: (flavor: Flavor) => Remedies
+}
+
+export const demands: readonly Demand[] = [
+  {
+    name: 'log_bin',
+    isGood: is('ON'),
+    level: 'fatal',
+    remedies: () => ({
+      mysql: 'add log_bin = binlog below [mysqld] in its option file and restart the server',
+      rds: 'switch automated backups on: a backup retention period of at least one day starts the binlog',
+      aurora: 'set binlog_format = ROW in the DB cluster parameter group and reboot the writer',
+      cloudsql: 'gcloud sql instances patch INSTANCE --enable-bin-log',
+    }),
+  },
+  {
+    name: 'server_id',
+    isGood: (value) => value !== '0',
+    level: 'fatal',
+    remedies: (flavor) => ({
+      mysql:
+        flavor === 'mysql' ? 'SET PERSIST server_id = 1' : 'SET GLOBAL server_id = 1, and in its option file',
+    }),
+  },
+  variable('binlog_format', 'ROW', { cloudsql: 'nothing to do: Cloud SQL always writes rows' }),
+  variable('binlog_row_image', 'FULL'),
+  {
+    ...variable('binlog_row_metadata', 'FULL'),
+    absence: 'the server is too old to write names and keys of columns: MySQL 8.0.1 or MariaDB 10.5 at least',
+  },
+  {
+    name: 'gtid_mode',
+    only: 'mysql',
+    isGood: is('ON'),
+    level: 'fatal',
+    absence: 'the server has no GTIDs',
+    remedies: () => ({
+      mysql:
+        "SET PERSIST enforce_gtid_consistency = ON; SET PERSIST gtid_mode = OFF_PERMISSIVE; SET PERSIST gtid_mode = ON_PERMISSIVE; then, once SHOW STATUS LIKE 'Ongoing_anonymous_transaction_count' is 0: SET PERSIST gtid_mode = ON",
+      rds: 'set gtid-mode = ON and enforce_gtid_consistency = ON in the DB parameter group and reboot',
+      aurora:
+        'set gtid-mode = ON and enforce_gtid_consistency = ON in the DB cluster parameter group and reboot',
+      cloudsql: 'nothing to do: Cloud SQL has GTIDs on for MySQL',
+    }),
+  },
+  {
+    name: 'enforce_gtid_consistency',
+    only: 'mysql',
+    isGood: is('ON'),
+    level: 'fatal',
+    remedies: () => ({
+      mysql: 'SET PERSIST enforce_gtid_consistency = ON',
+      rds: 'set enforce_gtid_consistency = ON in the DB parameter group and reboot',
+      aurora: 'set enforce_gtid_consistency = ON in the DB cluster parameter group and reboot',
+    }),
+  },
+  // Each session may switch it on for itself; then capture stops and says so.
+  { ...variable('binlog_transaction_compression', 'OFF'), only: 'mysql' },
+  { ...variable('binlog_row_value_options', ''), only: 'mysql' },
+  { ...variable('log_bin_compress', 'OFF'), only: 'mariadb' },
+  {
+    name: 'binlog_checksum',
+    isGood: (value) => value === 'CRC32' || value === 'NONE',
+    level: 'fatal',
+    remedies: () => ({ mysql: 'SET GLOBAL binlog_checksum = CRC32' }),
+  },
+]
+
+/** A variable that statements and parameter groups set alike. */
+function variable(name: string, wanted: string, others: Remedies = {}): Demand {
+  const value = wanted === '' ? "''" : wanted
+  return {
+    name,
+    isGood: is(wanted),
+    level: 'fatal',
+    remedies: (flavor) => ({
+      mysql:
+        flavor === 'mysql'
+          ? `SET PERSIST ${name} = ${value}`
+          : `SET GLOBAL ${name} = ${value}, and in its option file; sessions that are open keep the old value`,
+      rds: `set ${name} = ${value} in the DB parameter group`,
+      aurora: `set ${name} = ${value} in the DB cluster parameter group and reboot the writer`,
+      cloudsql: `gcloud sql instances patch INSTANCE --database-flags=${name}=${wanted.toLowerCase()}`,
+      ...others,
+    }),
+  }
+}
+
+function is(wanted: string): (value: string) => boolean {
+  return (value) => value.toUpperCase() === wanted
+}

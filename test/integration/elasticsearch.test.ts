@@ -1,0 +1,325 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import type { Column } from '../../src/change/change.ts'
+import { connectElasticsearch } from '../../src/sink/search/elasticsearch.ts'
+import { SearchIndex } from '../../src/sink/search/index-admin.ts'
+import type { IndexWishes } from '../../src/sink/search/index-definition.ts'
+import type { SearchClient } from '../../src/sink/search/search-client.ts'
+import { SearchSink } from '../../src/sink/search/search-sink.ts'
+import type { IndexState, Sink } from '../../src/sink/sink.ts'
+import { del, put, refuses, sinkContract } from '../contract/sink.contract.ts'
+import { startElasticsearch, type ElasticsearchServer } from '../stack/elasticsearch.ts'
+import { RunDirectory } from '../stack/run-directory.ts'
+
+let directory: RunDirectory
+let server: ElasticsearchServer
+let client: SearchClient
+let opened = 0
+
+before(async () => {
+  directory = await RunDirectory.create()
+  server = await startElasticsearch({
+    directory: directory.path,
+    settings: { 'http.max_content_length': '1mb' },
+  })
+  client = connect(server.url)
+})
+
+after(async () => {
+  await client.close()
+  await server[Symbol.asyncDispose]()
+  await directory[Symbol.asyncDispose]()
+})
+
+sinkContract('Elasticsearch', async () => {
+  const { alias, admin, sinkFor } = open()
+  return {
+    admin,
+    sinkFor,
+    drop: async () => {
+      const index = await admin.inspect()
+      await succeed('DELETE', `/${index?.name}`)
+    },
+    replace: async () => {
+      const index = await admin.inspect()
+      await succeed('DELETE', `/${index?.name}`)
+      await succeed('PUT', `/${alias}-other`, { aliases: { [alias]: {} } })
+    },
+  }
+})
+
+describe('Elasticsearch: writing', () => {
+  it('never makes an index by writing to one that is not there', async () => {
+    const { alias, admin, sinkFor } = open()
+    const index = await admin.create(mark)
+    const fresh = sinkFor(index)
+    await succeed('DELETE', `/${index.name}`)
+    await refuses('target', fresh.write([put('a', 1n, { quantity: 1 }), del('b', 1n)], never))
+    assert.equal((await client.send({ method: 'GET', path: `/${alias}` }, never)).status, 404)
+  })
+
+  it('splits what is larger than a request may be, down to the one document that never fits', async () => {
+    const { admin, sinkFor } = open({ bulkBytesMax: 50 << 20 })
+    const sink = sinkFor(await admin.create(mark))
+    const filler = 'x'.repeat(200_000)
+    const operations = Array.from({ length: 12 }, (_, at) => put(`d${at}`, 1n, { quantity: at, filler }))
+    operations[7] = put('d7', 1n, { filler: filler.repeat(6) })
+    const outcomes = await sink.write(operations, never)
+    assert.deepEqual(
+      outcomes.map(({ kind }) => kind),
+      operations.map((_, at) => (at === 7 ? 'rejected' : 'applied')),
+    )
+    await admin.refresh()
+    assert.equal((await admin.inspect())?.documents, 11)
+  })
+
+  it('keeps its own requests within the limit', async () => {
+    const { admin, sinkFor } = open({ bulkBytesMax: 10_000 })
+    const sink = sinkFor(await admin.create(mark))
+    const operations = Array.from({ length: 1000 }, (_, at) => put(`d${at}`, 1n, { quantity: at % 100 }))
+    assert.deepEqual(
+      new Set((await sink.write(operations, never)).map(({ kind }) => kind)),
+      new Set(['applied']),
+    )
+    await admin.refresh()
+    assert.equal((await admin.inspect())?.documents, 1000)
+  })
+
+  it('finds the id that no server takes, and writes the others', async () => {
+    const { admin, sinkFor } = open()
+    const sink = sinkFor(await admin.create(mark))
+    const outcomes = await sink.write(
+      ['a', 'x'.repeat(513), 'b', 'c'].map((id) => put(id, 1n, {})),
+      never,
+    )
+    assert.deepEqual(
+      outcomes.map(({ kind }) => kind),
+      ['applied', 'rejected', 'applied', 'applied'],
+    )
+  })
+
+  it('waits for a target whose index is read-only, and says how to mend it', async () => {
+    const { admin, sinkFor } = open()
+    const index = await admin.create(mark)
+    const sink = sinkFor(index)
+    for (const block of ['index.blocks.write', 'index.blocks.read_only_allow_delete']) {
+      await succeed('PUT', `/${index.name}/_settings`, { [block]: true })
+      const failure = await refuses('target', sink.write([put('a', 1n, { quantity: 1 })], never))
+      assert.match(failure.remedy ?? '', /block/)
+      await succeed('PUT', `/${index.name}/_settings`, { [block]: null })
+    }
+    assert.deepEqual(await sink.write([put('a', 1n, { quantity: 1 })], never), [{ kind: 'applied' }])
+  })
+
+  it('calls a closed index and an alias on two indexes trouble of the target', async () => {
+    const { alias, admin, sinkFor } = open()
+    const index = await admin.create(mark)
+    const sink = sinkFor(index)
+    await succeed('POST', `/${index.name}/_close`)
+    await refuses('target', sink.write([put('a', 1n, { quantity: 1 })], never))
+    await succeed('POST', `/${index.name}/_open`)
+    await succeed('PUT', `/${alias}-second`, { aliases: { [alias]: {} } })
+    await refuses('target', sinkFor(index).write([put('a', 1n, { quantity: 1 })], never))
+    const failure = await refuses('target', admin.inspect())
+    assert.match(failure.message, /several indexes/)
+  })
+
+  it('calls a server that is not there transient, and goes on when it is back', async () => {
+    const { admin, sinkFor } = open()
+    const sink = sinkFor(await admin.create(mark))
+    server.pause()
+    const slow = connect(server.url, 300)
+    await refuses('transient', slow.send({ method: 'GET', path: '/' }, never))
+    server.resume()
+    assert.equal((await slow.send({ method: 'GET', path: '/' }, never)).status, 200)
+    await slow.close()
+    assert.deepEqual(await sink.write([put('a', 1n, { quantity: 1 })], never), [{ kind: 'applied' }])
+    const nowhere = connect('http://elastic:s3cret@127.0.0.1:1')
+    const failure = await refuses('transient', nowhere.send({ method: 'GET', path: '/' }, never))
+    assert.doesNotMatch(failure.message + JSON.stringify(failure) + String(failure.stack), /s3cret/)
+  })
+
+  it('passes every kind of column into the mapping that was made for it', async () => {
+    const values = Object.entries(everyKind)
+    const fields = values.map(([field, { column }]) => ({ field, column: { ...column, name: field } }))
+    const { admin, sinkFor } = open({ wishes: { fields, settings: {}, mappings: {} } })
+    const sink = sinkFor(await admin.create(mark))
+    const bodies = [0, 1].map(
+      (which) => `{${values.map(([field, { cells }]) => `"${field}":${cells[which]}`).join()}}`,
+    )
+    const outcomes = await sink.write(
+      bodies.map((body, at) => ({ ...put(`k${at}`, 1n, {}), body })),
+      never,
+    )
+    assert.deepEqual(outcomes, [{ kind: 'applied' }, { kind: 'applied' }])
+    assert.deepEqual(await admin.reconcile(), [])
+    await admin.refresh()
+    for await (const page of admin.scan({ source: true }, never))
+      assert.deepEqual(new Set(page.map(({ source }) => source)), new Set(bodies))
+  })
+})
+
+describe('Elasticsearch: an existing index', () => {
+  it('gets the fields that it lacks, and keeps what else it says of itself', async () => {
+    const { alias, admin } = open()
+    await succeed('PUT', `/${alias}-made`, {
+      aliases: { [alias]: {} },
+      mappings: {
+        dynamic: 'strict',
+        _meta: { owner: 'search team' },
+        properties: { name: { type: 'keyword' } },
+      },
+    })
+    assert.equal((await admin.inspect())?.mark, undefined)
+    assert.deepEqual(await admin.reconcile(), [])
+    await admin.mark(mark)
+    assert.deepEqual((await admin.inspect())?.mark, mark)
+    const { mappings } = (await read(`/${alias}-made`))[`${alias}-made`]
+    assert.deepEqual(mappings._meta, { owner: 'search team', millrace: mark })
+    assert.deepEqual(mappings.properties, { name: { type: 'keyword' }, quantity: { type: 'integer' } })
+  })
+
+  it('is refused, field by field, where it cannot hold the values', async () => {
+    const { alias, admin } = open()
+    await succeed('PUT', `/${alias}-made`, {
+      aliases: { [alias]: {} },
+      mappings: { properties: { name: { type: 'date' }, quantity: { type: 'byte' } } },
+    })
+    const sentences = await admin.reconcile()
+    assert.equal(sentences.length, 2)
+    assert.match(sentences[0] ?? '', /field name is date in the index, but its values need text/)
+    assert.match(sentences[1] ?? '', /field quantity is byte in the index, but its values need integer/)
+  })
+
+  it('may not be an index of the alias’s own name, nor an alias with a filter', async () => {
+    const { alias, admin } = open()
+    await succeed('PUT', `/${alias}`, {})
+    assert.match((await refuses('target', admin.inspect())).message, /is an index, not an alias/)
+    const second = open()
+    await succeed('PUT', `/${second.alias}-made`, {
+      aliases: { [second.alias]: { filter: { match_all: {} } } },
+    })
+    assert.match((await refuses('target', second.admin.inspect())).message, /filter/)
+  })
+
+  it('says which setting is wrong when it cannot be made', async () => {
+    const { admin } = open({ wishes: { ...wishes, settings: { refresh: 'never' } } })
+    const failure = await refuses('configuration', admin.create(mark))
+    assert.match(failure.message, /index\.refresh/)
+  })
+
+  it('takes the settings of the pipeline file over its own', async () => {
+    const { alias, admin } = open({
+      wishes: { ...wishes, settings: { number_of_replicas: 0, index: { gc_deletes: '1s' } } },
+    })
+    const { name } = await admin.create(mark)
+    assert.equal(name, `${alias}-000001`)
+    const { index } = (await read(`/${name}/_settings`))[name].settings
+    assert.deepEqual([index.number_of_shards, index.number_of_replicas, index.gc_deletes], ['1', '0', '1s'])
+  })
+})
+
+const never = new AbortController().signal
+const mark = { pipeline: 'orders', lineage: 'a1b2', epoch: 3 }
+
+const wishes: IndexWishes = {
+  fields: [
+    {
+      field: 'name',
+      column: { name: 'name', kind: 'string', type: 'varchar(80)', nullable: true, length: 80 },
+    },
+    {
+      field: 'quantity',
+      column: { name: 'quantity', kind: 'integer', type: 'int', nullable: true, length: 4 },
+    },
+  ],
+  settings: { number_of_replicas: 0 },
+  mappings: {},
+}
+
+type Kind = { readonly column: Omit<Column, 'name'>; readonly cells: readonly [string, string] }
+
+const of = (column: Omit<Column, 'name' | 'nullable' | 'type'>, ...cells: [string, string]): Kind => ({
+  column: { ...column, type: column.kind, nullable: true },
+  cells,
+})
+
+/** The least and the greatest, or the strangest, of each kind. */
+const everyKind: Readonly<Record<string, Kind>> = {
+  tiny: of({ kind: 'integer', length: 1 }, '-128', '127'),
+  tinyUnsigned: of({ kind: 'integer', length: 1, unsigned: true }, '0', '255'),
+  small: of({ kind: 'integer', length: 2 }, '-32768', '32767'),
+  smallUnsigned: of({ kind: 'integer', length: 2, unsigned: true }, '0', '65535'),
+  mediumUnsigned: of({ kind: 'integer', length: 3, unsigned: true }, '0', '16777215'),
+  int: of({ kind: 'integer', length: 4 }, '-2147483648', '2147483647'),
+  intUnsigned: of({ kind: 'integer', length: 4, unsigned: true }, '0', '4294967295'),
+  big: of({ kind: 'integer', length: 8 }, '-9223372036854775808', '9223372036854775807'),
+  bigUnsigned: of({ kind: 'integer', length: 8, unsigned: true }, '0', '18446744073709551615'),
+  price: of({ kind: 'decimal', precision: 10, scale: 2 }, '"-99999999.99"', '"0.10"'),
+  long: of({ kind: 'decimal', precision: 65, scale: 30 }, `"${'9'.repeat(35)}.${'9'.repeat(30)}"`, '"0"'),
+  float: of({ kind: 'float' }, '-3.4028235e+38', '0.1'),
+  double: of({ kind: 'double' }, '-1.7976931348623157e+308', '5e-324'),
+  bit1: of({ kind: 'bit', length: 1 }, '0', '1'),
+  bit64: of({ kind: 'bit', length: 64 }, '0', '18446744073709551615'),
+  year: of({ kind: 'year' }, '0', '2155'),
+  date: of({ kind: 'date' }, '"1000-01-01"', '"9999-12-31"'),
+  datetime: of({ kind: 'datetime' }, '"1000-01-01T00:00:00"', '"9999-12-31T23:59:59.999999"'),
+  timestamp: of({ kind: 'timestamp' }, '"1970-01-01T00:00:01Z"', '"2038-01-19T03:14:07.123456Z"'),
+  time: of({ kind: 'time' }, '"-838:59:59.000000"', '"838:59:59"'),
+  string: of({ kind: 'string', length: 255 }, '""', JSON.stringify('😀'.repeat(16_383))),
+  text: of({ kind: 'text' }, '"a"', JSON.stringify('b'.repeat(100_000))),
+  enum: of({ kind: 'enum' }, '""', '"grün"'),
+  set: of({ kind: 'set' }, '[]', '["a","b"]'),
+  binary: of({ kind: 'binary', length: 3 }, '"AAAA"', '"////"'),
+  blob: of({ kind: 'blob' }, '""', '"AAECAw=="'),
+  json: of({ kind: 'json' }, '[1, {"a": "x"}, 1e400]', '{"a": 7, "": null}'),
+  geometry: of({ kind: 'geometry' }, '"AAAA"', '{"type":"Point","coordinates":[1,2]}'),
+  vector: of({ kind: 'vector' }, '[0.5,-1]', '[]'),
+  uuid: of(
+    { kind: 'uuid' },
+    '"00000000-0000-0000-0000-000000000000"',
+    '"ffffffff-ffff-ffff-ffff-ffffffffffff"',
+  ),
+  address: of({ kind: 'address' }, '"127.0.0.1"', '"2001:db8::ff00:42:8329"'),
+}
+
+interface Opened {
+  readonly alias: string
+  readonly admin: SearchIndex
+  readonly sinkFor: (index: IndexState) => Sink
+}
+
+/** A place for an index of its own. */
+function open(options: { readonly wishes?: IndexWishes; readonly bulkBytesMax?: number } = {}): Opened {
+  const alias = `test${++opened}`
+  return {
+    alias,
+    admin: new SearchIndex({ client, alias, wishes: options.wishes ?? wishes }),
+    sinkFor: ({ uuid }) =>
+      new SearchSink({ client, alias, uuid, bulkBytesMax: options.bulkBytesMax ?? 900_000 }),
+  }
+}
+
+function connect(url: string, requestTimeoutMs = 30_000): SearchClient {
+  return connectElasticsearch({
+    nodes: [url],
+    authentication: undefined,
+    tls: undefined,
+    requestTimeoutMs,
+    compress: false,
+  })
+}
+
+async function succeed(method: 'PUT' | 'POST' | 'DELETE', path: string, body?: object): Promise<void> {
+  const answer = await client.send(
+    { method, path, ...(body === undefined ? {} : { body: JSON.stringify(body) }) },
+    never,
+  )
+  assert.ok(answer.status < 300, answer.text)
+}
+
+// The shape is the server's; a wrong one fails the test that reads it.
+// oxlint-disable-next-line typescript/no-explicit-any
+async function read(path: string): Promise<any> {
+  return JSON.parse((await client.send({ method: 'GET', path }, never)).text)
+}

@@ -1,0 +1,199 @@
+/** One process from its start to its end: the real parts, put together as the daemon has them, behind one gate. */
+import { Daemon } from '../../src/daemon.ts'
+import { createMapper } from '../../src/document/mapping.ts'
+import type { DocumentDefinition } from '../../src/document/definition.ts'
+import type { Disk } from '../../src/log/embedded/disk.ts'
+import { openEmbeddedLog, type EmbeddedLog } from '../../src/log/embedded/embedded-log.ts'
+import type { Wishes } from '../../src/pipeline/binding.ts'
+import { Capture } from '../../src/pipeline/capture.ts'
+import type { Clock } from '../../src/pipeline/clock.ts'
+import type { Observe } from '../../src/pipeline/facts.ts'
+import { Feed } from '../../src/pipeline/feed.ts'
+import { Pipeline } from '../../src/pipeline/pipeline.ts'
+import type { Entry } from '../../src/log/log.ts'
+import type { Work } from '../../src/document/enricher.ts'
+import type { IndexAdmin, IndexState, Sink } from '../../src/sink/sink.ts'
+import type { Source } from '../../src/source/source.ts'
+import { hidden, table } from './application.ts'
+import { gatedClock, type Gate } from './gate.ts'
+import type { Settings } from './settings.ts'
+
+export const group = 'items@main'
+export const sourceName = 'main'
+
+export const definition: DocumentDefinition = {
+  table,
+  fields: undefined,
+  exclude: [],
+  where: [{ column: 'state', comparison: 'ne', value: hidden }],
+  id: undefined,
+  idPrefix: '',
+}
+
+export interface LifeParts {
+  readonly settings: Settings
+  readonly gate: Gate
+  readonly clock: Clock
+  /** All of it behind the gate already. */
+  readonly disk: Disk
+  readonly source: Source
+  readonly index: IndexAdmin
+  readonly sinkFor: (index: IndexState) => Sink
+  readonly stateDirectory: string
+  readonly lineage: string
+  readonly wishes: Wishes
+  readonly observe: Observe
+  /** Sees what entries were made into. */
+  readonly enriched: (works: readonly Work[]) => void
+  /** Sees the log as it was found. */
+  readonly opened: (log: EmbeddedLog) => Promise<void>
+}
+
+export class Life {
+  readonly #parts: LifeParts
+  readonly #stop = new AbortController()
+  readonly #ended: Promise<void>
+  /** How it ended; undefined = it goes on (or was killed). */
+  end: { readonly error: unknown } | undefined
+  log: EmbeddedLog | undefined
+  capture: Capture | undefined
+
+  constructor(parts: LifeParts) {
+    this.#parts = parts
+    this.#ended = this.#live()
+  }
+
+  get isAlive(): boolean {
+    return this.#parts.gate.isOpen && this.end === undefined
+  }
+
+  /** Asks it to drain and to end, and waits for that. */
+  async stop(): Promise<void> {
+    this.#stop.abort(new Error('asked to stop'))
+    await this.#ended
+  }
+
+  kill(): void {
+    this.#parts.gate.close()
+  }
+
+  async #live(): Promise<void> {
+    try {
+      await this.#run()
+      this.end = { error: undefined }
+    } catch (error) {
+      this.end = { error }
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { settings, disk, clock, gate, stateDirectory } = this.#parts
+    const log = await openEmbeddedLog({
+      directory: stateDirectory,
+      ...settings.log,
+      disk,
+      now: () => clock.now(),
+      sleep: (durationMs, signal) => gatedClock(clock, gate).sleep(durationMs, signal),
+    })
+    await this.#parts.opened(log)
+    this.log = log
+    await this.#daemon(log).run(this.#stop.signal)
+  }
+
+  #daemon(log: EmbeddedLog): Daemon {
+    const { gate, observe } = this.#parts
+    const clock = gatedClock(this.#parts.clock, gate)
+    const tell: Observe = (fact) => {
+      if (gate.isOpen) observe(fact)
+    }
+    const capture = this.#capture(log, clock, tell)
+    this.capture = capture
+    const abort = new AbortController()
+    const pipeline = this.#pipeline(log, capture, { clock, observe: tell, abort: abort.signal })
+    const sources = [
+      {
+        name: sourceName,
+        feed: this.#feed(log, capture),
+        watch: {
+          source: sourceName,
+          log,
+          clock,
+          observe: tell,
+          groups: [{ group, pipeline: 'items', target: 'main' }],
+          retentionSeconds: () => Promise.resolve(undefined),
+          capturedToMs: () => clock.now(),
+        },
+        close: () => log.close(),
+      },
+    ]
+    const pipelines = [{ name: 'items', group, pipeline, close: () => Promise.resolve() }]
+    return new Daemon({ sources, pipelines, clock, observe: tell, drainMs: 10_000, abort })
+  }
+
+  #capture(log: EmbeddedLog, clock: Clock, observe: Observe): Capture {
+    const { batchBytesMax, windowKeysMax } = this.#parts.settings
+    return new Capture({
+      name: sourceName,
+      source: this.#parts.source,
+      log,
+      clock,
+      observe,
+      batchBytesMax,
+      windowKeysMax,
+      groupsOf: (name) => (name === table ? [group] : []),
+    })
+  }
+
+  #feed(log: EmbeddedLog, capture: Capture): Feed {
+    const { source, index, lineage, settings, wishes } = this.#parts
+    return new Feed({
+      name: sourceName,
+      log,
+      capture,
+      lanes: settings.lanes,
+      lineage: () => lineage,
+      start: () => source.head(),
+      epochsSeen: async () => {
+        const state = await index.inspect()
+        return state?.mark === undefined ? [] : [state.mark.epoch]
+      },
+      restart: wishes.reload,
+    })
+  }
+
+  #pipeline(
+    log: EmbeddedLog,
+    capture: Capture,
+    around: { readonly clock: Clock; readonly observe: Observe; readonly abort: AbortSignal },
+  ): Pipeline {
+    const { source, index, sinkFor, settings, wishes, enriched } = this.#parts
+    const mapper = createMapper(definition)
+    return new Pipeline({
+      ...around,
+      name: 'items',
+      group,
+      target: 'main',
+      table,
+      alias: 'items',
+      source,
+      capture,
+      log,
+      deadLetters: log.deadLetters,
+      openIndex: () => Promise.resolve(index),
+      sinkFor,
+      enrich: (entries: readonly Entry[]) => {
+        const works = mapper(entries)
+        enriched(works)
+        return Promise.resolve(works)
+      },
+      limits: settings.delivery,
+      loadLimits: settings.load,
+      guardEveryMs: settings.guardEveryMs,
+      definition: 'the definition',
+      differences: () => [],
+      start: 'load',
+      wishes,
+      rowsEstimate: () => Promise.resolve(100),
+    })
+  }
+}

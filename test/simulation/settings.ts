@@ -1,0 +1,107 @@
+/** How one simulated run is set up: everything that may be small or large is either, by the seed. */
+import type { DeliveryLimits } from '../../src/pipeline/lane.ts'
+import type { LoadLimits } from '../../src/pipeline/first-load.ts'
+import type { Random } from '../support/random.ts'
+
+export interface Settings {
+  readonly lanes: number
+  readonly rowsAtStart: number
+  /** Row events in one piece of the source's stream. */
+  readonly pieceRows: number
+  readonly heartbeatMs: number
+  readonly batchBytesMax: number
+  readonly windowKeysMax: number
+  readonly delivery: DeliveryLimits
+  readonly load: LoadLimits
+  readonly guardEveryMs: number
+  readonly log: {
+    readonly segmentBytes: number
+    readonly chunkBytes: number
+    readonly retentionBytes: number
+    readonly retentionMs: number
+    readonly ceilingBytes: number
+  }
+  /** Share of calls that take a while, and how long at most, ms. */
+  readonly lingering: number
+  readonly lingerMsMax: number
+  /** How often each kind of trouble comes; 0 = never in this run. */
+  readonly trouble: Readonly<Record<Trouble, number>>
+}
+
+export type Trouble =
+  | 'kill'
+  | 'powerCut'
+  | 'stop'
+  | 'stateLoss'
+  | 'diskFull'
+  | 'diskErrors'
+  | 'sourceErrors'
+  | 'targetDown'
+  | 'targetFaults'
+  | 'forgetDeletes'
+  | 'indexDropped'
+  | 'indexReplaced'
+  | 'reload'
+  | 'truncate'
+  | 'updateAll'
+
+/** How often, where it happens at all: a chance per step. */
+const chances: Readonly<Record<Trouble, number>> = {
+  kill: 0.06,
+  powerCut: 0.06,
+  stop: 0.04,
+  stateLoss: 0.015,
+  diskFull: 0.03,
+  diskErrors: 0.05,
+  sourceErrors: 0.05,
+  targetDown: 0.04,
+  targetFaults: 0.3,
+  forgetDeletes: 0.05,
+  indexDropped: 0.015,
+  indexReplaced: 0.015,
+  reload: 0.02,
+  truncate: 0.04,
+  updateAll: 0.04,
+}
+
+export function drawSettings(random: Random): Settings {
+  const segmentBytes = random.pick([2_000, 6_000, 20_000])
+  return {
+    lanes: 1 + random.below(4),
+    rowsAtStart: random.pick([0, 20, 150]),
+    pieceRows: random.pick([3, 20, 100]),
+    heartbeatMs: random.pick([500, 5_000]),
+    batchBytesMax: random.pick([300, 2_000, 20_000]),
+    windowKeysMax: random.pick([3, 20, 500]),
+    delivery: {
+      bulkCountMax: random.pick([1, 7, 50, 500]),
+      bulkBytesMax: random.pick([600, 20_000]),
+      batchAgeMs: random.pick([0, 0, 20]),
+      queuedEntriesMax: random.pick([1, 50, 1_000]),
+    },
+    load: {
+      chunkRows: random.pick([1, 10, 60, 500]),
+      chunkBytes: random.pick([500, 20_000]),
+      rowsPerSecond: random.pick([0, 0, 100]),
+      undeliveredBytesMax: random.pick([500, 100_000]),
+    },
+    guardEveryMs: random.pick([500, 5_000]),
+    log: {
+      segmentBytes,
+      chunkBytes: random.pick([500, 10_000]),
+      retentionBytes: random.pick([segmentBytes, 5 * segmentBytes]),
+      retentionMs: random.pick([20_000, 3_600_000]),
+      ceilingBytes: random.pick([20 * segmentBytes, 2 ** 30, 2 ** 30]),
+    },
+    lingering: random.pick([0, 0.05, 0.3]),
+    lingerMsMax: random.pick([2, 20, 200]),
+    trouble: drawTrouble(random),
+  }
+}
+
+/** Each run has some kinds of trouble and lacks others: rare meetings of two kinds are not drowned by all the rest. */
+function drawTrouble(random: Random): Settings['trouble'] {
+  const share = random.pick([0.2, 0.5, 1])
+  const drawn = Object.entries(chances).map(([kind, chance]) => [kind, random.next() < share ? chance : 0])
+  return Object.fromEntries(drawn) as Settings['trouble']
+}

@@ -1,0 +1,82 @@
+/** Tables and changes for tests of the log. */
+import type { Change, Key, Table } from '../../src/change/change.ts'
+import { bytesOf, packRow } from '../../src/change/row.ts'
+import type { Control, LaneBatch, LogBatch } from '../../src/log/log.ts'
+
+export function testTable(name: string): Table {
+  return {
+    name,
+    columns: [
+      { name: 'id', kind: 'integer', type: 'int', nullable: false },
+      { name: 'text', kind: 'string', type: 'varchar(100)', nullable: true },
+    ],
+    key: [0],
+  }
+}
+
+export function insertOf(table: Table, id: number, text = `row ${id}`): Change {
+  const after = packRow([String(id), bytesOf(JSON.stringify(text))])
+  return {
+    table,
+    committedAtMs: 1_700_000_000_000 + id,
+    op: 'insert',
+    key: keyFor(id),
+    before: undefined,
+    after,
+  }
+}
+
+export function updateOf(table: Table, id: number, text: string): Change {
+  const { key, committedAtMs, after: before } = insertOf(table, id)
+  const { after } = insertOf(table, id, text)
+  if (before === undefined || after === undefined) throw new Error('an insert has a row')
+  return { table, committedAtMs, op: 'update', key, before, after }
+}
+
+export function deleteOf(table: Table, id: number): Change {
+  const { key, committedAtMs, after: before } = insertOf(table, id)
+  if (before === undefined) throw new Error('an insert has a row')
+  return { table, committedAtMs, op: 'delete', key, before, after: undefined }
+}
+
+export function keyFor(id: number): Key {
+  return `[${id}]` as Key
+}
+
+/** Numbers batches as the one capture of a log does. */
+export class Numbering {
+  control: Control
+
+  constructor(lanes = 4) {
+    this.control = { lineage: 'test', epoch: 1, seq: 0, lanes, producers: {} }
+  }
+
+  batch(changes: readonly Change[], more: Partial<Pick<LogBatch, 'addressee' | 'barriers'>> = {}): LogBatch {
+    const firstSeq = this.control.seq + 1
+    const seq = this.control.seq + changes.length
+    const producers = { 'source:main': `after ${seq}` }
+    this.control = { ...this.control, seq, producers }
+    return { changes, firstSeq, addressee: undefined, barriers: [], control: this.control, ...more }
+  }
+}
+
+/** Reads until the condition holds of all that was read so far. */
+export async function readUntil(
+  batches: AsyncIterable<LaneBatch>,
+  done: (read: readonly LaneBatch[]) => boolean,
+): Promise<LaneBatch[]> {
+  const read: LaneBatch[] = []
+  for await (const batch of batches) {
+    read.push(batch)
+    if (done(read)) break
+  }
+  return read
+}
+
+/** Every lane has been told that everything before the offset is its own or nobody's. */
+export function allReached(next: number, lanes: number): (read: readonly LaneBatch[]) => boolean {
+  return (read) =>
+    Array.from({ length: lanes }, (_, lane) => lane).every((lane) =>
+      read.some((batch) => batch.lane === lane && batch.next >= next),
+    )
+}

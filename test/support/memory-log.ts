@@ -1,0 +1,250 @@
+/**
+ * A change log in memory, as simple as it can be: an array of what was appended. What it holds outlives the log object, as
+ * a disk outlives a process: open another one over the same `MemoryLogContents`. It never drops anything.
+ */
+import assert from 'node:assert/strict'
+import type { Key, Offset } from '../../src/change/change.ts'
+import { Failure } from '../../src/change/failure.ts'
+import { laneHash, laneSeed } from '../../src/log/embedded/lane.ts'
+import type { ChangeLog, Control, DeadLetter, DeadLetters, Entry, Group } from '../../src/log/log.ts'
+import type { GroupLag, LaneBatch, LogAdmin, LogBatch, Retention, SegmentInfo } from '../../src/log/log.ts'
+
+interface Recorded {
+  readonly entry: Entry
+  readonly addressee: string | undefined
+  readonly appendedAtMs: number
+}
+
+interface Reading {
+  readonly tables: readonly string[]
+  /** Where lanes that committed nothing begin. */
+  readonly start: Offset
+  readonly lanes: readonly (Offset | undefined)[]
+  readonly attributes: Readonly<Record<string, string>>
+}
+
+export class MemoryLogContents {
+  readonly records: Recorded[] = []
+  control: Control | undefined
+  readonly groups = new Map<string, Reading>()
+  readonly letters = new Map<string, Map<string, DeadLetter>>()
+  /** The log that may append: the last one whose tail was read. */
+  owner: MemoryLog | undefined
+}
+
+export class MemoryLog implements ChangeLog, LogAdmin {
+  readonly deadLetters: DeadLetters
+  readonly #contents: MemoryLogContents
+  readonly #now: () => number
+  #waiting: (() => void)[] = []
+
+  constructor(contents: MemoryLogContents, now: () => number) {
+    this.#contents = contents
+    this.#now = now
+    this.deadLetters = new MemoryDeadLetters(contents.letters)
+  }
+
+  async append(batch: LogBatch): Promise<Offset> {
+    await Promise.resolve()
+    const { records, control, owner } = this.#contents
+    if (owner !== this) throw new Failure('conflict', 'this log has not read the tail')
+    assert(control === undefined || control.lineage === batch.control.lineage, 'a log has one lineage')
+    assert(control === undefined || control.lanes === batch.control.lanes, 'the lanes are fixed')
+    for (const [index, change] of batch.changes.entries()) {
+      const version = (BigInt(batch.control.epoch) << 48n) | BigInt(batch.firstSeq + index)
+      const entry = { offset: records.length, version, change }
+      records.push({ entry, addressee: batch.addressee, appendedAtMs: this.#now() })
+    }
+    this.#contents.control = batch.control
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const wake of waiting) wake()
+    return records.length
+  }
+
+  async tail(): Promise<Control | undefined> {
+    await Promise.resolve()
+    this.#contents.owner = this
+    return this.#contents.control
+  }
+
+  control(): Promise<Control | undefined> {
+    return Promise.resolve(this.#contents.control)
+  }
+
+  async *read(group: string, signal: AbortSignal): AsyncGenerator<LaneBatch> {
+    const { records, control, groups } = this.#contents
+    let at = this.#reading(group).start
+    if (control !== undefined) at = Math.min(...this.#places(this.#reading(group)))
+    const from = control === undefined ? [] : this.#places(this.#reading(group))
+    while (!signal.aborted && groups.has(group)) {
+      const lanes = this.#contents.control?.lanes ?? 0
+      if (at === records.length) {
+        await this.#appended(signal)
+        continue
+      }
+      const next = Math.min(records.length, at + pieceRecords)
+      for (let lane = 0; lane < lanes; lane++) {
+        const start = Math.max(at, from[lane] ?? 0)
+        const wanted = records.slice(start, next).filter((one) => this.#laneFor(group, one) === lane)
+        if (signal.aborted) return
+        yield { lane, entries: wanted.map(({ entry }) => entry), next: Math.max(next, start) }
+      }
+      at = next
+    }
+  }
+
+  async commit(group: string, lane: number, next: Offset): Promise<void> {
+    await Promise.resolve()
+    const reading = this.#reading(group)
+    const places = this.#places(reading)
+    const before = places[lane]
+    assert(
+      before !== undefined && next >= before && next <= this.#contents.records.length,
+      'places move forward',
+    )
+    places[lane] = next
+    this.#contents.groups.set(group, { ...reading, lanes: places })
+  }
+
+  async groups(): Promise<readonly Group[]> {
+    await Promise.resolve()
+    return [...this.#contents.groups].map(([name, reading]) => {
+      const { tables, attributes } = reading
+      return { name, tables, lanes: this.#places(reading), attributes, lost: false }
+    })
+  }
+
+  async define(group: Parameters<LogAdmin['define']>[0]): Promise<void> {
+    await Promise.resolve()
+    const { name, tables, attributes, at } = group
+    const before = this.#contents.groups.get(name)
+    const places = at === undefined && before !== undefined ? before : { start: at ?? 0, lanes: [] }
+    assert(places.start <= this.#contents.records.length, 'a group begins in the log')
+    this.#contents.groups.set(name, { tables, attributes, start: places.start, lanes: places.lanes })
+  }
+
+  async forget(group: string): Promise<void> {
+    await Promise.resolve()
+    this.#reading(group)
+    this.#contents.groups.delete(group)
+  }
+
+  async lag(group: string): Promise<GroupLag> {
+    await Promise.resolve()
+    const { records } = this.#contents
+    const places = this.#places(this.#reading(group))
+    const oldest = records.find((one) => {
+      const lane = this.#laneFor(group, one)
+      return lane !== undefined && one.entry.offset >= (places[lane] ?? 0)
+    })
+    if (oldest === undefined) return { changes: 0, oldestCommittedAtMs: undefined }
+    const { committedAtMs } = oldest.entry.change
+    return {
+      changes: records.length - oldest.entry.offset,
+      oldestCommittedAtMs: committedAtMs === 0 ? oldest.appendedAtMs : committedAtMs,
+    }
+  }
+
+  async retention(): Promise<Retention> {
+    await Promise.resolve()
+    const { records } = this.#contents
+    const bytes = records.reduce((sum, { entry }) => sum + sizeOf(entry), 0)
+    return {
+      bytes,
+      bytesMax: Number.MAX_SAFE_INTEGER,
+      oldest: 0,
+      next: records.length,
+      oldestAppendedAtMs: records[0]?.appendedAtMs,
+    }
+  }
+
+  async segments(): Promise<readonly SegmentInfo[]> {
+    const { bytes, next, oldestAppendedAtMs } = await this.retention()
+    if (this.#contents.control === undefined) return []
+    return [{ name: 'memory', bytes, first: 0, next, firstAppendedAtMs: oldestAppendedAtMs ?? 0 }]
+  }
+
+  async *find(table: string, key: Key): AsyncGenerator<Entry & { readonly addressee: string | undefined }> {
+    await Promise.resolve()
+    for (const { entry, addressee } of this.#contents.records)
+      if (entry.change.table.name === table && entry.change.key === key) yield { ...entry, addressee }
+  }
+
+  drop(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  #reading(group: string): Reading {
+    const reading = this.#contents.groups.get(group)
+    if (reading === undefined) throw new Failure('configuration', `the log knows no group ${group}`)
+    return reading
+  }
+
+  #places(reading: Reading): Offset[] {
+    const lanes = this.#contents.control?.lanes ?? 0
+    return Array.from({ length: lanes }, (_, lane) => reading.lanes[lane] ?? reading.start)
+  }
+
+  /** undefined = the group does not want it. */
+  #laneFor(group: string, { entry, addressee }: Recorded): number | undefined {
+    const { table, key } = entry.change
+    if (addressee !== undefined && addressee !== group) return undefined
+    if (!this.#reading(group).tables.includes(table.name)) return undefined
+    return laneHash(laneSeed(table.name), key, 0, key.length) % (this.#contents.control?.lanes ?? 1)
+  }
+
+  #appended(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      this.#waiting.push(wake)
+      signal.addEventListener('abort', wake)
+    })
+  }
+}
+
+const pieceRecords = 500
+
+function sizeOf({ change }: Entry): number {
+  return change.key.length + (change.before?.length ?? 0) + (change.after?.length ?? 0)
+}
+
+class MemoryDeadLetters implements DeadLetters {
+  readonly #groups: Map<string, Map<string, DeadLetter>>
+
+  constructor(groups: Map<string, Map<string, DeadLetter>>) {
+    this.#groups = groups
+  }
+
+  async put(group: string, letters: readonly DeadLetter[]): Promise<void> {
+    await Promise.resolve()
+    const kept = this.#groups.get(group) ?? new Map<string, DeadLetter>()
+    this.#groups.set(group, kept)
+    for (const letter of letters) {
+      const before = kept.get(letter.id)
+      const attempts = letter.attempts + (before?.attempts ?? 0)
+      kept.set(letter.id, { ...letter, attempts, firstAtMs: before?.firstAtMs ?? letter.firstAtMs })
+    }
+  }
+
+  async settle(group: string, ids: readonly string[]): Promise<void> {
+    await Promise.resolve()
+    for (const id of ids) this.#groups.get(group)?.delete(id)
+  }
+
+  count(group: string): Promise<number> {
+    return Promise.resolve(this.#groups.get(group)?.size ?? 0)
+  }
+
+  async *list(group: string): AsyncGenerator<DeadLetter> {
+    await Promise.resolve()
+    yield* this.#groups.get(group)?.values() ?? []
+  }
+}
