@@ -9,12 +9,13 @@ ENV NODE_ENV=production \
     MILLRACE_CONTROL_HOST=0.0.0.0 \
     MILLRACE_CONTROL_PORT=8377
 WORKDIR /app
-RUN install --directory --owner=node --group=node /state /config
+RUN install --directory --owner=1000 --group=1000 /state /config
 COPY --from=dependencies /app/node_modules node_modules
 COPY package.json LICENSE ./
 COPY bin bin
 COPY src src
-USER node
+# The user "node" of the base image, by number, so that an orchestrator can tell that it is not root.
+USER 1000:1000
 VOLUME /state
 EXPOSE 8377
 STOPSIGNAL SIGTERM

@@ -160,6 +160,8 @@ function daemonSource({ workshop, options, observe, board }: Serving, opened: Op
     lineage: () => randomUUID(),
     start: () => startPosition(source, own),
     epochsSeen: () => epochsSeen(workshop, opened, own),
+    clock: systemClock,
+    groups: own.map((pipeline) => ({ group: groupOf(pipeline), table: pipeline.definition.table })),
     restart: own.every((pipeline) => options.reload.includes(pipeline.name)),
   })
   return {

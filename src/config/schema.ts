@@ -36,10 +36,10 @@ const sourceType = group('A MySQL or MariaDB server.', {
 })
 
 const targetAuth = group('How we prove who we are: username and password, or apiKey, or bearer.', {
-  username: Type.Optional(text('User name.')),
-  password: Type.Optional(secret(text('Password.'))),
-  apiKey: Type.Optional(secret(text('API key, encoded as the target gives it.'))),
-  bearer: Type.Optional(secret(text('Bearer token.'))),
+  username: Type.Optional(text('The name of the user.')),
+  password: Type.Optional(secret(text('The password of that user.'))),
+  apiKey: Type.Optional(secret(text('An API key, in the encoded form that the target gives.'))),
+  bearer: Type.Optional(secret(text('A bearer token, such as a service token.'))),
 })
 
 const targetTls = group('Encryption, for https.', {

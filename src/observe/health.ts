@@ -1,6 +1,6 @@
 /** What the facts mean to whoever starts and stops us: is the process worth keeping, is it ready to be relied on? */
 import type { Failure } from '../change/failure.ts'
-import type { Fact, Observe } from '../pipeline/facts.ts'
+import type { Fact, Observe, SourceState } from '../pipeline/facts.ts'
 import { partsOfGroup } from './group.ts'
 
 export interface Readiness {
@@ -56,6 +56,7 @@ function conditionOf(fact: Fact): Condition | undefined {
     case 'target-waiting':
       return ill(`${partsOfGroup(fact.group).pipeline} waits for its target${because(fact.failure)}`)
     case 'source-state':
+      if (fact.state === 'running') return well
       return ill(`source ${fact.source} is ${wordOf(fact.state)}${because(fact.failure)}`)
     case 'pipeline-state':
       if (fact.state === 'running' || fact.state === 'loading') return well
@@ -65,7 +66,7 @@ function conditionOf(fact: Fact): Condition | undefined {
   }
 }
 
-function wordOf(state: 'starting' | 'waiting' | 'stopped' | 'failed'): string {
+function wordOf(state: SourceState): string {
   return state === 'failed' ? 'out of order' : state
 }
 

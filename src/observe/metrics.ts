@@ -161,7 +161,7 @@ function observeSource(meters: Meters, fact: Fact): void {
       meters.connected.set({ source: fact.source }, 1)
       break
     case 'source-state':
-      meters.connected.set({ source: fact.source }, 0)
+      meters.connected.set({ source: fact.source }, fact.state === 'running' ? 1 : 0)
       if (fact.failure !== undefined)
         meters.disconnects.inc({ source: fact.source, reason: fact.failure.kind })
       break

@@ -1,9 +1,9 @@
 /** What the facts add up to: the present state of each source and pipeline, for status. */
 import type { Failure } from '../change/failure.ts'
-import type { Fact, PipelineState } from './facts.ts'
+import type { Fact, PipelineState, SourceState } from './facts.ts'
 
 export interface SourceBoard {
-  state: 'starting' | 'running' | 'waiting' | 'failed' | 'stopped'
+  state: SourceState
   failure: Failure | undefined
   aliveAtMs: number | undefined
   /** Everything that was committed before this has been captured, ms since 1970; undefined = not known yet. */

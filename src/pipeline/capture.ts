@@ -5,12 +5,11 @@
 import type { Barrier, Change, Key, Offset, Position } from '../change/change.ts'
 import { Failure } from '../change/failure.ts'
 import type { ChangeLog, Control } from '../log/log.ts'
-import type { Chunk, Source } from '../source/source.ts'
+import type { Chunk, Source, SourceBatch } from '../source/source.ts'
 import { Appender, positionIn, type Appended } from './appender.ts'
 import type { Clock } from './clock.ts'
 import type { Observe } from './facts.ts'
-import { loadState, newLoad, withLoadState, type LoadState } from './load-state.ts'
-import { versionOf } from './numbering.ts'
+import { demandLoads, loadState, withLoadState, type LoadState } from './load-state.ts'
 import { Signal } from './signal.ts'
 import { WatermarkWindow } from './watermark-window.ts'
 
@@ -72,7 +71,7 @@ export class Capture {
       await appender.insert((now) => ({ changes: [], addressee: undefined, producers: now.producers }))
       this.#state({ kind: 'capture-started', source: this.#parts.name, position: from, epoch: control.epoch })
       this.#moved.notify()
-      for await (const batch of this.#parts.source.read(from, AbortSignal.any([signal, failed.signal]))) {
+      for await (const batch of this.#stream(from, AbortSignal.any([signal, failed.signal]))) {
         this.#state({ kind: 'source-alive', source: this.#parts.name, atMs: this.#parts.clock.now() })
         if (batch.changes.length > 0) this.#stateCaptured(batch.changes)
         if (worthKeeping(batch, appender.control, this.#producer)) await appender.take(batch)
@@ -80,6 +79,22 @@ export class Capture {
       await appender.drained()
     } finally {
       await this.#close(appender)
+    }
+  }
+
+  /** The source's stream; says when it is interrupted, and when it goes on. */
+  async *#stream(from: Position, signal: AbortSignal): AsyncGenerator<SourceBatch> {
+    const { source, name } = this.#parts
+    let interrupted = false
+    const interrupt = (failure: Failure): void => {
+      interrupted = true
+      this.#state({ kind: 'source-state', source: name, state: 'waiting', failure })
+    }
+    for await (const batch of source.read(from, signal, interrupt)) {
+      if (interrupted)
+        this.#state({ kind: 'source-state', source: name, state: 'running', failure: undefined })
+      interrupted = false
+      yield batch
     }
   }
 
@@ -219,18 +234,9 @@ export class Capture {
   #reloads(barriers: readonly Barrier[], control: Control): Control['producers'] {
     let producers = control.producers
     for (const { table, statement } of barriers) {
-      for (const group of this.#parts.groupsOf(table)) {
-        const state = loadState({ ...control, producers }, group)
-        const load = newLoad({
-          table,
-          generation: (state?.generation ?? 0) + 1,
-          sweepBelow: versionOf(control.epoch, control.seq) + 1n,
-          rowsEstimate: state?.rowsEstimate ?? 0,
-          reason: statement,
-          startedAtMs: this.#parts.clock.now(),
-        })
-        producers = withLoadState(producers, group, load)
-      }
+      const groups = this.#parts.groupsOf(table).map((group) => ({ group, table }))
+      const demand = { reason: statement, nowMs: this.#parts.clock.now() }
+      producers = demandLoads({ ...control, producers }, groups, demand)
     }
     return producers
   }

@@ -1,6 +1,6 @@
 /** Two documents as JSON text, compared by value; numbers by their digits, so that nothing beyond 2^53 is lost. */
 
-/** The names of the top-level fields that differ; none = the same document. Both one character per UTF-8 byte or text. */
+/** The names of the top-level fields that differ; none = the same document. */
 export function compareDocuments(expected: string, stored: string): string[] {
   if (expected === stored) return []
   const [wanted, found] = [exact(expected), exact(stored)]

@@ -124,11 +124,13 @@ export type Fact =
   | {
       readonly kind: 'source-state'
       readonly source: string
-      readonly state: 'starting' | 'waiting' | 'failed' | 'stopped'
+      readonly state: SourceState
       readonly failure: Failure | undefined
     }
   | { readonly kind: 'stopping'; readonly reason: string }
   | { readonly kind: 'stopped' }
+
+export type SourceState = 'starting' | 'running' | 'waiting' | 'failed' | 'stopped'
 
 export type PipelineState = 'starting' | 'loading' | 'running' | 'waiting' | 'stopped' | 'failed'
 

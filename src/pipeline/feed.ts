@@ -1,7 +1,10 @@
 /** A source's log, begun where it must begin, and its capture. */
 import type { Position } from '../change/change.ts'
+import { Failure } from '../change/failure.ts'
 import type { ChangeLog, Control } from '../log/log.ts'
 import type { Capture } from './capture.ts'
+import type { Clock } from './clock.ts'
+import { demandLoads } from './load-state.ts'
 import { epochAbove } from './numbering.ts'
 
 export interface FeedParts {
@@ -15,7 +18,10 @@ export interface FeedParts {
   readonly start: () => Promise<Position>
   /** Epochs in the marks of the indexes that this log will fill. */
   readonly epochsSeen: () => Promise<readonly number[]>
-  /** Begin at the server's present, whatever the log says: everything is read again anyway. */
+  readonly clock: Clock
+  /** The groups of the log, each with its table. */
+  readonly groups: readonly { readonly group: string; readonly table: string }[]
+  /** Where the server no longer has what the log needs next: begin at its present, and read every table again. */
   readonly restart: boolean
 }
 
@@ -32,10 +38,23 @@ export class Feed {
   async run(signal: AbortSignal): Promise<void> {
     const control = await this.#parts.log.tail()
     if (control === undefined) await this.#begin()
-    else if (this.#restart)
-      await this.#append({ ...control, producers: await this.#present(control.producers) })
-    this.#restart = false
-    await this.#parts.capture.run(signal)
+    try {
+      await this.#parts.capture.run(signal)
+    } catch (error) {
+      if (!this.#restart || !(error instanceof Failure) || error.kind !== 'lost') throw error
+      this.#restart = false
+      await this.#beginAgain(error)
+      await this.#parts.capture.run(signal)
+    }
+  }
+
+  /** The changes in between are lost to the log, so every row is read again, in the same append. */
+  async #beginAgain(lost: Failure): Promise<void> {
+    const control = await this.#parts.log.tail()
+    if (control === undefined) throw lost
+    const { groups, clock } = this.#parts
+    const producers = demandLoads(control, groups, { reason: lost.message, nowMs: clock.now() })
+    await this.#append({ ...control, producers: await this.#present(producers) })
   }
 
   async #begin(): Promise<void> {

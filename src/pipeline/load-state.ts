@@ -1,6 +1,7 @@
 /** A load's progress, kept in the log's control record and written in the same append as the rows it counts. */
 import type { Key, Offset } from '../change/change.ts'
 import type { Control } from '../log/log.ts'
+import { highestVersion } from './numbering.ts'
 
 export interface LoadState {
   readonly table: string
@@ -58,4 +59,26 @@ export function newLoad(load: {
     until: null,
     reason: load.reason,
   }
+}
+
+/** The producers' states when these groups must read their table again, from the first row, with a sweep. */
+export function demandLoads(
+  control: Control,
+  groups: readonly { readonly group: string; readonly table: string }[],
+  demand: { readonly reason: string; readonly nowMs: number },
+): Control['producers'] {
+  let producers = control.producers
+  for (const { group, table } of groups) {
+    const before = loadState({ ...control, producers }, group)
+    const load = newLoad({
+      table,
+      generation: (before?.generation ?? 0) + 1,
+      sweepBelow: highestVersion(control) + 1n,
+      rowsEstimate: before?.rowsEstimate ?? 0,
+      reason: demand.reason,
+      startedAtMs: demand.nowMs,
+    })
+    producers = withLoadState(producers, group, load)
+  }
+  return producers
 }

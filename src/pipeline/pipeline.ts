@@ -173,8 +173,7 @@ export class Pipeline {
       newLoad({
         table,
         generation,
-        sweepBelow:
-          group.attributes['sweep'] === 'yes' ? versionOf(control.epoch, control.seq) + 1n : undefined,
+        sweepBelow: group.attributes['sweep'] === 'yes' ? highestVersion(control) + 1n : undefined,
         rowsEstimate: estimate,
         reason: binding.load === 'fill' ? 'the index is new' : 'the index is renewed',
         startedAtMs: clock.now(),

@@ -4,6 +4,7 @@
  * are looked at twice, so that a change that was under way is not reported.
  */
 import type { Key } from '../change/change.ts'
+import { textOf } from '../change/row.ts'
 import type { Enricher } from '../document/enricher.ts'
 import type { IndexAdmin, StoredDocument } from '../sink/sink.ts'
 import type { Chunk, Source } from '../source/source.ts'
@@ -119,7 +120,7 @@ async function expectedDocuments(
   const documents = new Map<string, string>()
   for (const { operations } of await enrich(entries, signal)) {
     for (const operation of operations)
-      if (operation.op === 'index') documents.set(operation.id, operation.body)
+      if (operation.op === 'index') documents.set(operation.id, textOf(operation.body))
   }
   return documents
 }

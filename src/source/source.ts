@@ -1,5 +1,6 @@
 /** Where changes come from. */
 import type { Barrier, Change, Key, Position, Row, Table } from '../change/change.ts'
+import type { Failure } from '../change/failure.ts'
 
 /** A piece of the stream, bounded in bytes. An empty one is a heartbeat: the position moved, or the source is alive. */
 export interface SourceBatch {
@@ -35,9 +36,14 @@ export interface Chunk {
 export interface Source {
   /**
    * Changes after `from`, in commit order, for ever; ends when the signal aborts. Reconnects by itself while the failure
-   * is transient; throws a Failure otherwise. May be called again after it ended; one reader at a time.
+   * is transient, and tells `interrupted` of each attempt that failed; throws a Failure otherwise. May be called again
+   * after it ended; one reader at a time.
    */
-  read(from: Position, signal: AbortSignal): AsyncIterable<SourceBatch>
+  read(
+    from: Position,
+    signal: AbortSignal,
+    interrupted?: (failure: Failure) => void,
+  ): AsyncIterable<SourceBatch>
   /** All that the server has executed now. */
   head(): Promise<Position>
   /** A keyset-paginated read; short, read-only, fenced by `includes`. */

@@ -9,6 +9,7 @@ import {
   insertOf,
   keyFor,
   Numbering,
+  readOf,
   readUntil,
   testTable,
   updateOf,
@@ -88,7 +89,7 @@ async function appendBeforeTail({ log }: LogSubject): Promise<void> {
 async function roundTrip({ log }: LogSubject): Promise<void> {
   const numbering = await begun(log)
   const first = [insertOf(orders, 1, 'Köln 東京'), updateOf(orders, 1, ''), deleteOf(orders, 1)]
-  const second = [{ ...insertOf(orders, 7), op: 'read', committedAtMs: 0 } as const]
+  const second = [readOf(orders, 7)]
   await log.append(numbering.batch(first))
   await log.append(numbering.batch(second, { barriers: [{ table: 'shop.orders', statement: 'TRUNCATE' }] }))
   await log.append(numbering.batch([insertOf(orders, 8, 'x'.repeat(300_000))]))

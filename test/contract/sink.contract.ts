@@ -26,7 +26,7 @@ export function sinkContract(name: string, open: Open): void {
 type Open = () => Promise<SinkUnderTest>
 type Promises = Readonly<Record<string, (open: Open) => Promise<void>>>
 
-async function made(open: Open): Promise<SinkUnderTest & { index: IndexState; sink: Sink }> {
+async function opened(open: Open): Promise<SinkUnderTest & { index: IndexState; sink: Sink }> {
   const under = await open()
   const index = await under.admin.create(mark)
   return { ...under, index, sink: under.sinkFor(index) }
@@ -34,7 +34,7 @@ async function made(open: Open): Promise<SinkUnderTest & { index: IndexState; si
 
 const sinkPromises: Promises = {
   'writes documents that can be read back as they are, with version and routing': async (open) => {
-    const { admin, sink } = await made(open)
+    const { admin, sink } = await opened(open)
     const operations = ids.map((id, at) => put(id, base + BigInt(at), { name: `${id} ✓`, quantity: at }))
     assert.deepEqual(
       await sink.write(operations, never),
@@ -55,7 +55,7 @@ const sinkPromises: Promises = {
   },
 
   'keeps the highest version, and takes an equal one again': async (open) => {
-    const { admin, sink } = await made(open)
+    const { admin, sink } = await opened(open)
     const write = async (version: bigint, quantity: number): Promise<Outcome | undefined> =>
       (await sink.write([put('a', version, { quantity })], never))[0]
     assert.deepEqual(await write(highest - 1n, 1), applied)
@@ -67,7 +67,7 @@ const sinkPromises: Promises = {
   },
 
   'deletes by version too: what is older than the delete stays away': async (open) => {
-    const { admin, sink } = await made(open)
+    const { admin, sink } = await opened(open)
     await sink.write([put('a', base + 5n, { quantity: 1 })], never)
     assert.deepEqual(await sink.write([del('a', base + 4n)], never), [{ kind: 'stale', stored: base + 5n }])
     assert.deepEqual(await sink.write([del('a', base + 5n)], never), [applied])
@@ -79,7 +79,7 @@ const sinkPromises: Promises = {
   },
 
   'calls a delete of a missing document applied': async (open) => {
-    const { sink } = await made(open)
+    const { sink } = await opened(open)
     assert.deepEqual(await sink.write([del('none', base), put('one', base, { quantity: 1 })], never), [
       applied,
       applied,
@@ -87,7 +87,7 @@ const sinkPromises: Promises = {
   },
 
   'answers for each operation in order, and one bad document hurts no other': async (open) => {
-    const { admin, sink } = await made(open)
+    const { admin, sink } = await opened(open)
     await sink.write([put('newer', base + 9n, { quantity: 9 })], never)
     const outcomes = await sink.write(
       [
@@ -109,7 +109,7 @@ const sinkPromises: Promises = {
   },
 
   'says that the target is in trouble when the index is gone, also for deletes': async (open) => {
-    const { sink, drop } = await made(open)
+    const { sink, drop } = await opened(open)
     await sink.write([put('a', base, { quantity: 1 })], never)
     await drop()
     await refuses('target', sink.write([put('a', base + 1n, { quantity: 1 })], never))
@@ -117,14 +117,14 @@ const sinkPromises: Promises = {
   },
 
   'does not call a delete applied that found another index in the place of ours': async (open) => {
-    const { sink, replace } = await made(open)
+    const { sink, replace } = await opened(open)
     await sink.write([put('a', base, { quantity: 1 })], never)
     await replace()
     await refuses('target', sink.write([del('a', base + 1n)], never))
   },
 
   'does not write once the signal has aborted': async (open) => {
-    const { admin, sink } = await made(open)
+    const { admin, sink } = await opened(open)
     const reason = new Error('stopped')
     await assert.rejects(sink.write([put('a', base, { quantity: 1 })], AbortSignal.abort(reason)), reason)
     assert.deepEqual(await admin.get([{ id: 'a', routing: undefined }]), [])
@@ -146,13 +146,13 @@ const indexPromises: Promises = {
   },
 
   'can be marked anew': async (open) => {
-    const { admin } = await made(open)
+    const { admin } = await opened(open)
     await admin.mark({ ...mark, epoch: 7 })
     assert.deepEqual((await admin.inspect())?.mark, { ...mark, epoch: 7 })
   },
 
   'shows all its documents in pages, at one point in time': async (open) => {
-    const { admin, sink } = await made(open)
+    const { admin, sink } = await opened(open)
     const operations = Array.from({ length: 2500 }, (_, at) =>
       put(`d${at}`, highest - BigInt(at), { quantity: at }),
     )
@@ -182,7 +182,7 @@ const indexPromises: Promises = {
   },
 
   'keeps numbers in documents as they were written': async (open) => {
-    const { admin, sink } = await made(open)
+    const { admin, sink } = await opened(open)
     const source = '{"quantity":1,"exact":[9223372036854775807,1.10,-0,1e400,0.1234567890123456789]}'
     await sink.write([{ ...put('n', base, {}), body: source }], never)
     await admin.refresh()
@@ -191,7 +191,7 @@ const indexPromises: Promises = {
   },
 
   'says that it is gone': async (open) => {
-    const { admin, drop } = await made(open)
+    const { admin, drop } = await opened(open)
     await drop()
     await refuses('target', admin.refresh())
     await refuses('target', admin.mark(mark))

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import type { Column } from '../../src/change/change.ts'
+import { bytesOf } from '../../src/change/row.ts'
 import { connectElasticsearch } from '../../src/sink/search/elasticsearch.ts'
 import { SearchIndex } from '../../src/sink/search/index-admin.ts'
 import type { IndexWishes } from '../../src/sink/search/index-definition.ts'
@@ -98,6 +99,27 @@ describe('Elasticsearch: writing', () => {
     )
   })
 
+  it('passes every kind of column into the mapping that was made for it', async () => {
+    const values = Object.entries(everyKind)
+    const fields = values.map(([field, { column }]) => ({ field, column: { ...column, name: field } }))
+    const { admin, sinkFor } = open({ wishes: { fields, settings: {}, mappings: {} } })
+    const sink = sinkFor(await admin.create(mark))
+    const bodies = [0, 1].map(
+      (which) => `{${values.map(([field, { cells }]) => `"${field}":${cells[which]}`).join()}}`,
+    )
+    const outcomes = await sink.write(
+      bodies.map((body, at) => ({ ...put(`k${at}`, 1n, {}), body: bytesOf(body) })),
+      never,
+    )
+    assert.deepEqual(outcomes, [{ kind: 'applied' }, { kind: 'applied' }])
+    assert.deepEqual(await admin.reconcile(), [])
+    await admin.refresh()
+    for await (const page of admin.scan({ source: true }, never))
+      assert.deepEqual(new Set(page.map(({ source }) => source)), new Set(bodies))
+  })
+})
+
+describe('Elasticsearch: a target in trouble', () => {
   it('waits for a target whose index is read-only, and says how to mend it', async () => {
     const { admin, sinkFor } = open()
     const index = await admin.create(mark)
@@ -138,25 +160,6 @@ describe('Elasticsearch: writing', () => {
     const failure = await refuses('transient', nowhere.send({ method: 'GET', path: '/' }, never))
     assert.doesNotMatch(failure.message + JSON.stringify(failure) + String(failure.stack), /s3cret/)
   })
-
-  it('passes every kind of column into the mapping that was made for it', async () => {
-    const values = Object.entries(everyKind)
-    const fields = values.map(([field, { column }]) => ({ field, column: { ...column, name: field } }))
-    const { admin, sinkFor } = open({ wishes: { fields, settings: {}, mappings: {} } })
-    const sink = sinkFor(await admin.create(mark))
-    const bodies = [0, 1].map(
-      (which) => `{${values.map(([field, { cells }]) => `"${field}":${cells[which]}`).join()}}`,
-    )
-    const outcomes = await sink.write(
-      bodies.map((body, at) => ({ ...put(`k${at}`, 1n, {}), body })),
-      never,
-    )
-    assert.deepEqual(outcomes, [{ kind: 'applied' }, { kind: 'applied' }])
-    assert.deepEqual(await admin.reconcile(), [])
-    await admin.refresh()
-    for await (const page of admin.scan({ source: true }, never))
-      assert.deepEqual(new Set(page.map(({ source }) => source)), new Set(bodies))
-  })
 })
 
 describe('Elasticsearch: an existing index', () => {
@@ -175,7 +178,7 @@ describe('Elasticsearch: an existing index', () => {
     await admin.mark(mark)
     assert.deepEqual((await admin.inspect())?.mark, mark)
     const { mappings } = (await read(`/${alias}-made`))[`${alias}-made`]
-    assert.deepEqual(mappings._meta, { owner: 'search team', millrace: mark })
+    assert.deepEqual(mappings['_meta'], { owner: 'search team', millrace: mark })
     assert.deepEqual(mappings.properties, { name: { type: 'keyword' }, quantity: { type: 'integer' } })
   })
 

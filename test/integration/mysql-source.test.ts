@@ -170,7 +170,7 @@ suite('the stream of a MySQL source', { concurrency: false }, () => {
       await write(serverOf(), schema, ['DELETE FROM p WHERE id = 1', 'UPDATE p SET id = 3 WHERE id = 2'])
       await reading.untilHead()
       await reading.end()
-      const seen = reading.changes.map(({ table, op }) => `${table.name.replace(/.*\./, '')} ${op}`)
+      const seen = reading.changes.map((change) => `${change.table.name.replace(/.*\./, '')} ${change.op}`)
       const marked = reading.barriers.map(({ table }) => table.split('.')[1])
       if (name === 'mysql') {
         assert.deepEqual(seen.toSorted(), ['c delete', 'c update', 'g update'])

@@ -55,7 +55,8 @@ export class Application {
   mend(): void {
     const rows = this.#database.rows(table).filter((row) => row['name'] === hostile)
     this.#database.transaction((writer) => {
-      for (const row of rows) writer.update(table, row, { ...this.#values(Number(row['id'])), name: 'mended' })
+      for (const row of rows)
+        writer.update(table, row, { ...this.#values(Number(row['id'])), name: 'mended' })
     })
   }
 

@@ -102,8 +102,6 @@ export class Target {
   async #later(mostMs: number): Promise<void> {
     this.underWay++
     await this.#clock.sleep(this.#random.below(mostMs), new AbortController().signal)
-    // Whoever waits for this acts first.
-    await Promise.resolve().then(() => undefined)
     this.underWay--
   }
 }

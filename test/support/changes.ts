@@ -26,6 +26,13 @@ export function insertOf(table: Table, id: number, text = `row ${id}`): Change {
   }
 }
 
+/** A row that was read, not changed. */
+export function readOf(table: Table, id: number): Change {
+  const { key, after } = insertOf(table, id)
+  if (after === undefined) throw new Error('an insert has a row')
+  return { table, committedAtMs: 0, op: 'read', key, before: undefined, after }
+}
+
 export function updateOf(table: Table, id: number, text: string): Change {
   const { key, committedAtMs, after: before } = insertOf(table, id)
   const { after } = insertOf(table, id, text)

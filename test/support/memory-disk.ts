@@ -120,7 +120,7 @@ export class MemoryDisk implements Disk {
 
   async makeDirectory(directory: string): Promise<void> {
     await Promise.resolve()
-    this.#directories.add(directory)
+    for (let each = directory; !this.#directories.has(each); each = dirname(each)) this.#directories.add(each)
   }
 
   async rename(from: string, to: string): Promise<void> {

@@ -184,7 +184,11 @@ async function readGroup(disk: Disk, path: string): Promise<GroupState | undefin
     throw new Failure('unsupported', `${path} has format ${stored.format}; this program knows ${format}`, {
       remedy: 'run the version of millrace that wrote it, or a newer one',
     })
-  if (stored?.group === undefined || stored.checksum !== checksumOf(JSON.stringify(stored.group)))
+  if (
+    stored?.group === undefined ||
+    stored.format !== format ||
+    stored.checksum !== checksumOf(JSON.stringify(stored.group))
+  )
     throw damaged(path, 0, 'the group does not match its checksum')
   return stored.group
 }

@@ -35,6 +35,7 @@ export class Writer {
   #state: State = 'unread'
   #segments: WrittenSegment[] = []
   #file: DiskFile | undefined
+  #writing: Promise<void> = Promise.resolve()
   #control: Control | undefined
   #next: Offset = 0
 
@@ -109,7 +110,7 @@ export class Writer {
     this.#check(batch)
     this.#state = 'appending'
     try {
-      await this.#write(batch)
+      await (this.#writing = this.#write(batch))
       this.#state = 'ready'
     } catch (error) {
       this.#state = 'unread'
@@ -134,7 +135,9 @@ export class Writer {
     }
   }
 
+  /** After the append under way, if there is one. */
   async close(): Promise<void> {
+    await this.#writing.catch(() => {})
     this.#state = 'closed'
     await this.#closeFile()
     this.#wake()

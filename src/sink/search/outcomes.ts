@@ -159,8 +159,7 @@ function outcomeOf(item: BulkItem, operation: Operation | undefined, alias: stri
   const error = serverError(item.error)
   const rule = judge(item.status, error)
   if (rule.verdict === 'stale') return { kind: 'stale', stored: storedVersion(error.reason) }
-  if (rule.verdict === 'rejected')
-    return { kind: 'rejected', reason: sentence(error), fingerprint: fingerprint(error) }
+  if (rule.verdict === 'rejected') return rejected(error)
   if (rule.verdict === 'overload' || rule.verdict === 'transient')
     return { kind: 'busy', reason: sentence(error) }
   throw failure(rule, `${alias}: ${sentence(error)}`)
@@ -202,7 +201,7 @@ export function refusal(answer: Answer): Extract<Outcome, { kind: 'rejected' }> 
   if (answer.status === 413) return tooLarge
   const error = answer.status === 400 ? errorOf(answer) : undefined
   if (error === undefined || judge(answer.status, error).verdict !== 'rejected') return undefined
-  return { kind: 'rejected', reason: sentence(error), fingerprint: fingerprint(error) }
+  return rejected(error)
 }
 
 const tooLarge = {
@@ -240,15 +239,32 @@ function sentence({ type, reason, cause }: ServerError): string {
 
 const reasonCharactersMax = 600
 
+/** Why a document was refused, for people: the document itself lies beside it, so its values are left out. */
+function rejected(error: ServerError): Extract<Outcome, { kind: 'rejected' }> {
+  const reason = sentence({
+    type: error.type,
+    reason: withoutValues(error.reason),
+    cause: withoutValues(error.cause),
+  })
+  return { kind: 'rejected', reason, fingerprint: fingerprint(error) }
+}
+
 /** What alike errors share: the words without values, ids and places in the document. */
 function fingerprint({ type, reason, cause }: ServerError): string {
   const causeType = /^[a-z_]+/.exec(cause)?.[0]
-  const words = reason
-    .replace(/(?:Preview of field's value|with id|The prefix of the first immense term).*$/s, '…')
-    .replace(/'[^']*'/g, "'…'")
-    .replace(/(?<!field=)"[^"]*"/g, '"…"')
-    .replace(/\d+/g, 'N')
-  return `${type}: ${words.slice(0, fingerprintCharactersMax)}${causeType === undefined ? '' : ` (${causeType})`}`
+  const words = withoutValues(reason).replace(/\d+/g, 'N').slice(0, fingerprintCharactersMax)
+  return `${type}: ${words}${causeType === undefined ? '' : ` (${causeType})`}`
 }
 
 const fingerprintCharactersMax = 200
+
+function withoutValues(text: string): string {
+  return text
+    .replace(/\s*at \[Source:.*$/s, '')
+    .replace(/\s*Preview of field's value:.*$/s, '')
+    .replace(/(The prefix of the first immense term is:).*$/s, '$1 …')
+    .replace(/'[^']*'/g, "'…'")
+    .replace(/(?<!field=)"[^"]*"/g, '"…"')
+    .replace(/(value|date field|date) \[[^\]]*\]/gi, '$1 […]')
+    .replace(/value \([^)]*\)/gi, 'value (…)')
+}

@@ -41,7 +41,11 @@ export class BinlogStream {
     this.#serverId = settings.serverId ?? randomServerId()
   }
 
-  async *read(from: Position, signal: AbortSignal): AsyncGenerator<SourceBatch> {
+  async *read(
+    from: Position,
+    signal: AbortSignal,
+    interrupted: (failure: Failure) => void = () => {},
+  ): AsyncGenerator<SourceBatch> {
     let position = from
     for (let failures = 0; !signal.aborted; failures++) {
       try {
@@ -54,6 +58,7 @@ export class BinlogStream {
         if (signal.aborted) return
         const failure = failureOf(error, 'streaming the binlog')
         if (failure.kind !== 'transient' && failure.kind !== 'overload') throw failure
+        interrupted(failure)
       }
       if (!signal.aborted) await pause(failures, signal)
     }
@@ -64,6 +69,7 @@ export class BinlogStream {
     const onAbort = () => hangUp(connection)
     signal.addEventListener('abort', onAbort)
     try {
+      signal.throwIfAborted()
       const facts = await readServerFacts(connection)
       refuseServer(facts)
       const place = placeOn(from, facts.flavor)

@@ -43,8 +43,12 @@ class MysqlSource implements Source, SourceAdmin {
     this.#stream = new BinlogStream(settings, tables)
   }
 
-  read(from: Position, signal: AbortSignal): AsyncIterable<SourceBatch> {
-    return this.#stream.read(from, signal)
+  read(
+    from: Position,
+    signal: AbortSignal,
+    interrupted?: (failure: Failure) => void,
+  ): AsyncIterable<SourceBatch> {
+    return this.#stream.read(from, signal, interrupted)
   }
 
   async head(): Promise<Position> {

@@ -1,0 +1,166 @@
+/** Who may know whom: the rooms of src/, what each may import, and the words that must not be said in it. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { test } from 'node:test'
+import { root, trackedFiles } from './tracked-files.ts'
+
+interface Room {
+  /** Folders and files of src/ that it may import; itself always. */
+  readonly project: readonly string[]
+  readonly packages: readonly string[]
+  /** Words that would show that it knows what it should not. */
+  readonly unsaid?: RegExp
+}
+
+const interfaces = [
+  'change/',
+  'source/source.ts',
+  'log/log.ts',
+  'sink/sink.ts',
+  'store/store.ts',
+  'document/enricher.ts',
+  'document/definition.ts',
+]
+const vendor = /mysql|kafka|elastic|opensearch|redis|fastify|pino/i
+
+/** The longest prefix that fits decides. */
+const rooms: Readonly<Record<string, Room>> = {
+  'change/': { project: [], packages: ['node:buffer'], unsaid: /mysql|kafka|elastic|http/i },
+  'source/source.ts': { project: interfaces, packages: [], unsaid: /kafka|elastic|opensearch|redis/i },
+  'log/log.ts': { project: interfaces, packages: [], unsaid: vendor },
+  'sink/sink.ts': { project: interfaces, packages: [], unsaid: vendor },
+  'store/store.ts': { project: interfaces, packages: [], unsaid: vendor },
+  'document/enricher.ts': { project: interfaces, packages: [], unsaid: vendor },
+  'source/mysql/': {
+    project: ['source/source.ts', 'change/'],
+    packages: ['mysql2', 'node:'],
+    unsaid: /kafka|elastic|\bbulk/i,
+  },
+  'log/embedded/': {
+    project: ['log/log.ts', 'change/'],
+    packages: ['node:'],
+    unsaid: /binlog|gtid|elastic/i,
+  },
+  'sink/search/': {
+    project: ['sink/sink.ts', 'change/'],
+    packages: ['@elastic/elasticsearch', 'node:'],
+    unsaid: /binlog|gtid|\btopic/i,
+  },
+  'store/sqlite/': {
+    project: ['store/store.ts', 'change/'],
+    packages: ['node:'],
+    unsaid: /binlog|gtid|elastic|kafka/i,
+  },
+  'document/': {
+    project: [...interfaces, 'document/'],
+    packages: ['node:crypto'],
+    unsaid: /binlog|\btopic|\bbulk/i,
+  },
+  'pipeline/': {
+    project: [...interfaces, 'pipeline/'],
+    packages: ['node:assert/strict'],
+    unsaid: /gtid|\btopic|\bbulk|elastic|redis|Date\.now|setTimeout|Math\.random|\bprocess\./i,
+  },
+  'observe/': {
+    project: ['pipeline/facts.ts', 'change/'],
+    packages: ['pino', 'pino-pretty', 'prom-client', 'node:'],
+  },
+  'control/': { project: ['change/'], packages: ['fastify'], unsaid: /mysql|kafka|elastic|redis|pino/i },
+  'config/': {
+    project: ['change/', 'document/definition.ts'],
+    packages: ['convict', 'typebox', 'yaml', 'node:'],
+  },
+  'cli/': { project: [...interfaces, 'config/', 'control/operations.ts'], packages: ['node:'] },
+  'daemon.ts': { project: [...interfaces, 'pipeline/'], packages: [], unsaid: vendor },
+  'status.ts': {
+    project: [...interfaces, 'pipeline/', 'control/operations.ts'],
+    packages: [],
+    unsaid: vendor,
+  },
+  'main.ts': { project: ['cli/', 'compose.ts', 'version.ts'], packages: ['node:'] },
+  '': { project: [''], packages: ['node:'] },
+}
+
+/** A package is imported by one file, so that it can be replaced by writing one file. */
+const homes: Readonly<Record<string, string>> = {
+  '@elastic/elasticsearch': 'sink/search/elasticsearch.ts',
+  convict: 'config/settings.ts',
+  fastify: 'control/server.ts',
+  pino: 'observe/logger.ts',
+  'pino-pretty': 'observe/logger.ts',
+  'prom-client': 'observe/metrics.ts',
+  typebox: 'config/schema.ts',
+  yaml: 'config/yaml.ts',
+}
+
+const sources = trackedFiles()
+  .filter((file) => file.startsWith('src/') && file.endsWith('.ts'))
+  .map((file) => ({ file: file.slice('src/'.length), text: readFileSync(join(root, file), 'utf8') }))
+
+test('there are sources to look at', () => {
+  assert.ok(sources.length > 40, `${sources.length} files`)
+})
+
+test('every file imports only what its room may know', () => {
+  const breaches = sources.flatMap(({ file, text }) => {
+    const [room, { project, packages }] = roomOf(file)
+    return importsOf(text)
+      .filter((name) => !isAllowed(file, name, { room, project, packages }))
+      .map((name) => `src/${file} imports ${name}`)
+  })
+  assert.deepEqual(breaches, [])
+})
+
+test('every package has one home', () => {
+  const breaches = sources.flatMap(({ file, text }) =>
+    importsOf(text)
+      .filter((name) => packageOf(name) in homes && homes[packageOf(name)] !== file)
+      .map((name) => `src/${file} imports ${name}`),
+  )
+  assert.deepEqual(breaches, [])
+})
+
+test('no room says a word that it should not know', () => {
+  const breaches = sources.flatMap(({ file, text }) => {
+    const [, { unsaid }] = roomOf(file)
+    if (unsaid === undefined) return []
+    const lines = text.split('\n')
+    return lines.flatMap((line, index) =>
+      unsaid.test(line) ? [`src/${file}:${index + 1}: ${line.trim()}`] : [],
+    )
+  })
+  assert.deepEqual(breaches, [])
+})
+
+function roomOf(file: string): readonly [string, Room] {
+  const names = Object.keys(rooms).filter((name) => file.startsWith(name))
+  const name = names.toSorted((a, b) => b.length - a.length)[0] ?? ''
+  return [name, rooms[name] ?? { project: [], packages: [] }]
+}
+
+function importsOf(text: string): readonly string[] {
+  const found = text.matchAll(/^(?:import|export)\b[^'";]*?\bfrom\s+'([^']+)'|\bimport\(\s*'([^']+)'/gm)
+  return [...found].map((match) => match[1] ?? match[2] ?? '')
+}
+
+function isAllowed(
+  file: string,
+  name: string,
+  { room, project, packages }: Room & { readonly room: string },
+): boolean {
+  if (!name.startsWith('.'))
+    return packages.some((each) => (each === 'node:' ? name.startsWith(each) : packageOf(name) === each))
+  const path = relative('.', join(dirname(file), name))
+  // What leaves src/ is data, such as package.json, and belongs to the composition.
+  if (path.startsWith('..')) return room === ''
+  return [...project, room].some((each) => path.startsWith(each))
+}
+
+function packageOf(name: string): string {
+  if (name.startsWith('node:')) return name
+  return name
+    .split('/')
+    .slice(0, name.startsWith('@') ? 2 : 1)
+    .join('/')
+}

@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import type { Change, Column, ColumnKind, Row, Table } from '../../../src/change/change.ts'
+import { Failure } from '../../../src/change/failure.ts'
+import { bytesOf, keyOf, packRow, textOf, type Cell } from '../../../src/change/row.ts'
+import type { DocumentDefinition } from '../../../src/document/definition.ts'
+import { createMapper, documentFields } from '../../../src/document/mapping.ts'
+import type { Entry } from '../../../src/log/log.ts'
+import type { Operation } from '../../../src/sink/sink.ts'
+
+const column = (name: string, kind: ColumnKind): Column => ({ name, kind, type: kind, nullable: true })
+
+const table: Table = {
+  name: 'shop.orders',
+  columns: [
+    column('id', 'integer'),
+    column('state', 'string'),
+    column('größe', 'decimal'),
+    column('day', 'date'),
+  ],
+  key: [0],
+}
+
+const whole: DocumentDefinition = {
+  table: 'shop.orders',
+  fields: undefined,
+  exclude: [],
+  where: [],
+  id: undefined,
+  idPrefix: '',
+}
+const open: DocumentDefinition = { ...whole, where: [{ column: 'state', comparison: 'eq', value: 'open' }] }
+
+type Images = { readonly before?: readonly Cell[]; readonly after?: readonly Cell[]; readonly read?: boolean }
+
+function entryOf({ before, after, read }: Images, of = table): Entry {
+  const key = keyOf(of, after ?? before ?? [])
+  const common = { table: of, committedAtMs: 1, key }
+  const rows = [before, after].map((cells): Row | undefined =>
+    cells === undefined ? undefined : packRow(cells),
+  )
+  const op =
+    after === undefined ? 'delete' : before === undefined ? (read === true ? 'read' : 'insert') : 'update'
+  const change = { ...common, op, before: rows[0], after: rows[1] } as Change
+  return { offset: 0, version: 77n, change }
+}
+
+function operationsOf(definition: DocumentDefinition, images: Images, of = table): readonly Operation[] {
+  const [work] = createMapper(definition)([entryOf(images, of)])
+  return work?.operations ?? []
+}
+
+const row = (state: string): readonly Cell[] => ['7', JSON.stringify(state), '"1.50"', '"2026-01-31"']
+
+describe('a row as a document', () => {
+  it('is spliced from the cells, in column order, under their names', () => {
+    const [operation] = operationsOf(whole, { after: ['7', bytesOf('"Köln"'), null, '"2026-01-31"'] })
+    assert.deepEqual(operation, {
+      op: 'index',
+      id: '7',
+      version: 77n,
+      routing: undefined,
+      body: bytesOf('{"id":7,"state":"Köln","größe":null,"day":"2026-01-31"}'),
+    })
+  })
+
+  it('has the fields that the definition names, or all but the excluded', () => {
+    const [named] = operationsOf(
+      { ...whole, fields: { total: 'größe', number: 'id', also: 'id' } },
+      { after: row('open') },
+    )
+    assert.equal(named?.body, '{"number":7,"also":7,"total":"1.50"}')
+    const [rest] = operationsOf({ ...whole, exclude: ['größe', 'day'] }, { after: row('open') })
+    assert.equal(rest?.body, '{"id":7,"state":"open"}')
+  })
+
+  it('has null for dates that no calendar has', () => {
+    const dateOf = (day: string): string => {
+      const [operation] = operationsOf(
+        { ...whole, fields: { day: 'day' } },
+        { after: ['7', null, null, `"${day}"`] },
+      )
+      return operation?.body ?? ''
+    }
+    for (const day of [
+      '0000-00-00',
+      '2026-00-10',
+      '2026-01-00',
+      '2026-02-30',
+      '2025-02-29',
+      '1900-02-29',
+      '2026-04-31',
+    ])
+      assert.equal(dateOf(day), '{"day":null}', day)
+    for (const day of ['2024-02-29', '2000-02-29', '2026-12-31', '0001-01-01'])
+      assert.equal(dateOf(day), `{"day":"${day}"}`)
+  })
+
+  it('is what JSON.stringify says of the values, for any values', () => {
+    const value = fc.oneof(fc.integer(), fc.string({ unit: 'grapheme' }), fc.constant(null))
+    const names = fc.uniqueArray(fc.string({ unit: 'grapheme', minLength: 1 }), {
+      minLength: 1,
+      maxLength: 6,
+    })
+    fc.assert(
+      fc.property(names, fc.array(value, { minLength: 6, maxLength: 6 }), (columnNames, values) => {
+        const columns = ['#', ...columnNames.filter((name) => name !== '#')].map((name) =>
+          column(name, 'string'),
+        )
+        const of: Table = { name: 'shop.orders', columns, key: [0] }
+        const cells = columns.map((_, at) => (at === 0 ? '1' : jsonCell(values[at - 1])))
+        const [operation] = operationsOf(whole, { after: cells }, of)
+        const expected = columns.map(
+          ({ name }, at) =>
+            `${JSON.stringify(name)}:${at === 0 ? 1 : JSON.stringify(values[at - 1] ?? null)}`,
+        )
+        assert.equal(textOf(operation?.body ?? ''), `{${expected.join(',')}}`)
+      }),
+    )
+  })
+
+  it('needs all its columns', () => {
+    assert.throws(
+      () => operationsOf(whole, { after: ['7', undefined, null, null] }),
+      (error) => error instanceof Failure && error.kind === 'unsupported' && error.message.includes('state'),
+    )
+  })
+})
+
+describe('a change', () => {
+  it('becomes an index operation from the row after it, also when it was only read', () => {
+    for (const images of [
+      { after: row('a') },
+      { after: row('a'), read: true },
+      { before: row('b'), after: row('a') },
+    ])
+      assert.deepEqual(
+        operationsOf(whole, images).map(({ op, id }) => [op, id]),
+        [['index', '7']],
+      )
+  })
+
+  it('becomes a delete when the row goes', () => {
+    assert.deepEqual(operationsOf(whole, { before: row('a') }), [
+      { op: 'delete', id: '7', version: 77n, routing: undefined, body: undefined },
+    ])
+  })
+
+  it('deletes the document of a row that leaves the filter, and makes that of one that enters it', () => {
+    const kinds = (images: Images): string[] => operationsOf(open, images).map(({ op }) => op)
+    assert.deepEqual(kinds({ after: row('open') }), ['index'])
+    assert.deepEqual(kinds({ before: row('open'), after: row('open') }), ['index'])
+    assert.deepEqual(kinds({ before: row('shut'), after: row('open') }), ['index'])
+    assert.deepEqual(kinds({ before: row('open'), after: row('shut') }), ['delete'])
+    assert.deepEqual(kinds({ before: row('open') }), ['delete'])
+    assert.deepEqual(kinds({ before: row('shut'), after: row('shut') }), [])
+    assert.deepEqual(kinds({ after: row('shut') }), [])
+    assert.deepEqual(kinds({ before: row('shut') }), [])
+    assert.deepEqual(kinds({ after: row('shut'), read: true }), [])
+  })
+
+  it('follows each table definition that it meets', () => {
+    const wider: Table = { ...table, columns: [...table.columns, column('extra', 'integer')] }
+    const mapper = createMapper(whole)
+    const bodies = [table, wider, table].map((of) => {
+      const cells = [...row('a'), '5'].slice(0, of.columns.length)
+      return mapper([entryOf({ after: cells }, of)])[0]?.operations[0]?.body
+    })
+    assert.equal(bodies[0], bodies[2])
+    assert.equal(bodies[1], `${bodies[0]?.slice(0, -1)},"extra":5}`)
+  })
+})
+
+describe('a definition', () => {
+  it('is refused where it names what the table lacks', () => {
+    for (const definition of [
+      { ...whole, fields: { a: 'missing' } },
+      { ...whole, exclude: ['missing'] },
+      { ...whole, id: ['missing'] },
+      { ...whole, where: [{ column: 'missing', comparison: 'eq' as const, value: 1 }] },
+    ]) {
+      assert.throws(
+        () => operationsOf(definition, { after: row('a') }),
+        (error) =>
+          error instanceof Failure && error.kind === 'configuration' && error.message.includes('missing'),
+      )
+    }
+    assert.throws(() => operationsOf({ ...whole, id: ['state'] }, { after: row('a') }), /not part of the key/)
+  })
+
+  it('tells its fields and their columns', () => {
+    const fields = documentFields({ ...whole, fields: { b: 'day', a: 'id' } }, table)
+    assert.deepEqual(
+      fields.map(({ field, column: { name } }) => [field, name]),
+      [
+        ['a', 'id'],
+        ['b', 'day'],
+      ],
+    )
+  })
+})
+
+function jsonCell(value: unknown): Cell {
+  return value === null ? null : bytesOf(JSON.stringify(value))
+}
