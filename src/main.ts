@@ -1,7 +1,7 @@
 /** The process: arguments in, exit code out; the only exits and signal handlers. */
-import { readFileSync } from 'node:fs'
 import { main } from './cli/cli.ts'
 import { exit, type Context } from './cli/context.ts'
+import { version } from './version.ts'
 
 const endedBySignal = 130
 
@@ -29,7 +29,7 @@ function contextOf(signal: AbortSignal): Context {
     stream.write(`${redact(line)}\n`)
   }
   return {
-    version: versionOf(),
+    version,
     environment: process.env,
     workingDirectory: process.cwd(),
     out: (line) => print(process.stdout, line),
@@ -49,9 +49,4 @@ function contextOf(signal: AbortSignal): Context {
 
 function asItIs(text: string): string {
   return text
-}
-
-function versionOf(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
 }

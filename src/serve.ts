@@ -211,8 +211,8 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
     clock: systemClock,
     observe,
     limits: {
-      bulkCountMax: settings.delivery.bulkCount,
-      bulkBytesMax,
+      requestCountMax: settings.delivery.bulkCount,
+      requestBytesMax: bulkBytesMax,
       batchAgeMs: file.policy.batchAgeMs ?? settings.delivery.batchAgeMs,
       queuedEntriesMax: settings.delivery.bulkCount * queuedRequests,
     },

@@ -23,7 +23,7 @@ export function refuse(problems: readonly Problem[]): void {
   throw new Failure('configuration', `the configuration has ${count}:\n${lines.join('\n')}`)
 }
 
-export function describeProblem(problem: Problem): string {
+function describeProblem(problem: Problem): string {
   const place = problem.line === undefined ? problem.origin : `${problem.origin}:${problem.line}`
   const parts = [problem.path === '' ? problem.found : `${problem.path}: ${problem.found}`]
   if (problem.expected !== undefined) parts.push(`expected ${problem.expected}`)

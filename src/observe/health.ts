@@ -3,7 +3,7 @@ import type { Failure } from '../change/failure.ts'
 import type { Fact, Observe, SourceState } from '../pipeline/facts.ts'
 import { partsOfGroup } from './group.ts'
 
-export interface Readiness {
+interface Readiness {
   readonly ready: boolean
   /** Why not, each a sentence. */
   readonly reasons: readonly string[]

@@ -30,7 +30,15 @@ export function createLogger({ level, pretty, redact, write }: LoggerRequest): L
     ? prettyFactory({ colorize: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' })
     : same
   const lines = { write: (line: string) => write(redact(show(line))) }
-  const logger = pino({ level, timestamp: pino.stdTimeFunctions.isoTime, base: { name: 'millrace' } }, lines)
+  const logger = pino(
+    {
+      level,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      base: { name: 'millrace' },
+      formatters: { level: (label: string) => ({ level: label }) },
+    },
+    lines,
+  )
   const say = ({ level: at, message, fields }: Note): void => logger[at]({ ...fields }, message)
   const summary = createSummary()
 

@@ -106,7 +106,8 @@ function tellDelivery(fact: Fact): Told {
 function tellState(subject: string, state: string, failure: Failure | undefined): Told {
   if (failure === undefined) return ['info', `${subject}: ${state}`]
   const remedy = failure.remedy === undefined ? '' : `; remedy: ${failure.remedy}`
-  return [state === 'failed' ? 'error' : 'warn', `${subject}: ${state}: ${failure.message}${remedy}`]
+  // Who waits says why by another fact, with the time of the next attempt.
+  return [state === 'failed' ? 'error' : 'debug', `${subject}: ${state}: ${failure.message}${remedy}`]
 }
 
 function nameOf({ group }: { readonly group: string }): string {

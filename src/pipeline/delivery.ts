@@ -5,10 +5,7 @@ import { Lane, type LaneParts } from './lane.ts'
 import { Signal } from './signal.ts'
 import { together } from './together.ts'
 
-export type DeliveryParts = Omit<
-  LaneParts,
-  'group' | 'lane' | 'committed' | 'committedTo' | 'lettersOpen'
-> & {
+export type DeliveryParts = Omit<LaneParts, 'group' | 'lane' | 'committed' | 'committedTo'> & {
   readonly group: Group
 }
 
@@ -24,10 +21,9 @@ export class Delivery {
 
   /** Delivers until the signal aborts, and returns; or throws a Failure. What is under way is finished and committed. */
   async run(signal: AbortSignal): Promise<void> {
-    const { log, group, deadLetters, observe } = this.#parts
-    const lettersOpen = { count: await deadLetters.count(group.name) }
-    observe({ kind: 'dead-letters', group: group.name, open: lettersOpen.count })
-    const lanes = group.lanes.map((committed, lane) => this.#lane(lane, committed, lettersOpen))
+    const { log, group, letters } = this.#parts
+    await letters.begin()
+    const lanes = group.lanes.map((committed, lane) => this.#lane(lane, committed))
     const reading = async (ending: AbortSignal): Promise<void> => {
       for await (const batch of log.read(group.name, ending)) await lanes[batch.lane]?.give(batch, ending)
     }
@@ -44,13 +40,12 @@ export class Delivery {
     for (let seen = this.#moved.count; this.next < offset;) seen = await this.#moved.next(seen, signal)
   }
 
-  #lane(lane: number, committed: Offset, lettersOpen: { count: number }): Lane {
+  #lane(lane: number, committed: Offset): Lane {
     return new Lane({
       ...this.#parts,
       group: this.#parts.group.name,
       lane,
       committed,
-      lettersOpen,
       committedTo: (at, next) => {
         this.#committed[at] = next
         this.#moved.notify()

@@ -10,20 +10,21 @@ import type { Offset } from '../change/change.ts'
 import { Failure } from '../change/failure.ts'
 import { textOf } from '../change/row.ts'
 import type { Enricher } from '../document/enricher.ts'
-import type { ChangeLog, DeadLetter, DeadLetters, Entry, LaneBatch } from '../log/log.ts'
+import type { ChangeLog, DeadLetter, Entry, LaneBatch } from '../log/log.ts'
 import type { Outcome, Sink } from '../sink/sink.ts'
 import { AckTracker } from './ack-tracker.ts'
 import type { Clock } from './clock.ts'
 import { PendingOperations, type PendingWork } from './dedupe.ts'
 import type { Observe } from './facts.ts'
+import type { Letters } from './letters.ts'
 import { Signal } from './signal.ts'
 import { Tally } from './tally.ts'
 import { decide, failureOf } from './retry-policy.ts'
 
 export interface DeliveryLimits {
   /** Operations in one request. */
-  readonly bulkCountMax: number
-  readonly bulkBytesMax: number
+  readonly requestCountMax: number
+  readonly requestBytesMax: number
   /** How long the first change of a request may wait for others, ms; 0 = write at once. */
   readonly batchAgeMs: number
   /** Entries that wait in a lane; beyond it the log is not read on. */
@@ -37,14 +38,12 @@ export interface LaneParts {
   readonly log: ChangeLog
   readonly sink: Sink
   readonly enrich: Enricher
-  readonly deadLetters: DeadLetters
+  readonly letters: Letters
   readonly clock: Clock
   readonly observe: Observe
   readonly limits: DeliveryLimits
   /** The highest version that the log can have given; a stored one above it is a stranger's. */
   readonly highestVersion: () => bigint
-  /** Whether any dead letter of the group is open, so that settling is worth asking. */
-  readonly lettersOpen: { count: number }
   /** Told after each commit. */
   readonly committedTo: (lane: number, next: Offset) => void
   /** Throws when the index is no longer the one that this group fills. */
@@ -102,7 +101,7 @@ export class Lane {
   async #drain(signal: AbortSignal): Promise<void> {
     const { limits } = this.#parts
     await this.#gather(signal)
-    while (this.#pending.count < limits.bulkCountMax && this.#pending.bytes < limits.bulkBytesMax) {
+    while (this.#pending.count < limits.requestCountMax && this.#pending.bytes < limits.requestBytesMax) {
       const batch = this.#queue.shift()
       if (batch === undefined) break
       await this.#expand(batch.entries, signal)
@@ -115,7 +114,7 @@ export class Lane {
   /** Lets a request fill for a while, when the pipeline wants that. */
   async #gather(signal: AbortSignal): Promise<void> {
     const { limits, clock } = this.#parts
-    if (limits.batchAgeMs === 0 || this.#queued === 0 || this.#queued >= limits.bulkCountMax) return
+    if (limits.batchAgeMs === 0 || this.#queued === 0 || this.#queued >= limits.requestCountMax) return
     await clock.sleep(limits.batchAgeMs, signal)
   }
 
@@ -129,7 +128,7 @@ export class Lane {
 
   async #writeSome(signal: AbortSignal): Promise<void> {
     const { limits, group, lane, clock, observe, sink, abort } = this.#parts
-    const works = this.#pending.first(limits.bulkCountMax, limits.bulkBytesMax)
+    const works = this.#pending.first(limits.requestCountMax, limits.requestBytesMax)
     const operations = works.map((work) => work.operation)
     for (let attempt = 1; ; attempt++) {
       observe({ kind: 'writing', group, lane, operations: operations.length })
@@ -180,8 +179,8 @@ export class Lane {
       else if (outcome.kind !== 'busy') done.push(work)
       if (outcome.kind === 'stale') this.#checkStored(work, outcome.stored)
     }
-    await this.#layAside(letters.map(({ letter }) => letter))
-    await this.#settleLetters(done)
+    await this.#parts.letters.layAside(letters.map(({ letter }) => letter))
+    await this.#parts.letters.settle(done.map((work) => work.operation.id))
     for (const work of [...done, ...letters.map((each) => each.work)]) this.#finish(work)
     const { group, lane, observe, clock } = this.#parts
     observe({ kind: 'written', group, lane, ...tally.figures(), tookMs: clock.now() - startedAtMs })
@@ -196,28 +195,6 @@ export class Lane {
         remedy: 'something else writes to this index: stop it, then run with --reload for this pipeline',
       },
     )
-  }
-
-  async #layAside(letters: readonly DeadLetter[]): Promise<void> {
-    if (letters.length === 0) return
-    const { group, deadLetters, observe, lettersOpen } = this.#parts
-    await deadLetters.put(group, letters)
-    for (const { id, reason, fingerprint } of letters)
-      observe({ kind: 'dead-letter', group, id, reason, fingerprint })
-    lettersOpen.count = await deadLetters.count(group)
-    observe({ kind: 'dead-letters', group, open: lettersOpen.count })
-  }
-
-  async #settleLetters(works: readonly PendingWork[]): Promise<void> {
-    const { group, deadLetters, observe, lettersOpen } = this.#parts
-    if (lettersOpen.count === 0 || works.length === 0) return
-    await deadLetters.settle(
-      group,
-      works.map((work) => work.operation.id),
-    )
-    const open = await deadLetters.count(group)
-    if (open !== lettersOpen.count) observe({ kind: 'dead-letters', group, open })
-    lettersOpen.count = open
   }
 
   #letter(work: PendingWork, outcome: { readonly reason: string; readonly fingerprint: string }): DeadLetter {

@@ -11,6 +11,7 @@ import { Delivery } from './delivery.ts'
 import type { Observe, PipelineState } from './facts.ts'
 import { FirstLoad, type LoadLimits } from './first-load.ts'
 import type { DeliveryLimits } from './lane.ts'
+import { Letters } from './letters.ts'
 import { loadState, newLoad } from './load-state.ts'
 import { highestVersion, versionOf } from './numbering.ts'
 import { decide, failureOf } from './retry-policy.ts'
@@ -56,11 +57,14 @@ interface Bound {
 
 export class Pipeline {
   readonly #parts: PipelineParts
+  readonly #letters: Letters
   #wishes: Wishes
 
   constructor(parts: PipelineParts) {
+    const { group, deadLetters, observe } = parts
     this.#parts = parts
     this.#wishes = parts.wishes
+    this.#letters = new Letters({ group, deadLetters, observe })
   }
 
   /** Runs until the signal aborts, or throws a Failure; may be run again. */
@@ -182,13 +186,13 @@ export class Pipeline {
   }
 
   #delivery({ group, index, admin }: Bound): Delivery {
-    const { log, enrich, deadLetters, clock, observe, limits, abort, sinkFor } = this.#parts
+    const { log, enrich, clock, observe, limits, abort, sinkFor } = this.#parts
     return new Delivery({
       group,
       log,
       sink: sinkFor(index),
       enrich,
-      deadLetters,
+      letters: this.#letters,
       clock,
       observe,
       limits,
@@ -199,8 +203,9 @@ export class Pipeline {
   }
 
   #load(delivery: Delivery, { index, admin }: Bound): FirstLoad {
-    const { source, capture, clock, observe, loadLimits, deadLetters, sinkFor, group } = this.#parts
-    const sink = sinkFor(index)
+    const { source, capture, clock, observe, loadLimits, sinkFor, group } = this.#parts
+    const highestVersion = (): bigint => this.#highest()
+    const swept = { index: admin, sink: sinkFor(index), letters: this.#letters, clock, highestVersion }
     return new FirstLoad({
       group,
       source,
@@ -210,12 +215,7 @@ export class Pipeline {
       limits: loadLimits,
       prepare: async () => reconcile(await this.#parts.openIndex(), index.name),
       passed: (offset, signal) => delivery.passed(offset, signal),
-      sweep: (below, signal) =>
-        sweep(
-          { group, index: admin, sink, deadLetters, clock, highestVersion: () => this.#highest() },
-          below,
-          signal,
-        ),
+      sweep: (below, signal) => sweep(swept, below, signal),
     })
   }
 

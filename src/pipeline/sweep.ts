@@ -3,16 +3,15 @@
  * highest version below the load, so that a document that is written meanwhile stays.
  */
 import { Failure } from '../change/failure.ts'
-import type { DeadLetters } from '../log/log.ts'
 import type { IndexAdmin, Operation, Sink, StoredDocument } from '../sink/sink.ts'
 import type { Clock } from './clock.ts'
+import type { Letters } from './letters.ts'
 import { decide, failureOf } from './retry-policy.ts'
 
 export interface SweepParts {
-  readonly group: string
   readonly index: IndexAdmin
   readonly sink: Sink
-  readonly deadLetters: DeadLetters
+  readonly letters: Letters
   readonly clock: Clock
   readonly highestVersion: () => bigint
 }
@@ -22,8 +21,8 @@ export async function sweep(
   below: bigint,
   signal: AbortSignal,
 ): Promise<{ readonly scanned: number; readonly deleted: number }> {
-  const kept = new Set<string>()
-  for await (const letter of parts.deadLetters.list(parts.group)) kept.add(letter.id)
+  // What the load was refused anew has a row; its last good document stays.
+  const kept = await parts.letters.settleBelow(below)
   await parts.index.refresh()
   let [scanned, deleted] = [0, 0]
   for await (const page of parts.index.scan({ source: false }, signal)) {

@@ -306,7 +306,6 @@ async function lostGroup({ log, reopen, overflow }: LogSubject): Promise<void> {
     (await again.groups()).map(({ lost }) => lost),
     [true],
   )
-  const isLost = (error: unknown): boolean => error instanceof Failure && error.kind === 'lost'
   await assert.rejects(
     readUntil(again.read(group, new AbortController().signal), () => true),
     isLost,
@@ -316,6 +315,10 @@ async function lostGroup({ log, reopen, overflow }: LogSubject): Promise<void> {
   await again.tail()
   await again.append(numbering.batch([insertOf(orders, 2)]))
   assert.deepEqual(ids(await readAll(again, next + 1)), [2])
+}
+
+function isLost(error: unknown): boolean {
+  return error instanceof Failure && error.kind === 'lost'
 }
 
 /** A log that takes appends, and has the group from its beginning on. */
@@ -346,7 +349,7 @@ function laneOfKeys(batches: readonly LaneBatch[]): Map<string, number> {
       assert.equal(found.get(change.key) ?? lane, lane, 'a key stays in its lane')
       found.set(change.key, lane)
     }
-  return new Map([...found].toSorted())
+  return found
 }
 
 function assertAscends(entries: readonly Entry[]): void {

@@ -166,7 +166,7 @@ suite('the stream of a MySQL source', { concurrency: false }, () => {
       const reading = await startReading(serverOf(), [`${schema}.c`, `${schema}.g`])
       await write(serverOf(), schema, ['UPDATE p SET word = 9', 'INSERT INTO p VALUES (5, 5)'])
       await reading.untilHead()
-      assert.deepEqual(reading.barriers, [])
+      assert.equal(reading.barriers.length, 0)
       await write(serverOf(), schema, ['DELETE FROM p WHERE id = 1', 'UPDATE p SET id = 3 WHERE id = 2'])
       await reading.untilHead()
       await reading.end()
@@ -174,7 +174,7 @@ suite('the stream of a MySQL source', { concurrency: false }, () => {
       const marked = reading.barriers.map(({ table }) => table.split('.')[1])
       if (name === 'mysql') {
         assert.deepEqual(seen.toSorted(), ['c delete', 'c update', 'g update'])
-        assert.deepEqual(marked, [])
+        assert.equal(marked.length, 0)
       } else assert.deepEqual(marked.toSorted(), ['c', 'c', 'g'])
     })
 
@@ -317,7 +317,7 @@ suite('the stream of a MySQL source', { concurrency: false }, () => {
       reading.changes.map(({ key }) => key),
       ['[1]', '[2]'],
     )
-    assert.deepEqual(reading.barriers, [])
+    assert.equal(reading.barriers.length, 0)
     await write(mysql, schema, ["XA START 'c'", 'INSERT INTO t VALUES (3)', "XA END 'c'", "XA PREPARE 'c'"])
     const stopped = await failureOf(mysql, `${schema}.t`, {}, reading.position)
     await write(mysql, schema, ["XA COMMIT 'c'"])

@@ -51,6 +51,7 @@ export class Checks {
   beginLog(): void {
     this.#position = undefined
     this.#seq = 0
+    this.#epoch = 0
     this.#committed = []
   }
 
@@ -75,6 +76,9 @@ export class Checks {
     } else if (fact.kind === 'appended') {
       this.#assertPosition(fact.position)
       this.#assertNumbering(fact.seq, this.#epoch)
+    } else if (fact.kind === 'pipeline-state' && fact.state === 'starting') {
+      // What it had not finished it asks for again, unless it begins elsewhere.
+      this.#asked = []
     } else if (fact.kind === 'committed') {
       this.#assertCommitted(fact.lane, fact.next)
       this.#assertKnown(fact.lane, fact.next)

@@ -113,7 +113,7 @@ export class Life {
     const sources = [
       {
         name: sourceName,
-        feed: this.#feed(log, capture),
+        feed: this.#feed(log, capture, clock),
         watch: {
           source: sourceName,
           log,
@@ -144,7 +144,7 @@ export class Life {
     })
   }
 
-  #feed(log: EmbeddedLog, capture: Capture): Feed {
+  #feed(log: EmbeddedLog, capture: Capture, clock: Clock): Feed {
     const { source, index, lineage, settings, wishes } = this.#parts
     return new Feed({
       name: sourceName,
@@ -157,6 +157,8 @@ export class Life {
         const state = await index.inspect()
         return state?.mark === undefined ? [] : [state.mark.epoch]
       },
+      clock,
+      groups: [{ group, table }],
       restart: wishes.reload,
     })
   }

@@ -42,6 +42,7 @@ export type Trouble =
   | 'indexDropped'
   | 'indexReplaced'
   | 'reload'
+  | 'purge'
   | 'truncate'
   | 'updateAll'
 
@@ -60,6 +61,7 @@ const chances: Readonly<Record<Trouble, number>> = {
   indexDropped: 0.015,
   indexReplaced: 0.015,
   reload: 0.02,
+  purge: 0.015,
   truncate: 0.04,
   updateAll: 0.04,
 }
@@ -74,8 +76,8 @@ export function drawSettings(random: Random): Settings {
     batchBytesMax: random.pick([300, 2_000, 20_000]),
     windowKeysMax: random.pick([3, 20, 500]),
     delivery: {
-      bulkCountMax: random.pick([1, 7, 50, 500]),
-      bulkBytesMax: random.pick([600, 20_000]),
+      requestCountMax: random.pick([1, 7, 50, 500]),
+      requestBytesMax: random.pick([600, 20_000]),
       batchAgeMs: random.pick([0, 0, 20]),
       queuedEntriesMax: random.pick([1, 50, 1_000]),
     },

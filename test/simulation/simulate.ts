@@ -73,6 +73,10 @@ const troubles: Readonly<Record<Trouble, (world: World) => Promise<void> | void>
     await world.stop()
     world.start(true)
   },
+  purge: (world) => {
+    world.database.purge()
+    world.reloadIsDue = true
+  },
   truncate: (world) => world.application.truncate(),
   updateAll: (world) => world.application.updateAll(),
 }

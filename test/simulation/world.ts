@@ -41,6 +41,8 @@ export class World {
   readonly #tell: (line: string) => void
   readonly #startedAtMs: number
   #logs = 0
+  /** The process was asked to reload. */
+  #reloads = false
 
   constructor({ seed, tell }: WorldOptions) {
     this.random = new Random(seed)
@@ -77,7 +79,7 @@ export class World {
 
   /** The process is asked to end, and does. */
   async stop(): Promise<void> {
-    await this.clock.until(this.life.stop())
+    if (this.life.isAlive) await this.clock.until(this.life.stop())
   }
 
   /** Starts a process where there is none. A person reloads where that is due, or on a whim. */
@@ -85,7 +87,6 @@ export class World {
     if (this.life.isAlive) return
     const needed = this.#judgeEnd()
     this.life = this.#begin(reload || needed)
-    if (needed) this.reloadIsDue = false
   }
 
   /** The state folder is gone. No request of the old log may be under way any more: nothing could tell it from a new one. */
@@ -146,6 +147,7 @@ export class World {
 
   #begin(reload: boolean): Life {
     this.tell(reload ? 'a process starts, with --reload' : 'a process starts')
+    this.#reloads = reload
     const gate = new Gate(() => this.#linger())
     return new Life({
       settings: this.settings,
@@ -167,6 +169,7 @@ export class World {
 
   #observe(fact: Fact): void {
     if (fact.kind === 'group-lost') this.reloadIsDue = true
+    if (fact.kind === 'load-started' && this.#reloads) this.reloadIsDue = this.#reloads = false
     this.tell(show(fact))
     this.checks.observe(fact)
   }

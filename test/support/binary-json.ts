@@ -37,7 +37,8 @@ function encode(value: BinaryJson, large: boolean): Encoded {
     bytes.writeDoubleLE(value.double)
     return { type: 11, bytes }
   }
-  if ('opaque' in value) return { type: 15, bytes: Buffer.concat([Buffer.of(value.opaque), sized(value.bytes)]) }
+  if ('opaque' in value)
+    return { type: 15, bytes: Buffer.concat([Buffer.of(value.opaque), sized(value.bytes)]) }
   throw new Error('not a value of JSON')
 }
 

@@ -226,13 +226,15 @@ export class MemoryDisk implements Disk {
     if (fate < 0.5) return Buffer.from(bytes)
     if (bytes.length < durable.length) return Buffer.from(bytes)
     const beginning = durable.length + Math.floor(this.#random() * (bytes.length - durable.length + 1))
-    if (fate < 0.75) return Buffer.from(bytes.subarray(0, beginning))
+    // A disk writes whole sectors.
+    const sectors = Math.ceil(beginning / sectorBytes) * sectorBytes
+    if (fate < 0.75) return Buffer.from(bytes.subarray(0, sectors))
     const holed = Buffer.from(bytes)
     for (let from = 0; from < holed.length; from += sectorBytes) {
       const to = Math.min(holed.length, from + sectorBytes)
       if (to <= durable.length || this.#random() < 0.5) continue
       holed.fill(0, from, to)
-      durable.copy(holed, from, from, to)
+      if (from < durable.length) durable.copy(holed, from, from, to)
     }
     return holed
   }

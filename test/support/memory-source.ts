@@ -40,6 +40,7 @@ export class MemoryDatabase {
   readonly #committed = new Signal()
   readonly #now: () => number
   #seen = 0
+  #purged = 0
 
   constructor(now: () => number) {
     this.#now = now
@@ -87,7 +88,7 @@ export class MemoryDatabase {
   /** Lets reads see the first so many transactions, and no fewer than before. */
   reveal(upTo: number): void {
     for (; this.#seen < Math.min(upTo, this.#journal.length); this.#seen++) {
-      const { events, barrier } = this.at(this.#seen)
+      const { events, barrier } = this.#journal[this.#seen] ?? { events: [], barrier: undefined }
       for (const change of events.flat()) {
         const rows = this.visibleRows(change.table.name)
         if (change.after === undefined) rows.delete(change.key)
@@ -97,7 +98,16 @@ export class MemoryDatabase {
     }
   }
 
+  /** Forgets the journal of all transactions so far: what has not read them cannot go on. */
+  purge(): void {
+    this.#purged = this.#journal.length
+  }
+
   at(ordinal: number): Transaction {
+    if (ordinal < this.#purged)
+      throw new Failure('lost', `the server has purged what comes after ${ordinal} transactions`, {
+        remedy: 'read every table again: run with --reload for every pipeline',
+      })
     const transaction = this.#journal[ordinal]
     if (transaction === undefined) throw new Error(`transaction ${ordinal} was never committed`)
     return transaction

@@ -32,7 +32,7 @@ export class VirtualClock implements Clock {
     if (signal.aborted) return Promise.reject(signal.reason as Error)
     return new Promise((resolve, reject) => {
       const sleeper: Sleeper = {
-        atMs: this.#nowMs + Math.max(0, durationMs),
+        atMs: this.#nowMs + Math.max(0, Math.ceil(durationMs)),
         order: this.#order++,
         wake: () => {
           signal.removeEventListener('abort', abort)

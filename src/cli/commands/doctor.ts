@@ -80,6 +80,8 @@ async function examineSource(
   try {
     const tables = [...new Set(pipelines.map(({ definition }) => definition.table))]
     const findings = [...(await source.examine(tables))]
+    // Who cannot be reached has no columns to look at, and has been told of once.
+    if (findings.some(({ level, fact }) => level === 'fatal' && fact === 'connection')) return findings
     for (const pipeline of pipelines) findings.push(...(await columnsOf(source, pipeline)))
     return findings
   } finally {

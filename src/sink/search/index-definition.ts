@@ -76,7 +76,6 @@ export function withoutType(
 /** Searches get the nearest double; the document keeps every digit. */
 const nextBest: Readonly<Record<string, FieldMapping>> = {
   unsigned_long: { type: 'double' },
-  scaled_float: { type: 'double' },
 }
 
 /** The field type that holds every value of a column, and what a searcher expects of it. */

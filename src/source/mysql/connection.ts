@@ -103,9 +103,11 @@ export function socketOf(connection: Connection): Duplex {
   return (connection as unknown as { readonly connection: { readonly stream: Duplex } }).connection.stream
 }
 
-/** Ends a connection at once; mysql2's own way waits for the other side, which may be busy sending, or gone. */
+/**
+ * Ends a connection at once; a query under way fails. mysql2's own ways do not: `end` waits for the other side, which may
+ * be busy sending, or gone, and after `destroy` a query under way never settles.
+ */
 export function hangUp(connection: Connection): void {
-  connection.destroy()
   socketOf(connection).destroy()
 }
 

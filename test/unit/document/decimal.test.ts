@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { compareDecimals, isDecimal } from '../../../src/document/decimal.ts'
 
 it('decimals compare exactly, however many digits they have', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { bytesOf } from '../../../src/change/row.ts'
 import { documentId } from '../../../src/document/document-id.ts'
 
@@ -44,12 +44,14 @@ describe('a document id', () => {
     fc.assert(
       fc.property(key, ([a, b]) => {
         const [idA, idB] = [documentId(a, 'p'), documentId(b, 'p')]
-        // A number and a text of the same digits are never in the same column.
-        const values = (cells: readonly (string | null)[]): string =>
-          JSON.stringify(cells.map((cell) => cell?.replace(/^(-?\d+)$/, '"$1"')))
         assert.equal(idA === idB, values(a) === values(b))
         assert.ok(Buffer.byteLength(idA) <= 512)
       }),
     )
   })
 })
+
+/** A number and a text of the same digits are never in the same column. */
+function values(cells: readonly (string | null)[]): string {
+  return JSON.stringify(cells.map((cell) => cell?.replace(/^(-?\d+)$/, '"$1"')))
+}

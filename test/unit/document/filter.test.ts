@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { Column, ColumnKind, Table } from '../../../src/change/change.ts'
 import { Failure } from '../../../src/change/failure.ts'
 import { bytesOf, type Cell } from '../../../src/change/row.ts'
@@ -74,7 +74,9 @@ describe('a condition', () => {
     assert.ok(!matches('enum', '"void"', 'in', ['open', 'paid']))
     assert.ok(!matches('integer', null, 'in', [null, 1]))
   })
+})
 
+describe('a condition as a whole', () => {
   it('never matches NULL but with isNull', () => {
     for (const comparison of ['eq', 'ne', 'lt', 'lte', 'gt', 'gte'] as const) {
       assert.ok(!matches('integer', null, comparison, 1))
@@ -104,12 +106,6 @@ describe('a condition', () => {
   })
 
   it('is refused where it can never hold, with the column’s name', () => {
-    const refused = (kind: ColumnKind, comparison: Comparison, value: unknown): void =>
-      assert.throws(
-        () => matches(kind, '1', comparison, value),
-        (error) =>
-          error instanceof Failure && error.kind === 'configuration' && error.message.includes(' c '),
-      )
     refused('integer', 'eq', 'abc')
     refused('string', 'eq', true)
     refused('json', 'eq', '{}')
@@ -123,3 +119,10 @@ describe('a condition', () => {
     )
   })
 })
+
+function refused(kind: ColumnKind, comparison: Comparison, value: unknown): void {
+  assert.throws(
+    () => matches(kind, '1', comparison, value),
+    (error) => error instanceof Failure && error.kind === 'configuration' && error.message.includes(' c '),
+  )
+}

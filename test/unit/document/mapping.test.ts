@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { Change, Column, ColumnKind, Row, Table } from '../../../src/change/change.ts'
 import { Failure } from '../../../src/change/failure.ts'
 import { bytesOf, keyOf, packRow, textOf, type Cell } from '../../../src/change/row.ts'
@@ -76,13 +76,6 @@ describe('a row as a document', () => {
   })
 
   it('has null for dates that no calendar has', () => {
-    const dateOf = (day: string): string => {
-      const [operation] = operationsOf(
-        { ...whole, fields: { day: 'day' } },
-        { after: ['7', null, null, `"${day}"`] },
-      )
-      return operation?.body ?? ''
-    }
     for (const day of [
       '0000-00-00',
       '2026-00-10',
@@ -148,7 +141,6 @@ describe('a change', () => {
   })
 
   it('deletes the document of a row that leaves the filter, and makes that of one that enters it', () => {
-    const kinds = (images: Images): string[] => operationsOf(open, images).map(({ op }) => op)
     assert.deepEqual(kinds({ after: row('open') }), ['index'])
     assert.deepEqual(kinds({ before: row('open'), after: row('open') }), ['index'])
     assert.deepEqual(kinds({ before: row('shut'), after: row('open') }), ['index'])
@@ -203,4 +195,17 @@ describe('a definition', () => {
 
 function jsonCell(value: unknown): Cell {
   return value === null ? null : bytesOf(JSON.stringify(value))
+}
+
+function dateOf(day: string): string {
+  const [operation] = operationsOf(
+    { ...whole, fields: { day: 'day' } },
+    { after: ['7', null, null, `"${day}"`] },
+  )
+  return operation?.body ?? ''
+}
+
+/** What the filter makes of it. */
+function kinds(images: Images): string[] {
+  return operationsOf(open, images).map(({ op }) => op)
 }

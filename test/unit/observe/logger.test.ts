@@ -60,7 +60,7 @@ test('a failure is told with kind, remedy and cause', (t) => {
   const failure = new Failure('target', 'the index is gone', { remedy: 'make it', cause: new Error('404') })
   observe({ kind: 'pipeline-state', pipeline: 'orders', group, state: 'failed', failure })
   const line = JSON.parse(lines[0] ?? '') as Record<string, unknown>
-  assert.equal(line['level'], 50)
+  assert.equal(line['level'], 'error')
   assert.equal(line['msg'], 'orders: failed: the index is gone; remedy: make it')
   assert.deepEqual([line['failure'], line['remedy'], line['cause']], ['target', 'make it', '404'])
 })

@@ -35,14 +35,22 @@ test('any document comes out as its JSON text, small containers or large', () =>
 })
 
 test('a document that is cut short is corrupt', () => {
-  const document = new Map<string, BinaryJson>([['list', ['x', 1n, { double: 0.5 }]], ['number', 2n ** 40n]])
+  const document = new Map<string, BinaryJson>([
+    ['list', ['x', 1n, { double: 0.5 }]],
+    ['number', 2n ** 40n],
+  ])
   const whole = encodeJson(document)
   for (let length = 1; length < whole.length; length++)
     assert.throws(() => read(whole.subarray(0, length)), corrupt, `cut at ${length}`)
 })
 
 test('damaged documents are JSON all the same, or corrupt', () => {
-  const whole = encodeJson(new Map<string, BinaryJson>([['a', ['x', 1n, null]], ['b', new Map([['c', true]])]]))
+  const whole = encodeJson(
+    new Map<string, BinaryJson>([
+      ['a', ['x', 1n, null]],
+      ['b', new Map([['c', true]])],
+    ]),
+  )
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { maxLength: 3 }), (bytes) => {
       const damaged = Buffer.from(whole)
@@ -95,7 +103,10 @@ test('values of SQL types are shown as the server shows them', () => {
   const micros = 500_000n
   const values: [BinaryJson, string][] = [
     [{ opaque: 10, bytes: packedMoment(date << 41n) }, '"2024-05-31"'],
-    [{ opaque: 12, bytes: packedMoment((((date << 17n) + clock) << 24n) + micros) }, '"2024-05-31 12:34:56.500000"'],
+    [
+      { opaque: 12, bytes: packedMoment((((date << 17n) + clock) << 24n) + micros) },
+      '"2024-05-31 12:34:56.500000"',
+    ],
     [{ opaque: 7, bytes: packedMoment(((date << 17n) + clock) << 24n) }, '"2024-05-31 12:34:56.000000"'],
     [{ opaque: 11, bytes: packedMoment((clock << 24n) + micros, true) }, '"-12:34:56.500000"'],
     // decimal(4,2): one byte before the point, one behind.
@@ -108,7 +119,10 @@ test('values of SQL types are shown as the server shows them', () => {
 test('base64 of more than 76 characters is broken into lines, as the server breaks it', () => {
   const text = read(encodeJson({ opaque: 252, bytes: Buffer.alloc(60, 'A') }))
   const lines = String(JSON.parse(text)).slice('base64:type252:'.length).split('\n')
-  assert.deepEqual(lines.map(({ length }) => length), [76, 4])
+  assert.deepEqual(
+    lines.map(({ length }) => length),
+    [76, 4],
+  )
 })
 
 function read(document: Buffer): string {

@@ -106,7 +106,9 @@ test('an image without all columns is refused with the statement that mends it',
   assert.throws(
     () => decode(samples.mysql, 'insert', [minimal, from]),
     (error) =>
-      error instanceof Failure && error.kind === 'unsupported' && /binlog_row_image = FULL/.test(error.remedy ?? ''),
+      error instanceof Failure &&
+      error.kind === 'unsupported' &&
+      /binlog_row_image = FULL/.test(error.remedy ?? ''),
   )
 })
 
@@ -120,7 +122,11 @@ test('an event with another number of columns than its table map is corrupt', ()
 test('an event that ends inside a row is corrupt, wherever it ends', () => {
   const [body, from] = samples.mysql.update
   for (let to = from + 3 + 1; to < body.length; to++)
-    assert.throws(() => decode(samples.mysql, 'update', [body.subarray(0, to), from]), corrupt, `cut at ${to}`)
+    assert.throws(
+      () => decode(samples.mysql, 'update', [body.subarray(0, to), from]),
+      corrupt,
+      `cut at ${to}`,
+    )
 })
 
 test('an event with bytes behind its last row is corrupt', () => {
@@ -131,7 +137,9 @@ test('an event with bytes behind its last row is corrupt', () => {
 
 test('damaged rows give rows of valid JSON, or a Failure', () => {
   const [body, from] = samples.mysql.insert
-  const damage = fc.array(fc.tuple(fc.integer({ min: from, max: body.length - 1 }), fc.nat(255)), { maxLength: 4 })
+  const damage = fc.array(fc.tuple(fc.integer({ min: from, max: body.length - 1 }), fc.nat(255)), {
+    maxLength: 4,
+  })
   fc.assert(
     fc.property(damage, (bytes) => {
       const damaged = Buffer.from(body)

@@ -89,7 +89,11 @@ test('excluded columns are not in the table, and the key still points at its col
 })
 
 test('an excluded key column is refused', () => {
-  refuses(() => parse(samples.mysql.map, { excluded: () => new Set(['id']) }), 'configuration', /key column id/)
+  refuses(
+    () => parse(samples.mysql.map, { excluded: () => new Set(['id']) }),
+    'configuration',
+    /key column id/,
+  )
 })
 
 test('metadata without names is refused with the statement that mends it', () => {

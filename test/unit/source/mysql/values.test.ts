@@ -51,7 +51,14 @@ test('64-bit integers keep all their digits', () => {
       assert.equal(signed64Cell(buffer, 0), String(BigInt.asIntN(64, value)))
     }),
   )
-  for (const value of [2n ** 53n - 1n, 2n ** 53n, 2n ** 53n + 1n, -(2n ** 53n), -(2n ** 53n) - 1n, -(2n ** 63n)]) {
+  for (const value of [
+    2n ** 53n - 1n,
+    2n ** 53n,
+    2n ** 53n + 1n,
+    -(2n ** 53n),
+    -(2n ** 53n) - 1n,
+    -(2n ** 63n),
+  ]) {
     buffer.writeBigInt64LE(value)
     assert.equal(signed64Cell(buffer, 0), String(value))
   }
@@ -71,7 +78,10 @@ test('a decimal of any precision and scale keeps all its digits', () => {
     fc.property(sized, ([[precision, scale], value]) => {
       const packed = packDecimal(value, precision, scale)
       assert.equal(packed.length, decimalBytes(precision, scale))
-      assert.equal(decimalText(Buffer.concat([Buffer.of(9), packed]), 1, precision, scale), plain(value, scale))
+      assert.equal(
+        decimalText(Buffer.concat([Buffer.of(9), packed]), 1, precision, scale),
+        plain(value, scale),
+      )
     }),
     { numRuns: 2000 },
   )
@@ -85,9 +95,10 @@ test('a float shows the fewest digits that give the same float', () => {
     { numRuns: 2000 },
   )
   const shown = [0.1, 16777216, 3.4028234663852886e38, 1.401298464324817e-45, 1.2345678806304932, 0, -0]
-  assert.deepEqual(shown.map((value) => floatCell(Math.fround(value))), [
-    '0.1', '16777216', '3.4028235e+38', '1e-45', '1.2345679', '0', '-0',
-  ])
+  assert.deepEqual(
+    shown.map((value) => floatCell(Math.fround(value))),
+    ['0.1', '16777216', '3.4028235e+38', '1e-45', '1.2345679', '0', '-0'],
+  )
 })
 
 test('a double shows the shortest text that gives the same double, negative zero included', () => {
@@ -106,10 +117,17 @@ test('dates keep their zeroes', () => {
     buffer.writeUIntLE((year << 9) | (month << 5) | day, 0, 3)
     return buffer
   }
-  const dates = [packed(0, 0, 0), packed(2024, 0, 0), packed(2024, 5, 0), packed(9999, 12, 31), packed(1, 1, 1)]
-  assert.deepEqual(dates.map((date) => dateCell(date, 0)), [
-    '"0000-00-00"', '"2024-00-00"', '"2024-05-00"', '"9999-12-31"', '"0001-01-01"',
-  ])
+  const dates = [
+    packed(0, 0, 0),
+    packed(2024, 0, 0),
+    packed(2024, 5, 0),
+    packed(9999, 12, 31),
+    packed(1, 1, 1),
+  ]
+  assert.deepEqual(
+    dates.map((date) => dateCell(date, 0)),
+    ['"0000-00-00"', '"2024-00-00"', '"2024-05-00"', '"9999-12-31"', '"0001-01-01"'],
+  )
 })
 
 test('a datetime shows exactly the digits of a second that its column has', () => {
@@ -124,7 +142,9 @@ test('a datetime shows exactly the digits of a second that its column has', () =
   fc.assert(
     fc.property(moment, ({ year, month, day, seconds, micros, digits }) => {
       const [hour, minute, second] = clock(seconds)
-      const packed = ((BigInt(year * 13 + month) * 32n + BigInt(day)) << 17n) + BigInt((hour << 12) | (minute << 6) | second)
+      const packed =
+        ((BigInt(year * 13 + month) * 32n + BigInt(day)) << 17n) +
+        BigInt((hour << 12) | (minute << 6) | second)
       const body = Buffer.concat([bigEndian(packed + 0x80_0000_0000n, 5), fractionBytes(micros, digits)])
       const date = `${four(year)}-${two(month)}-${two(day)}`
       const time = `${two(hour)}:${two(minute)}:${two(second)}`
@@ -219,7 +239,13 @@ function plain(value: bigint, scale: number): string {
 }
 
 function bigEndian(value: bigint, bytes: number): Buffer {
-  return Buffer.from(value.toString(16).padStart(bytes * 2, '0').slice(-bytes * 2), 'hex')
+  return Buffer.from(
+    value
+      .toString(16)
+      .padStart(bytes * 2, '0')
+      .slice(-bytes * 2),
+    'hex',
+  )
 }
 
 function clock(seconds: number): [hour: number, minute: number, second: number] {
@@ -229,7 +255,10 @@ function clock(seconds: number): [hour: number, minute: number, second: number] 
 /** Hundredths, ten-thousandths or millionths, cut to the column's digits. */
 function fractionBytes(micros: number, digits: number): Buffer {
   const kept = (digits + 1) >> 1
-  const cut = String(micros).padStart(6, '0').slice(0, digits).padEnd(2 * kept, '0')
+  const cut = String(micros)
+    .padStart(6, '0')
+    .slice(0, digits)
+    .padEnd(2 * kept, '0')
   return kept === 0 ? Buffer.alloc(0) : bigEndian(BigInt(cut), kept)
 }
 

@@ -1,0 +1,81 @@
+/**
+ * A group's dead letters. The lanes put some aside and settle others while a sweep settles those of rows that are gone:
+ * one after the other, so that none of them settles a letter that another has just replaced.
+ */
+import type { DeadLetter, DeadLetters } from '../log/log.ts'
+import type { Observe } from './facts.ts'
+
+export interface LettersParts {
+  readonly group: string
+  readonly deadLetters: DeadLetters
+  readonly observe: Observe
+}
+
+export class Letters {
+  readonly #parts: LettersParts
+  /** How many are open; undefined = not counted yet. */
+  #open: number | undefined
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(parts: LettersParts) {
+    this.#parts = parts
+  }
+
+  /** Counts them. */
+  begin(): Promise<void> {
+    return this.#inTurn(() => this.#count())
+  }
+
+  /** Durable when resolved. */
+  layAside(letters: readonly DeadLetter[]): Promise<void> {
+    if (letters.length === 0) return Promise.resolve()
+    const { group, deadLetters, observe } = this.#parts
+    return this.#inTurn(async () => {
+      this.#open = undefined
+      await deadLetters.put(group, letters)
+      for (const { id, reason, fingerprint } of letters)
+        observe({ kind: 'dead-letter', group, id, reason, fingerprint })
+      await this.#count()
+    })
+  }
+
+  /** Later versions of these were written. */
+  settle(ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return Promise.resolve()
+    return this.#inTurn(() => this.#settle(ids))
+  }
+
+  /** Settles those with a version below this one: their rows are gone. Answers the ids of the others. */
+  settleBelow(version: bigint): Promise<ReadonlySet<string>> {
+    const { group, deadLetters } = this.#parts
+    return this.#inTurn(async () => {
+      const gone: string[] = []
+      const kept = new Set<string>()
+      for await (const letter of deadLetters.list(group)) {
+        if (BigInt(letter.version) < version) gone.push(letter.id)
+        else kept.add(letter.id)
+      }
+      await this.#settle(gone)
+      return kept
+    })
+  }
+
+  async #settle(ids: readonly string[]): Promise<void> {
+    if (this.#open === 0 || ids.length === 0) return
+    await this.#parts.deadLetters.settle(this.#parts.group, ids)
+    await this.#count()
+  }
+
+  async #count(): Promise<void> {
+    const { group, deadLetters, observe } = this.#parts
+    const open = await deadLetters.count(group)
+    if (open !== this.#open) observe({ kind: 'dead-letters', group, open })
+    this.#open = open
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work)
+    this.#last = done.catch(() => undefined)
+    return done
+  }
+}

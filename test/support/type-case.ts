@@ -1,0 +1,13 @@
+import type * as fc from 'fast-check'
+
+/** One column, and values for it. */
+export interface TypeCase {
+  /** The column's definition. */
+  readonly sql: string
+  /** SQL expressions and the JSON text expected of each. */
+  readonly extremes: readonly (readonly [sql: string, json: string])[]
+  /** SQL expressions of random values. */
+  readonly random: fc.Arbitrary<string>
+  /** Only on servers of this flavor. */
+  readonly only?: 'mysql'
+}
