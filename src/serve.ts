@@ -20,6 +20,7 @@ import { Capture } from './pipeline/capture.ts'
 import type { Observe } from './pipeline/facts.ts'
 import { Feed } from './pipeline/feed.ts'
 import { Pipeline } from './pipeline/pipeline.ts'
+import type { SearchIndex } from './sink/search/index-admin.ts'
 import type { SearchClient } from './sink/search/search-client.ts'
 import { SearchSink } from './sink/search/search-sink.ts'
 import type { Source } from './source/source.ts'
@@ -195,6 +196,13 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
   const client = clientOf(opened, file)
   const mapper = createMapper(file.definition)
   const bulkBytesMax = Math.round(settings.delivery.bulkMb * megabyte)
+  let checked = false
+  const openIndex = async (): Promise<SearchIndex> => {
+    // Only at the start: a column that is dropped while we run is left out all the same.
+    if (!checked) await workshop.checkExcluded(file, source)
+    checked = true
+    return await workshop.openIndex(file, client, source)
+  }
   const pipeline = new Pipeline({
     name: file.name,
     group: groupOf(file),
@@ -205,7 +213,7 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
     capture,
     log,
     deadLetters: log.deadLetters,
-    openIndex: () => workshop.openIndex(file, client, source),
+    openIndex,
     sinkFor: ({ uuid }) => new SearchSink({ client, alias: file.target.index, uuid, bulkBytesMax }),
     enrich: (entries) => Promise.resolve(mapper(entries)),
     clock: systemClock,

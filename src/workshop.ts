@@ -103,6 +103,18 @@ export class Workshop {
     return indexFor(pipeline, client, table)
   }
 
+  /** Throws a Failure of kind `configuration` when a column that is to be left out is not there: it may be misspelt. */
+  async checkExcluded({ definition }: Pipeline, source: Pick<SourceAdmin, 'describe'>): Promise<void> {
+    if (definition.exclude.length === 0) return
+    const { table, excluded } = await source.describe(definition.table)
+    const known = [...table.columns.map((column) => column.name), ...excluded]
+    const missing = definition.exclude.filter((column) => !known.includes(column))
+    if (missing.length === 0) return
+    throw new Failure('configuration', `exclude: ${table.name} has no column ${missing.join(', ')}`, {
+      remedy: `its columns are ${known.join(', ')}`,
+    })
+  }
+
   target(pipeline: Pipeline): { readonly name: string; readonly alias: string } {
     return { name: pipeline.target.name, alias: pipeline.target.index }
   }
@@ -149,12 +161,14 @@ export function tablesOf(pipelines: readonly Pipeline[]): readonly string[] {
   return [...new Set(pipelines.map(({ definition }) => definition.table))]
 }
 
-/** Columns that no pipeline of a table wants never leave the source. */
+/** Columns that no pipeline of a table wants, be it for its conditions or ids, never leave the source. */
 function excludedByAll(pipelines: readonly Pipeline[]): Record<string, readonly string[]> {
   const excluded: Record<string, readonly string[]> = {}
-  for (const { definition } of pipelines) {
+  for (const { definition, key = [] } of pipelines) {
     const known = excluded[definition.table]
-    const own = definition.fields === undefined ? definition.exclude : []
+    const { where, id = [] } = definition
+    const used = new Set([...where.map(({ column }) => column), ...id, ...key])
+    const own = definition.fields === undefined ? definition.exclude.filter((column) => !used.has(column)) : []
     excluded[definition.table] = known === undefined ? own : known.filter((column) => own.includes(column))
   }
   return excluded

@@ -1,12 +1,14 @@
 /** Whether the columns that a pipeline names are there. */
-import type { Table } from '../change/change.ts'
 import type { Pipeline } from '../config/pipeline.ts'
 import { nearest } from '../config/problems.ts'
-import type { Finding } from '../source/source.ts'
+import type { Finding, TableDescription } from '../source/source.ts'
 
 /** One finding for each column that the table lacks, or one that says that all are there. */
-export function examineColumns({ name, definition, key }: Pipeline, table: Table): readonly Finding[] {
-  const known = table.columns.map((column) => column.name)
+export function examineColumns(
+  { name, definition, key }: Pipeline,
+  { table, excluded }: Pick<TableDescription, 'table' | 'excluded'>,
+): readonly Finding[] {
+  const known = [...table.columns.map((column) => column.name), ...excluded]
   const named: readonly (readonly [string, readonly string[]])[] = [
     ['fields', Object.values(definition.fields ?? {})],
     ['exclude', definition.exclude],

@@ -40,10 +40,9 @@ export function createMapper(definition: DocumentDefinition): Mapper {
   }
 }
 
-/** The fields of the documents and the columns that they show, in column order. */
+/** The fields of the documents and the columns that they show, in column order. An excluded column may have left already. */
 export function documentFields(definition: DocumentDefinition, table: Table): readonly DocumentField[] {
   const { fields, exclude } = definition
-  for (const name of exclude) columnAt(table, name, 'exclude')
   if (fields === undefined) {
     return table.columns
       .filter((column) => !exclude.includes(column.name))

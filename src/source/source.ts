@@ -55,6 +55,8 @@ export interface Source {
 /** Facts of a table that a load or a person wants beforehand. */
 export interface TableDescription {
   readonly table: Table
+  /** Columns that it has besides, left out of its rows as the configuration asks. */
+  readonly excluded: readonly string[]
   /** The server's own estimate. */
   readonly rowsEstimate: number
 }

@@ -30,21 +30,36 @@ export interface CrashResult {
 const table = 'crash.items'
 const index = 'items'
 
-/** Facts at which the process dies, and how many of each may pass before. */
-const facts = [
-  ['chunk-read', 8],
-  ['chunk-appended', 8],
-  ['appended', 60],
-  ['writing', 40],
-  ['written', 40],
-  ['committed', 40],
-  ['captured', 60],
-  ['load-read', 1],
-  ['swept', 1],
-  ['load-finished', 1],
-  ['index-created', 1],
-  ['capture-started', 1],
-] as const
+interface Point {
+  /** `random` = at a random moment. */
+  readonly fact: string
+  /** How many of the kind may pass before, at most. */
+  readonly most: number
+  /** What must be done for the fact to come about. */
+  readonly needs: 'nothing' | 'a reload' | 'a missing index'
+}
+
+const anywhere: Point = { fact: 'random', most: 1, needs: 'nothing' }
+
+/** The first load comes first, as it does in life. */
+const points: readonly Point[] = [
+  { fact: 'index-created', most: 1, needs: 'nothing' },
+  { fact: 'chunk-read', most: 8, needs: 'nothing' },
+  { fact: 'chunk-appended', most: 8, needs: 'nothing' },
+  { fact: 'load-read', most: 1, needs: 'nothing' },
+  { fact: 'load-finished', most: 1, needs: 'nothing' },
+  { fact: 'appended', most: 60, needs: 'nothing' },
+  { fact: 'writing', most: 40, needs: 'nothing' },
+  { fact: 'written', most: 40, needs: 'nothing' },
+  { fact: 'committed', most: 40, needs: 'nothing' },
+  { fact: 'captured', most: 60, needs: 'nothing' },
+  { fact: 'swept', most: 1, needs: 'a reload' },
+  { fact: 'chunk-appended', most: 12, needs: 'a reload' },
+  { fact: 'load-read', most: 1, needs: 'a reload' },
+  { fact: 'load-finished', most: 1, needs: 'a reload' },
+  { fact: 'index-created', most: 1, needs: 'a missing index' },
+  { fact: 'capture-started', most: 1, needs: 'nothing' },
+]
 
 /** A kill that its fact does not bring about in this time comes by itself. */
 const patienceMs = 15_000
@@ -65,17 +80,19 @@ export async function crashRun(options: CrashOptions): Promise<CrashResult> {
   })
   const versions = new VersionWatch(stack.elasticsearch.url, index, ids, seed)
   const daemon = daemonOptions(join(stack.directory, 'daemon'), stack.mysql.cdcUrl, stack.elasticsearch.url)
+  const documents = new SearchIndex(stack.elasticsearch.url, index)
   const counted: Record<string, number> = {}
   workload.start()
   versions.start()
   for (let kill = 1; kill <= kills; kill++) {
     const point = pointOf(kill, random)
-    const died = await runUntilKilled(daemon, point, kill > 12 && kill % 6 === 1, random)
+    if (point.needs === 'a missing index') await documents.delete()
+    const died = await runUntilKilled(daemon, point, random)
     counted[died] = (counted[died] ?? 0) + 1
     report(`kill ${kill} of ${kills}: ${died}; ${workload.transactions} transactions`)
   }
   await workload.stop()
-  const faults = await settle(daemon, connection, new SearchIndex(stack.elasticsearch.url, index))
+  const faults = await settle(daemon, connection, documents)
   await versions.stop()
   const chain = await followChain(join(daemon.directory, 'state', 'log', 'main'), table)
   await connection.end()
@@ -104,26 +121,28 @@ function daemonOptions(directory: string, mysqlUrl: string, elasticsearchUrl: st
   }
 }
 
-/** Every kind in turn at first, then any; one in three at a random moment. */
-function pointOf(kill: number, random: Random): string {
-  if (kill > facts.length && random.next() < 0.33) return 'random'
-  const [kind, most] = facts[kill - 1] ?? random.pick(facts)
-  return `${kind}:${1 + random.below(most)}`
+/** Each point in turn at first, then any; one in three at a random moment. */
+function pointOf(kill: number, random: Random): Point {
+  if (kill > points.length && random.next() < 0.33) return anywhere
+  const first = points[kill - 1]
+  if (first !== undefined) return first
+  const recurring = points.slice(5)
+  return random.pick(recurring)
 }
 
+/** Answers at which fact it died. */
 async function runUntilKilled(
   options: DaemonOptions,
-  point: string,
-  reload: boolean,
+  { fact, most, needs }: Point,
   random: Random,
 ): Promise<string> {
   const daemon = new DaemonProcess({
     ...options,
     program: new URL('daemon.ts', import.meta.url).pathname,
-    environment: { CRASH_AT: point },
-    extraArguments: reload ? ['--reload', index] : [],
+    environment: { CRASH_AT: `${fact}:${1 + random.below(most)}` },
+    extraArguments: needs === 'a reload' ? ['--reload', index] : [],
   })
-  const waitMs = point === 'random' ? 500 + random.below(4000) : patienceMs
+  const waitMs = fact === 'random' ? 500 + random.below(4000) : patienceMs
   let atFact = true
   const timer = setTimeout(() => {
     atFact = false
@@ -132,7 +151,7 @@ async function runUntilKilled(
   const exit = await daemon.exited
   clearTimeout(timer)
   if (exit.signal !== 'SIGKILL') throw new Error(`the daemon ended with ${exit.code}\n${daemon.outputTail()}`)
-  return atFact ? (point.split(':')[0] ?? point) : 'random'
+  return atFact ? fact : 'random'
 }
 
 /** The last daemon is left alone until the index has caught up. */

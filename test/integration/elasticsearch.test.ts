@@ -299,7 +299,7 @@ function open(options: { readonly wishes?: IndexWishes; readonly bulkBytesMax?: 
     alias,
     admin: new SearchIndex({ client, alias, wishes: options.wishes ?? wishes }),
     sinkFor: ({ uuid }) =>
-      new SearchSink({ client, alias, uuid, bulkBytesMax: options.requestBytesMax ?? 900_000 }),
+      new SearchSink({ client, alias, uuid, bulkBytesMax: options.bulkBytesMax ?? 900_000 }),
   }
 }
 

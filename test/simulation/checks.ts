@@ -47,6 +47,11 @@ export class Checks {
     this.#lanes = lanes
   }
 
+  /** How far the log has captured the source, durably. */
+  get position(): Position | undefined {
+    return this.#position
+  }
+
   /** The log is a new one. */
   beginLog(): void {
     this.#position = undefined

@@ -73,10 +73,7 @@ const troubles: Readonly<Record<Trouble, (world: World) => Promise<void> | void>
     await world.stop()
     world.start(true)
   },
-  purge: (world) => {
-    world.database.purge()
-    world.reloadIsDue = true
-  },
+  purge: (world) => world.database.purge(),
   truncate: (world) => world.application.truncate(),
   updateAll: (world) => world.application.updateAll(),
 }

@@ -36,7 +36,7 @@ export class World {
   life: Life
   /** A share of the calls to the source fails. */
   sourceFaults = 0
-  /** The index was replaced, or the log dropped what it needed: a person must ask for a reload. */
+  /** The index was replaced, or the log dropped what the group needed: a person must ask for a reload. */
   reloadIsDue = false
   readonly #tell: (line: string) => void
   readonly #startedAtMs: number
@@ -133,9 +133,14 @@ export class World {
     }
     this.tell(`ended: ${explain(error)}`)
     if (['transient', 'full', 'overload', 'target'].includes(error.kind)) return false
-    if (this.reloadIsDue && error.remedy?.includes('--reload') === true) return true
+    if ((this.reloadIsDue || this.#isPurged(error)) && error.remedy?.includes('--reload') === true)
+      return true
     this.checks.violations.push(`the process stopped without need: ${explain(error)}`)
     return true
+  }
+
+  #isPurged({ kind }: Failure): boolean {
+    return kind === 'lost' && Number.parseInt(this.checks.position ?? '0', 10) < this.database.purged
   }
 
   /** The database without any trouble. */

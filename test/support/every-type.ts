@@ -232,7 +232,6 @@ export const everyType: Readonly<Record<string, TypeCase>> = {
 
 function integer(name: string, bits: number): Record<string, TypeCase> {
   const half = 2n ** BigInt(bits - 1)
-  const pair = (value: bigint): [string, string] => [String(value), String(value)]
   return {
     [`${name}_`]: {
       sql: name,
@@ -245,6 +244,10 @@ function integer(name: string, bits: number): Record<string, TypeCase> {
       random: fc.bigInt({ min: 0n, max: 2n * half - 1n }).map(String),
     },
   }
+}
+
+function pair(value: bigint): [sql: string, json: string] {
+  return [String(value), String(value)]
 }
 
 function decimal(precision: number, scale: number, extremes: TypeCase['extremes']): Record<string, TypeCase> {
@@ -318,7 +321,6 @@ function literal(value: number): string {
 }
 
 function jsonExtremes(): TypeCase['extremes'] {
-  const same = (json: string): [string, string] => [text(json), json]
   return [
     same('null'),
     same('{"": "", "a": {}, "b": [], "c": [1, [2, [3]]], "Grüße": "Ж 😀"}'),
@@ -344,4 +346,9 @@ function jsonExtremes(): TypeCase['extremes'] {
       `["${'x'.repeat(70_000)}", 1, 70000, -70000, 5000000000]`,
     ],
   ].map(([sql = '', json = '']): [string, string] => [sql, json])
+}
+
+/** JSON that the server shows as it was written. */
+function same(json: string): [sql: string, json: string] {
+  return [text(json), json]
 }

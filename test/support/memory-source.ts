@@ -98,6 +98,11 @@ export class MemoryDatabase {
     }
   }
 
+  /** How many transactions the journal has forgotten. */
+  get purged(): number {
+    return this.#purged
+  }
+
   /** Forgets the journal of all transactions so far: what has not read them cannot go on. */
   purge(): void {
     this.#purged = this.#journal.length

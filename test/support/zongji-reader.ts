@@ -39,30 +39,28 @@ export async function insertedRows(
   }
 }
 
-/** The JSON text that a value of zongji stands for; undefined = SQL NULL. */
-export function referenceText(column: Column, value: unknown): string | undefined {
-  if (value === null || value === undefined) return undefined
-  const plain = String(value)
-  switch (column.kind) {
-    case 'integer':
-    case 'year':
-      return plain
-    case 'float':
-      return String(Math.fround(Number(value)))
-    case 'double':
-      return String(Number(value))
-    case 'bit':
-      return Buffer.isBuffer(value) ? String(BigInt(`0x0${value.toString('hex')}`)) : plain
-    case 'binary':
-    case 'blob':
-      return JSON.stringify(Buffer.isBuffer(value) ? value.toString('base64') : Buffer.from(plain, 'latin1').toString('base64'))
-    case 'datetime':
-      return JSON.stringify(plain.replace(' ', 'T'))
-    case 'timestamp':
-      return JSON.stringify(`${plain.replace(' ', 'T')}Z`)
-    case 'set':
-      return JSON.stringify(Array.isArray(value) ? value : plain === '' ? [] : plain.split(','))
-    default:
-      return JSON.stringify(plain)
-  }
+/** Whether a value of zongji's means the same as the JSON text of ours; undefined = SQL NULL. */
+export function agrees(column: Column, ours: string | undefined, value: unknown): boolean {
+  if (value === null || value === undefined) return ours === undefined
+  if (ours === undefined) return false
+  if (Buffer.isBuffer(value))
+    return column.kind === 'bit'
+      ? BigInt(ours) === BigInt(`0x0${value.toString('hex')}`)
+      : JSON.parse(ours) === value.toString('base64')
+  if (typeof value === 'number') return sameNumber(column, ours, value)
+  return typeof value === 'string' && sameText(column, ours, value)
+}
+
+function sameNumber({ kind }: Column, ours: string, value: number): boolean {
+  if (kind === 'float') return Math.fround(Number(ours)) === value
+  return kind === 'double' ? Number(ours) === value : ours === String(value)
+}
+
+function sameText({ kind }: Column, ours: string, value: string): boolean {
+  // Integers that a double cannot hold come as text.
+  if (kind === 'integer') return ours === value
+  const parsed: unknown = JSON.parse(ours)
+  if (kind === 'datetime') return parsed === value.replace(' ', 'T')
+  if (kind === 'timestamp') return parsed === `${value.replace(' ', 'T')}Z`
+  return Array.isArray(parsed) ? parsed.join(',') === value : parsed === value
 }

@@ -91,8 +91,7 @@ async function examineSource(
 
 async function columnsOf(source: OpenSource, pipeline: Pipeline): Promise<readonly Finding[]> {
   try {
-    const { table } = await source.describe(pipeline.definition.table)
-    return examineColumns(pipeline, table)
+    return examineColumns(pipeline, await source.describe(pipeline.definition.table))
   } catch (error) {
     return [findingOf(`table ${pipeline.definition.table}`, error)]
   }

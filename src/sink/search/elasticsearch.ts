@@ -22,7 +22,7 @@ export type Authentication =
   | { readonly kind: 'apiKey'; readonly apiKey: string }
   | { readonly kind: 'bearer'; readonly token: string }
 
-export interface TlsOptions {
+interface TlsOptions {
   /** PEM text of the authority that signed the servers' certificates. */
   readonly ca?: string
   /** SHA-256 of that authority's certificate in hex, with or without colons; stands in for `ca`. */

@@ -4,7 +4,7 @@ import { Failure } from '../../change/failure.ts'
 import type { IndexMark } from '../sink.ts'
 
 /** A field of the documents and the column that it shows. */
-export interface IndexField {
+interface IndexField {
   readonly field: string
   readonly column: Column
 }

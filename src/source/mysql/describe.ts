@@ -53,9 +53,9 @@ export async function describeTable(
     throw new Failure('configuration', `${name} is a view: only tables have changes of their own`, {
       remedy: 'name the tables that the view reads',
     })
-  const described = (await describeColumns(connection, name)).filter(
-    (column) => !options.excluded.has(column.name),
-  )
+  const all = await describeColumns(connection, name)
+  const described = all.filter((column) => !options.excluded.has(column.name))
+  const excluded = all.map((column) => column.name).filter((column) => options.excluded.has(column))
   const columns: Column[] = []
   const types: ColumnType[] = []
   for (const column of described) {
@@ -77,7 +77,8 @@ export async function describeTable(
       },
     )
   const table = { name, columns, key }
-  return { table, types, keyIndex: index.name, rowsEstimate: facts.rows, rowBytes: facts.rowBytes }
+  const { rows: rowsEstimate, rowBytes } = facts
+  return { table, excluded, types, keyIndex: index.name, rowsEstimate, rowBytes }
 }
 
 /** What information_schema.tables knows; undefined = no such table. */

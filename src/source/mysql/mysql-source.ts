@@ -85,8 +85,8 @@ class MysqlSource implements Source, SourceAdmin {
   async describe(table: string): Promise<TableDescription> {
     const options = tableOptions(this.#settings, table)
     return await this.#with(async ({ connection }) => {
-      const { table: definition, rowsEstimate } = await describeTable(connection, table, options)
-      return { table: definition, rowsEstimate }
+      const { table: definition, excluded, rowsEstimate } = await describeTable(connection, table, options)
+      return { table: definition, excluded, rowsEstimate }
     })
   }
 

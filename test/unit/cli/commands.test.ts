@@ -26,7 +26,7 @@ function unasked(): never {
 function sourceWith(findings: readonly Finding[]): OpenSource & { closed: boolean } {
   return {
     closed: false,
-    describe: () => Promise.resolve({ table, rowsEstimate: 12_345 }),
+    describe: () => Promise.resolve({ table, excluded: [], rowsEstimate: 12_345 }),
     examine: () => Promise.resolve(findings),
     close() {
       this.closed = true

@@ -168,7 +168,6 @@ describe('a definition', () => {
   it('is refused where it names what the table lacks', () => {
     for (const definition of [
       { ...whole, fields: { a: 'missing' } },
-      { ...whole, exclude: ['missing'] },
       { ...whole, id: ['missing'] },
       { ...whole, where: [{ column: 'missing', comparison: 'eq' as const, value: 1 }] },
     ]) {

@@ -59,10 +59,8 @@ describe('the client of Elasticsearch', () => {
 
   it('compresses both ways when it is told to', async () => {
     await using node = await serve((request, response) => {
-      void bodyOf(request).then((body) => {
-        response.setHeader('content-encoding', 'gzip')
-        answer(response, gzipSync(gunzipSync(body)))
-      })
+      response.setHeader('content-encoding', 'gzip')
+      void bodyOf(request).then((body) => answer(response, gzipSync(gunzipSync(body))))
     })
     await using client = connect({ nodes: [node.url], compress: true })
     const { text } = await client.send({ ...get, method: 'POST', body: '{"größe":1}' }, never)
@@ -249,10 +247,12 @@ async function failureOf(kind: FailureKind, work: Promise<unknown>): Promise<Fai
   return error
 }
 
+const program = 'openssl'
+
 /** An authority, a server's certificate that it signed, and an authority that has nothing to do with them. */
 function makeCertificates(folder: string): void {
   const openssl = (...words: string[]): void =>
-    void execFileSync('openssl', words, { cwd: folder, stdio: 'pipe' })
+    void execFileSync(program, words, { cwd: folder, stdio: 'pipe' })
   const selfSigned = [
     'req',
     '-x509',

@@ -93,11 +93,6 @@ test('doubles look as the server prints them', () => {
 })
 
 test('values of SQL types are shown as the server shows them', () => {
-  const packedMoment = (size: bigint, negative = false): Buffer => {
-    const bytes = Buffer.alloc(8)
-    bytes.writeBigInt64LE(negative ? -size : size)
-    return bytes
-  }
   const date = BigInt(2024 * 13 + 5) * 32n + 31n
   const clock = BigInt((12 << 12) | (34 << 6) | 56)
   const micros = 500_000n
@@ -124,6 +119,12 @@ test('base64 of more than 76 characters is broken into lines, as the server brea
     [76, 4],
   )
 })
+
+function packedMoment(size: bigint, negative = false): Buffer {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigInt64LE(negative ? -size : size)
+  return bytes
+}
 
 function read(document: Buffer): string {
   // Bytes around the document must not be read.

@@ -93,6 +93,7 @@ function shapeOf(columns: Readonly<Record<string, ColumnType>>): TableShape {
     },
     types: entries.map(([, type]) => type),
     keyIndex: 'PRIMARY',
+    excluded: [],
     rowsEstimate: 0,
     rowBytes: 0,
   }

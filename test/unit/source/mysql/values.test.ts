@@ -112,17 +112,12 @@ test('bits are one unsigned number', () => {
 })
 
 test('dates keep their zeroes', () => {
-  const packed = (year: number, month: number, day: number): Buffer => {
-    const buffer = Buffer.alloc(3)
-    buffer.writeUIntLE((year << 9) | (month << 5) | day, 0, 3)
-    return buffer
-  }
   const dates = [
-    packed(0, 0, 0),
-    packed(2024, 0, 0),
-    packed(2024, 5, 0),
-    packed(9999, 12, 31),
-    packed(1, 1, 1),
+    packDate(0, 0, 0),
+    packDate(2024, 0, 0),
+    packDate(2024, 5, 0),
+    packDate(9999, 12, 31),
+    packDate(1, 1, 1),
   ]
   assert.deepEqual(
     dates.map((date) => dateCell(date, 0)),
@@ -230,6 +225,12 @@ function packDecimal(value: bigint, precision: number, scale: number): Buffer {
   const packed = Buffer.concat(groups.map((group) => bigEndian(BigInt(group), sizes[group.length] ?? 0)))
   packed[0] = (packed[0] ?? 0) ^ 0x80
   return value < 0n ? Buffer.from(packed.map((byte) => byte ^ 0xff)) : packed
+}
+
+function packDate(year: number, month: number, day: number): Buffer {
+  const buffer = Buffer.alloc(3)
+  buffer.writeUIntLE((year << 9) | (month << 5) | day, 0, 3)
+  return buffer
 }
 
 function plain(value: bigint, scale: number): string {

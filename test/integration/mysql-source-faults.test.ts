@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { after as atEnd, before as atStart, test } from 'node:test'
+import { createMysqlSource } from '../../src/source/mysql/mysql-source.ts'
+import type { SqlServer } from '../stack/sql-server.ts'
+import { startStack, type Stack } from '../stack/stack.ts'
+import { startFreezingProxy } from '../support/freezing-proxy.ts'
+import { failureOfReading, freshSchema, settingsOf, startReading, write } from '../support/source-reading.ts'
+
+const names = ['mysql', 'mysql@8.0', 'mariadb'] as const
+
+let stack: Stack
+
+atStart(async () => {
+  stack = await startStack({ servers: names })
+})
+atEnd(() => stack?.[Symbol.asyncDispose]())
+
+for (const name of names) {
+  const serverOf = (): SqlServer => stack.servers.get(name) as SqlServer
+
+  test(`${name}: a killed dump and a restarted server are survived without a gap or a repetition`, async () => {
+    const schema = await freshSchema(serverOf(), 'CREATE TABLE t (id INT PRIMARY KEY)')
+    const reading = await startReading(serverOf(), [`${schema}.t`])
+    await write(serverOf(), schema, ['INSERT INTO t VALUES (1)'])
+    await reading.untilHead()
+    await killDumps(serverOf())
+    await write(serverOf(), schema, ['INSERT INTO t VALUES (2)'])
+    await reading.untilHead()
+    if (name === 'mariadb') {
+      // MySQL waits ten seconds for the dumps of its replicas when it is stopped.
+      await serverOf().stop()
+      await serverOf().start()
+    }
+    await write(serverOf(), schema, ['INSERT INTO t VALUES (3)'])
+    await reading.untilHead()
+    await serverOf().kill()
+    await serverOf().start()
+    await write(serverOf(), schema, ['INSERT INTO t VALUES (4)'])
+    await reading.untilHead()
+    await reading.end()
+    assert.deepEqual(
+      reading.changes.map(({ key }) => key),
+      ['[1]', '[2]', '[3]', '[4]'],
+    )
+  })
+
+  test(`${name}: wrong credentials and unknown transactions are refused with a remedy`, async () => {
+    const schema = await freshSchema(serverOf(), 'CREATE TABLE t (id INT PRIMARY KEY)')
+    const refused = await failureOfReading(serverOf(), `${schema}.t`, { settings: { password: 'wrong' } })
+    assert.equal(refused.kind, 'unauthorised')
+    assert.match(refused.message, /Access denied/)
+    assert.doesNotMatch(`${refused.message}${refused.remedy}`, /wrong|cdcpass/)
+    const future = name === 'mariadb' ? '0-1-99999999' : '11111111-1111-1111-1111-111111111111:1-5'
+    const lacking = await failureOfReading(serverOf(), `${schema}.t`, {
+      settings: { catchUpMs: 300 },
+      from: future,
+    })
+    assert.equal(lacking.kind, 'lost')
+    assert.match(lacking.message, new RegExp(`does not have .*${future}`))
+  })
+
+  test(`${name}: transactions that the server has purged are named as lost`, async () => {
+    const schema = await freshSchema(serverOf(), 'CREATE TABLE t (id INT PRIMARY KEY)')
+    const source = createMysqlSource(settingsOf(serverOf()), [`${schema}.t`])
+    const from = await source.head()
+    await write(serverOf(), schema, [
+      'INSERT INTO t VALUES (1)',
+      'FLUSH BINARY LOGS',
+      'INSERT INTO t VALUES (2)',
+    ])
+    await purge(serverOf())
+    const gone = await failureOfReading(serverOf(), `${schema}.t`, { from })
+    assert.equal(gone.kind, 'lost')
+    assert.match(gone.message, /purged/)
+    assert.match(gone.remedy ?? '', /load the pipelines of this source anew/)
+    const earliest = await source.earliest()
+    await source.close()
+    const reading = await startReading(serverOf(), [`${schema}.t`], { from: earliest })
+    await reading.untilHead()
+    await reading.end()
+    assert.deepEqual(
+      reading.changes.map(({ key }) => key),
+      ['[2]'],
+    )
+  })
+
+  test(`${name}: a connection that went silent is replaced`, async () => {
+    const schema = await freshSchema(serverOf(), 'CREATE TABLE t (id INT PRIMARY KEY)')
+    await using proxy = await startFreezingProxy(serverOf().port)
+    const reading = await startReading(serverOf(), [`${schema}.t`], {
+      settings: { port: proxy.port, heartbeatMs: 200 },
+    })
+    await write(serverOf(), schema, ['INSERT INTO t VALUES (1)'])
+    await reading.untilHead()
+    proxy.freeze()
+    await write(serverOf(), schema, ['INSERT INTO t VALUES (2)'])
+    await reading.untilHead()
+    await reading.end()
+    assert.deepEqual(
+      reading.changes.map(({ key }) => key),
+      ['[1]', '[2]'],
+    )
+  })
+}
+
+test('the server is checked over TLS by the authority that is given', async () => {
+  const { mysql } = stack
+  const schema = await freshSchema(mysql, 'CREATE TABLE t (id INT PRIMARY KEY)')
+  const ca = await readFile(mysql.caFile ?? '', 'utf8')
+  const tls = { ca, verify: true, verifyName: false }
+  const reading = await startReading(mysql, [`${schema}.t`], { settings: { tls } })
+  await write(mysql, schema, ['INSERT INTO t VALUES (1)'])
+  await reading.untilHead()
+  await reading.end()
+  assert.equal(reading.changes.length, 1)
+  const unknown = await failureOfReading(mysql, `${schema}.t`, { settings: { tls: { verify: true } } })
+  assert.equal(unknown.kind, 'configuration')
+  assert.match(unknown.remedy ?? '', /tls/)
+})
+
+const waitMsMax = 30_000
+
+async function ask(server: SqlServer, sql: string): Promise<readonly Record<string, unknown>[]> {
+  const connection = await server.connect()
+  try {
+    const [rows] = await connection.query(sql)
+    return rows as readonly Record<string, unknown>[]
+  } finally {
+    await connection.end()
+  }
+}
+
+async function killDumps(server: SqlServer): Promise<void> {
+  const sql = "SELECT id FROM information_schema.PROCESSLIST WHERE command LIKE 'Binlog Dump%'"
+  const dumps = await ask(server, sql)
+  assert(dumps.length > 0, 'there is a dump to kill')
+  for (const dump of dumps) await server.execute(`KILL ${String(Object.values(dump)[0])}`)
+}
+
+/** Until only the last file is left: one that a dump still reads stays, and the server notices late that we hung up. */
+async function purge(server: SqlServer): Promise<void> {
+  const late = AbortSignal.timeout(waitMsMax)
+  for (;;) {
+    const files = await ask(server, 'SHOW BINARY LOGS')
+    if (files.length === 1) return
+    assert(!late.aborted, 'the binlog is purged')
+    await server.execute(`PURGE BINARY LOGS TO '${String(files.at(-1)?.['Log_name'])}'`)
+  }
+}

@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict'
+import { after, before, suite, test } from 'node:test'
+import { examine, refusalOf } from '../../src/source/mysql/preflight.ts'
+import type { Finding } from '../../src/source/source.ts'
+import type { SqlServer } from '../stack/sql-server.ts'
+import { startStack, type Stack } from '../stack/stack.ts'
+
+const names = ['mysql', 'mysql@8.0', 'mariadb'] as const
+
+/** Settings that spoil capture, by server; `value` is what a user might have. */
+const spoilt: readonly {
+  readonly name: string
+  readonly value: string
+  readonly only?: 'mysql' | 'mariadb'
+}[] = [
+  { name: 'binlog_row_image', value: 'MINIMAL' },
+  { name: 'binlog_row_metadata', value: 'MINIMAL' },
+  { name: 'binlog_format', value: 'STATEMENT' },
+  { name: 'binlog_transaction_compression', value: 'ON', only: 'mysql' },
+  { name: 'binlog_row_value_options', value: "'PARTIAL_JSON'", only: 'mysql' },
+  { name: 'log_bin_compress', value: 'ON', only: 'mariadb' },
+]
+
+suite('the examination of a server', { concurrency: false }, () => {
+  let stack: Stack
+
+  before(async () => {
+    stack = await startStack({ servers: names })
+    for (const name of names)
+      await (stack.servers.get(name) as SqlServer).execute(
+        'CREATE DATABASE pre',
+        'CREATE TABLE pre.orders (id INT PRIMARY KEY, note TEXT)',
+      )
+  })
+  after(() => stack?.[Symbol.asyncDispose]())
+
+  for (const name of names) {
+    const serverOf = (): SqlServer => stack.servers.get(name) as SqlServer
+    testServer(name, serverOf)
+    testTables(name, serverOf)
+  }
+})
+
+function testServer(name: string, serverOf: () => SqlServer): void {
+  test(`${name}: nothing is wrong with a server that is set up as it should be`, async () => {
+    const findings = await look(serverOf(), ['pre.orders'])
+    assert.deepEqual(
+      findings.filter(({ level }) => level !== 'ok'),
+      [],
+    )
+    assert.equal(refusalOf(findings, 'x'), undefined)
+  })
+
+  test(`${name}: each wrong setting is fatal, and the statement that is named mends it`, async () => {
+    const flavor = name === 'mariadb' ? 'mariadb' : 'mysql'
+    for (const { name: variable, value, only } of spoilt) {
+      if (only !== undefined && only !== flavor) continue
+      await serverOf().execute(`SET GLOBAL ${variable} = ${value}`)
+      const wrong = found(await look(serverOf(), []), variable)
+      assert.equal(wrong.level, 'fatal', variable)
+      for (const service of ['mysql', 'rds', 'aurora', 'cloudsql'])
+        assert.ok(wrong.remedies?.[service], variable)
+      await serverOf().execute(statementIn(wrong))
+      assert.equal(found(await look(serverOf(), []), variable).level, 'ok', variable)
+    }
+  })
+
+  test(`${name}: a binlog that is kept less than a day is worth a warning`, async () => {
+    const [short, long] =
+      name === 'mariadb'
+        ? ['SET GLOBAL binlog_expire_logs_seconds = 3600', 'SET GLOBAL binlog_expire_logs_seconds = 0']
+        : ['SET GLOBAL binlog_expire_logs_seconds = 3600', 'SET GLOBAL binlog_expire_logs_seconds = 2592000']
+    await serverOf().execute(short)
+    const finding = found(await look(serverOf(), []), 'binlog retention')
+    await serverOf().execute(long)
+    assert.equal(finding.level, 'warning')
+    assert.match(finding.found, /^1 h/)
+  })
+
+  test(`${name}: each missing grant is fatal, and the statement that is named grants it`, async () => {
+    await serverOf().execute("DROP USER IF EXISTS 'ba''re'@'%'", `CREATE USER 'ba''re'@'%' IDENTIFIED BY 'x'`)
+    const user = { user: "ba're", password: 'x' }
+    const fatal = (await look(serverOf(), ['pre.orders'], user)).filter(({ level }) => level === 'fatal')
+    const monitor = name === 'mariadb' ? 'BINLOG MONITOR' : 'REPLICATION CLIENT'
+    assert.deepEqual(
+      fatal.map(({ fact }) => fact),
+      ['grant REPLICATION SLAVE', `grant ${monitor}`, 'grant SELECT on pre.orders'],
+    )
+    await serverOf().execute(...fatal.map(statementIn))
+    assert.equal(refusalOf(await look(serverOf(), ['pre.orders'], user), 'x'), undefined)
+  })
+
+  test(`${name}: a server that cannot be reached, or refuses the user, is a finding`, async () => {
+    const refused = await look(serverOf(), [], { user: 'nobody', password: 'wrong' })
+    assert.deepEqual(
+      refused.map(({ level, fact }) => [level, fact]),
+      [['fatal', 'connection']],
+    )
+    const unreached = await examine({ name: 'x', host: '127.0.0.1', port: 1, user: 'x' }, [])
+    assert.deepEqual(
+      unreached.map(({ level, fact }) => [level, fact]),
+      [['fatal', 'connection']],
+    )
+  })
+}
+
+function testTables(name: string, serverOf: () => SqlServer): void {
+  test(`${name}: tables that cannot be captured are named with their reason`, async () => {
+    await serverOf().execute(
+      'CREATE OR REPLACE VIEW pre.seen AS SELECT * FROM pre.orders',
+      'CREATE TABLE IF NOT EXISTS pre.keyless (id INT, UNIQUE (id))',
+      'CREATE TABLE IF NOT EXISTS pre.shaped (id INT PRIMARY KEY, place POINT)',
+    )
+    const findings = await look(serverOf(), ['pre.ordres', 'pre.seen', 'pre.keyless', 'pre.shaped'])
+    const reasons = [
+      ['table pre.ordres', /no table pre\.ordres/, /did you mean pre\.orders\?/],
+      ['table pre.seen', /is a view/, /./],
+      ['table pre.keyless', /no usable key/, /primary key/],
+      ['table pre.shaped', /column place: the type point cannot be read/, /exclude the column place/],
+    ] as const
+    for (const [fact, reason, remedy] of reasons) {
+      const finding = found(findings, fact)
+      assert.equal(finding.level, 'fatal', fact)
+      assert.match(finding.found, reason)
+      assert.match(finding.remedies?.['mysql'] ?? '', remedy)
+    }
+    const settings = { excluded: { 'pre.shaped': ['place'] } }
+    assert.equal(found(await look(serverOf(), ['pre.shaped'], settings), 'table pre.shaped').level, 'ok')
+  })
+
+  test(`${name}: a table without transactions, and cascades that the binlog hides, are worth a warning`, async () => {
+    await serverOf().execute(
+      'CREATE TABLE IF NOT EXISTS pre.flat (id INT PRIMARY KEY) ENGINE = MyISAM',
+      `CREATE TABLE IF NOT EXISTS pre.items (id INT PRIMARY KEY, parent INT,
+         FOREIGN KEY (parent) REFERENCES pre.orders (id) ON DELETE CASCADE)`,
+    )
+    const findings = await look(serverOf(), ['pre.flat', 'pre.items'])
+    assert.equal(found(findings, 'engine of pre.flat').level, 'warning')
+    const cascades = found(findings, 'cascades onto pre.items')
+    assert.match(cascades.found, /pre\.orders \(ON DELETE\)/)
+    assert.equal(cascades.level, name === 'mysql' ? 'ok' : 'warning')
+  })
+}
+
+async function look(
+  server: SqlServer,
+  tables: readonly string[],
+  more: Partial<Parameters<typeof examine>[0]> = {},
+): Promise<readonly Finding[]> {
+  const { host, port } = server
+  return await examine({ name: 'x', host, port, user: 'cdc', password: 'cdcpass', ...more }, tables)
+}
+
+function found(findings: readonly Finding[], fact: string): Finding {
+  const finding = findings.find((candidate) => candidate.fact === fact)
+  assert.ok(finding !== undefined, `${fact} is not among ${findings.map((each) => each.fact).join(', ')}`)
+  return finding
+}
+
+/** The remedy up to the first comma that begins a remark. */
+function statementIn({ remedies }: Finding): string {
+  return (remedies?.['mysql'] ?? '').replace(/, and in its option file.*$/, '')
+}

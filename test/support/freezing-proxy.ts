@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+
+/** Passes bytes on, until it is told to swallow those of the connections that it has. */
+export async function startFreezingProxy(target: number) {
+  const pairs: (readonly [Socket, Socket])[] = []
+  const server = createServer((client) => {
+    const upstream = connect(target, '127.0.0.1')
+    client.pipe(upstream)
+    upstream.pipe(client)
+    for (const socket of [client, upstream]) socket.on('error', () => socket.destroy())
+    pairs.push([client, upstream])
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const address = server.address()
+  assert(address !== null && typeof address === 'object')
+  return {
+    port: address.port,
+    freeze(): void {
+      for (const [client, upstream] of pairs) {
+        client.unpipe(upstream)
+        upstream.unpipe(client)
+        upstream.resume()
+      }
+    },
+    async [Symbol.asyncDispose](): Promise<void> {
+      for (const socket of pairs.flat()) socket.destroy()
+      server.close()
+    },
+  }
+}
