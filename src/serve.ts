@@ -28,7 +28,7 @@ import { showPosition } from './source/mysql/position.ts'
 import { statusOf } from './status.ts'
 import { systemClock } from './system-clock.ts'
 import { version } from './version.ts'
-import { megabyte, statusPipeline, tablesOf, type Workshop } from './workshop.ts'
+import { megabyte, statusPipeline, tablesOf, unusedByAll, type Workshop } from './workshop.ts'
 
 const guardEveryMs = 5_000
 /** Keys changed while a chunk is read, in chunks' rows: beyond that the chunk is read again, smaller. */
@@ -111,11 +111,16 @@ async function openSources(serving: Serving): Promise<readonly OpenedSource[]> {
   return await Promise.all([...names].map((name) => openSource(serving, name)))
 }
 
-async function openSource({ workshop, observe }: Serving, name: string): Promise<OpenedSource> {
+async function openSource({ workshop, options, observe }: Serving, name: string): Promise<OpenedSource> {
   const { settings } = workshop.configuration
   const own = workshop.pipelinesOf(name)
   const log = await workshop.openLog(name)
-  const source = await workshop.openSource(name, tablesOf(own))
+  const groups = await log.groups()
+  const unsettled = (pipeline: PipelineFile): string | undefined =>
+    [...options.keep, ...options.reload].includes(pipeline.name)
+      ? undefined
+      : groups.find((group) => group.name === groupOf(pipeline))?.attributes['fingerprint']
+  const source = await workshop.openSource(name, tablesOf(own), unusedByAll(own, unsettled))
   const capture = new Capture({
     name,
     source,

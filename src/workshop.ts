@@ -5,6 +5,7 @@ import type { Table } from './change/change.ts'
 import { Failure } from './change/failure.ts'
 import type { OpenSource } from './cli/parts.ts'
 import { sourceConnection, targetConnection, type TargetAuth } from './config/connection.ts'
+import { fingerprint, unusedColumns } from './config/fingerprint.ts'
 import type { Configuration } from './config/load.ts'
 import { groupOf, type Pipeline } from './config/pipeline.ts'
 import { documentFields } from './document/mapping.ts'
@@ -32,8 +33,13 @@ export class Workshop {
     return this.configuration.pipelines.filter((pipeline) => pipeline.source === source)
   }
 
-  async openSource(name: string, tables: readonly string[]): Promise<Source & OpenSource> {
-    return createMysqlSource(this.#mysqlSettings(name), tables)
+  /** `unused` are, by table, the columns that nobody wants; by default those that the pipeline files leave out. */
+  async openSource(
+    name: string,
+    tables: readonly string[],
+    unused = unusedByAll(this.pipelinesOf(name)),
+  ): Promise<Source & OpenSource> {
+    return createMysqlSource(this.#mysqlSettings(name, unused), tables)
   }
 
   /** A source's log, to write. Throws a Failure of kind `conflict` when another process has it. */
@@ -70,13 +76,13 @@ export class Workshop {
     const settings = this.configuration.settings.targets[target]
     if (settings === undefined) throw new Failure('configuration', `there is no target ${target}`)
     const { nodes, auth } = targetConnection(settings)
-    const { ca, fingerprint, verify: verified } = settings.tls
+    const { ca, fingerprint: pin, verify: verified } = settings.tls
     return connectElasticsearch({
       nodes,
       authentication: authentication(auth),
       tls: {
         ...(ca === undefined ? {} : { ca: pem(ca) }),
-        ...(fingerprint === undefined ? {} : { fingerprint }),
+        ...(pin === undefined ? {} : { fingerprint: pin }),
         verify: verified,
       },
       requestTimeoutMs: settings.requestTimeoutSeconds * 1000,
@@ -123,7 +129,7 @@ export class Workshop {
     return join(this.configuration.settings.state, 'log', source)
   }
 
-  #mysqlSettings(name: string): MysqlSettings {
+  #mysqlSettings(name: string, unused: Readonly<Record<string, readonly string[]>>): MysqlSettings {
     const settings = this.configuration.settings.sources[name]
     if (settings === undefined) throw new Failure('configuration', `there is no source ${name}`)
     const tls = tlsOf(settings.tls)
@@ -134,7 +140,7 @@ export class Workshop {
       ...(tls === undefined ? {} : { tls }),
       ...(settings.serverId === 0 ? {} : { serverId: settings.serverId }),
       heartbeatMs: settings.heartbeatSeconds * 1000,
-      excluded: excludedByAll(own),
+      excluded: unused,
       keys: Object.fromEntries(
         own.flatMap(({ definition, key }) => (key === undefined ? [] : [[definition.table, key]])),
       ),
@@ -161,17 +167,23 @@ export function tablesOf(pipelines: readonly Pipeline[]): readonly string[] {
   return [...new Set(pipelines.map(({ definition }) => definition.table))]
 }
 
-/** Columns that no pipeline of a table wants, be it for its conditions or ids, never leave the source. */
-function excludedByAll(pipelines: readonly Pipeline[]): Record<string, readonly string[]> {
-  const excluded: Record<string, readonly string[]> = {}
-  for (const { definition, key = [] } of pipelines) {
-    const known = excluded[definition.table]
-    const { where, id = [] } = definition
-    const used = new Set([...where.map(({ column }) => column), ...id, ...key])
-    const own = definition.fields === undefined ? definition.exclude.filter((column) => !used.has(column)) : []
-    excluded[definition.table] = known === undefined ? own : known.filter((column) => own.includes(column))
+/**
+ * Columns that no pipeline of a table wants, be it for its conditions or ids: they never leave the source. A pipeline of
+ * which `before` knows an earlier definition may be run with that one again, so that only what neither wants is left out.
+ */
+export function unusedByAll(
+  pipelines: readonly Pipeline[],
+  before: (pipeline: Pipeline) => string | undefined = () => undefined,
+): Record<string, readonly string[]> {
+  const unused: Record<string, readonly string[]> = {}
+  for (const pipeline of pipelines) {
+    const { table } = pipeline.definition
+    const earlier = before(pipeline)
+    const own = unusedColumns(fingerprint(pipeline))
+    const both = earlier === undefined ? own : own.filter((column) => unusedColumns(earlier).includes(column))
+    unused[table] = unused[table]?.filter((column) => both.includes(column)) ?? both
   }
-  return excluded
+  return unused
 }
 
 function tlsOf(tls: {

@@ -21,6 +21,23 @@ export function difference(before: string, after: string): readonly string[] {
   return differences(JSON.parse(before), JSON.parse(after), '')
 }
 
+/** The columns that a definition with this fingerprint had no use for: neither in documents nor in conditions or ids. */
+export function unusedColumns(before: string): readonly string[] {
+  const { exclude, fields, where, id, key } = JSON.parse(before) as Fingerprint
+  if (fields !== undefined) return []
+  const conditions = where.map((condition) => (JSON.parse(condition) as { readonly column: string }).column)
+  const used = new Set([...conditions, ...(id.columns ?? []), ...(key ?? [])])
+  return exclude.filter((column) => !used.has(column))
+}
+
+interface Fingerprint {
+  readonly key?: readonly string[]
+  readonly fields?: object
+  readonly exclude: readonly string[]
+  readonly where: readonly string[]
+  readonly id: { readonly columns?: readonly string[] }
+}
+
 function differences(before: unknown, after: unknown, path: string): readonly string[] {
   if (canonical(before) === canonical(after)) return []
   if (!isTree(before) || !isTree(after)) return [path]

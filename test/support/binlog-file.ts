@@ -39,7 +39,7 @@ export function changesIn(events: readonly FileEvent[], context: TableContext): 
     if (kind === undefined || map?.table === undefined) continue
     // Version 2 has extra data, whose length counts itself; version 1 (MariaDB) has none.
     const from = type >= 30 ? 8 + body.readUInt16LE(8) : 8
-    rowsOf(map, { kind, body, from, to: body.length, committedAtMs: 0 }, changes, 0)
+    rowsOf(map, { kind, body, from, to: body.length, committedAtMs: 0 }, changes)
   }
   return changes
 }

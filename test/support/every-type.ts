@@ -209,7 +209,7 @@ export const everyType: Readonly<Record<string, TypeCase>> = {
   },
   json_: {
     sql: 'json',
-    only: 'mysql',
+    only: ['mysql', 'mysql@8.0'],
     extremes: jsonExtremes(),
     random: fc
       .oneof(

@@ -218,26 +218,27 @@ export class MemoryDisk implements Disk {
     return used
   }
 
-  /** What is left of the bytes where only `durable` was synced. */
+  /** What is left of the bytes where only `durable` was synced. A disk writes whole sectors. */
   #torn(durable: Buffer, bytes: Buffer): Buffer {
     if (durable.equals(bytes)) return durable
     const fate = this.#random()
     if (fate < 0.25) return durable
-    if (fate < 0.5) return Buffer.from(bytes)
-    if (bytes.length < durable.length) return Buffer.from(bytes)
-    const beginning = durable.length + Math.floor(this.#random() * (bytes.length - durable.length + 1))
-    // A disk writes whole sectors.
-    const sectors = Math.ceil(beginning / sectorBytes) * sectorBytes
-    if (fate < 0.75) return Buffer.from(bytes.subarray(0, sectors))
-    const holed = Buffer.from(bytes)
-    for (let from = 0; from < holed.length; from += sectorBytes) {
-      const to = Math.min(holed.length, from + sectorBytes)
-      if (to <= durable.length || this.#random() < 0.5) continue
-      holed.fill(0, from, to)
-      if (from < durable.length) durable.copy(holed, from, from, to)
+    if (fate < 0.5 || bytes.length < durable.length) return Buffer.from(bytes)
+    const torn = Buffer.from(bytes)
+    const beginning = Math.floor(this.#random() * (bytes.length / sectorBytes + 1))
+    for (let sector = 0; sector * sectorBytes < torn.length; sector++) {
+      const isKept = fate < 0.75 ? sector < beginning : this.#random() < 0.5
+      if (!isKept) restore(torn, durable, sector * sectorBytes)
     }
-    return holed
+    const cut = Math.max(durable.length, beginning * sectorBytes)
+    return fate < 0.75 ? torn.subarray(0, cut) : torn
   }
+}
+
+/** The sector at `from` as it was: what was never there is zeros. */
+function restore(torn: Buffer, durable: Buffer, from: number): void {
+  torn.fill(0, from, Math.min(torn.length, from + sectorBytes))
+  if (from < durable.length) durable.copy(torn, from, from, Math.min(durable.length, from + sectorBytes))
 }
 
 function setName(names: Map<string, Inode>, { path, inode }: Change): void {

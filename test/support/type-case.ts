@@ -8,6 +8,6 @@ export interface TypeCase {
   readonly extremes: readonly (readonly [sql: string, json: string])[]
   /** SQL expressions of random values. */
   readonly random: fc.Arbitrary<string>
-  /** Only on servers of this flavor. */
-  readonly only?: 'mysql'
+  /** The servers that have it, where not all do. */
+  readonly only?: readonly string[]
 }

@@ -136,13 +136,13 @@ export async function readWhole(disk: Disk, path: string): Promise<Buffer | unde
   }
 }
 
-/** Puts a new text in place of a small file: after a crash there is the old text or the new one, whole. */
-export async function replaceFile(disk: Disk, path: string, text: string): Promise<void> {
+/** Puts a new content in place of a small file: after a crash there is the old one or the new one, whole. */
+export async function replaceFile(disk: Disk, path: string, content: string | Uint8Array): Promise<void> {
   const draft = `${path}.new`
   try {
     const file = await disk.create(draft)
     try {
-      await file.write(Buffer.from(text, 'utf8'), 0)
+      await file.write(typeof content === 'string' ? Buffer.from(content, 'utf8') : content, 0)
       await file.sync()
     } finally {
       await file.close()

@@ -185,7 +185,7 @@ class OwnLog extends ReadableLog {
     try {
       await this.#dropping?.catch(() => {})
       await writer.close()
-      await groups.settled()
+      await groups.close()
       await deadLetters.close()
       await recordEnd(settings.disk, settings.directory, writer.written.at(-1))
     } finally {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { Offset } from '../../change/change.ts'
 import { readWhole, replaceFile, type Disk } from './disk.ts'
 import { damaged } from './frames.ts'
-import type { GroupState } from './groups.ts'
+import type { GroupState } from './group-file.ts'
 import type { WrittenSegment } from './segment.ts'
 
 interface End {

@@ -1,27 +1,10 @@
-/**
- * Groups: who reads the log and how far each has come. One file per group, `groups/<name>.json`, replaced as a whole. While
- * it is being written further commits gather; the next writing takes them all.
- *
- *   {"format": 1, "checksum": CRC-32 of the group's JSON text, "group": {...}}
- */
+/** Groups: who reads the log and how far each has come; one file each, `groups/<name>.json` (group-file.ts). */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { crc32 } from 'node:zlib'
 import type { Offset } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
-import { diskFailure, readWhole, replaceFile, type Disk } from './disk.ts'
-import { damaged } from './frames.ts'
-
-export interface GroupState {
-  readonly name: string
-  readonly tables: readonly string[]
-  /** Where the lanes that have committed nothing yet begin: a group may be made before the number of lanes is known. */
-  readonly start: Offset
-  /** By lane; may be shorter than the number of lanes. */
-  readonly lanes: readonly Offset[]
-  readonly attributes: Readonly<Record<string, string>>
-  readonly lost: boolean
-}
+import { diskFailure, type Disk } from './disk.ts'
+import { GroupFile, readGroupFile, type GroupState, type StoredGroup } from './group-file.ts'
 
 /** The next offset to deliver, lane by lane. */
 export function placesOf(group: GroupState, lanes: number): Offset[] {
@@ -39,13 +22,16 @@ export function unknownGroup(name: string): Failure {
 
 /** The groups as they are in the files: for processes that do not write the log. */
 export async function readGroups(disk: Disk, directory: string): Promise<GroupState[]> {
-  const groups: GroupState[] = []
+  return (await storedGroups(disk, directory)).map(({ group }) => group)
+}
+
+async function storedGroups(disk: Disk, directory: string): Promise<StoredGroup[]> {
+  const found: StoredGroup[] = []
   for (const name of [...(await disk.list(directory))].toSorted()) {
-    if (!name.endsWith('.json')) continue
-    const group = await readGroup(disk, join(directory, name))
-    if (group !== undefined) groups.push(group)
+    const stored = name.endsWith('.json') ? await readGroupFile(disk, join(directory, name)) : undefined
+    if (stored !== undefined) found.push(stored)
   }
-  return groups
+  return found
 }
 
 /** The groups of the process that writes the log. */
@@ -60,8 +46,8 @@ export class Groups {
   }
 
   async recover(): Promise<void> {
-    for (const group of await readGroups(this.#disk, this.#directory))
-      this.#files.set(group.name, new GroupFile(this.#disk, this.#path(group.name), group))
+    for (const found of await storedGroups(this.#disk, this.#directory))
+      this.#files.set(found.group.name, new GroupFile(this.#disk, this.#path(found.group.name), found))
   }
 
   /** What is durable of every group. */
@@ -75,9 +61,9 @@ export class Groups {
   }
 
   async define(group: GroupState): Promise<void> {
-    const file = this.#files.get(group.name) ?? new GroupFile(this.#disk, this.#path(group.name), undefined)
+    const file = this.#files.get(group.name) ?? new GroupFile(this.#disk, this.#path(group.name))
     this.#files.set(group.name, file)
-    await file.put(group)
+    await file.replace(group)
   }
 
   /** Refuses to go backward. Resolves when the place is durable. */
@@ -95,19 +81,19 @@ export class Groups {
     assert(place.next >= before, `${name}, lane ${place.lane}: ${place.next} comes before ${before}`)
     if (place.next === before && file.durable === group) return Promise.resolve()
     places[place.lane] = place.next
-    return file.put({ ...group, lanes: places })
+    return file.advance({ ...group, lanes: places })
   }
 
   async markLost(name: string): Promise<void> {
     const file = this.#files.get(name)
-    if (file?.current !== undefined) await file.put({ ...file.current, lost: true })
+    if (file?.current !== undefined) await file.replace({ ...file.current, lost: true })
   }
 
   async forget(name: string): Promise<void> {
     const file = this.#files.get(name)
     if (file === undefined) throw unknownGroup(name)
     this.#files.delete(name)
-    await file.settled()
+    await file.close()
     try {
       await this.#disk.unlink(this.#path(name))
       await this.#disk.syncDirectory(this.#directory)
@@ -116,91 +102,12 @@ export class Groups {
     }
   }
 
-  async settled(): Promise<void> {
-    for (const file of this.#files.values()) await file.settled()
+  /** After the writings under way. */
+  async close(): Promise<void> {
+    for (const file of this.#files.values()) await file.close()
   }
 
   #path(name: string): string {
     return join(this.#directory, `${encodeURIComponent(name)}.json`)
   }
-}
-
-/** One group's file, and the writing that is under way. */
-class GroupFile {
-  durable: GroupState | undefined
-  current: GroupState | undefined
-  readonly #disk: Disk
-  readonly #path: string
-  #writing: Promise<void> | undefined
-  /** The next writing, which begins when the one under way has ended and takes all that was put by then. */
-  #gathering: Promise<void> | undefined
-
-  constructor(disk: Disk, path: string, group: GroupState | undefined) {
-    this.#disk = disk
-    this.#path = path
-    this.durable = this.current = group
-  }
-
-  /** Resolves when the group, or a later state of it, is durable. */
-  put(group: GroupState): Promise<void> {
-    this.current = group
-    if (this.#gathering !== undefined) return this.#gathering
-    if (this.#writing === undefined) return (this.#writing = this.#write())
-    const before = this.#writing.catch(() => {})
-    return (this.#gathering = before.then(() => {
-      this.#gathering = undefined
-      return (this.#writing = this.#write())
-    }))
-  }
-
-  /** Resolves when no writing is under way. */
-  async settled(): Promise<void> {
-    await (this.#gathering ?? this.#writing)?.catch(() => {})
-  }
-
-  async #write(): Promise<void> {
-    const group = this.current
-    const text = JSON.stringify(group)
-    try {
-      const file = `{"format":${format},"checksum":${checksumOf(text)},"group":${text}}\n`
-      await replaceFile(this.#disk, this.#path, file)
-      this.durable = group
-    } finally {
-      this.#writing = undefined
-    }
-  }
-}
-
-const format = 1
-
-async function readGroup(disk: Disk, path: string): Promise<GroupState | undefined> {
-  const bytes = await readWhole(disk, path)
-  if (bytes === undefined) return undefined
-  // Its own checksum says whether the text is what was written; until then nothing of it is believed.
-  const stored = parse(bytes.toString('utf8')) as
-    | { readonly format?: unknown; readonly checksum?: unknown; readonly group?: GroupState }
-    | undefined
-  if (typeof stored?.format === 'number' && stored.format !== format)
-    throw new Failure('unsupported', `${path} has format ${stored.format}; this program knows ${format}`, {
-      remedy: 'run the version of millrace that wrote it, or a newer one',
-    })
-  if (
-    stored?.group === undefined ||
-    stored.format !== format ||
-    stored.checksum !== checksumOf(JSON.stringify(stored.group))
-  )
-    throw damaged(path, 0, 'the group does not match its checksum')
-  return stored.group
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-function checksumOf(text: string): number {
-  return crc32(Buffer.from(text, 'utf8'))
 }

@@ -1,7 +1,8 @@
 /** How the log stands of the process that writes it: known without looking. */
 import type { Offset } from '../../change/change.ts'
 import type { Control } from '../log.ts'
-import type { Groups, GroupState } from './groups.ts'
+import type { GroupState } from './group-file.ts'
+import type { Groups } from './groups.ts'
 import type { Standing } from './standing.ts'
 import type { Segment, WrittenSegment } from './segment.ts'
 import type { Writer } from './writer.ts'

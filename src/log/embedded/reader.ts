@@ -4,7 +4,8 @@
  */
 import type { LaneBatch } from '../log.ts'
 import { LogCursor, lost } from './cursor.ts'
-import { oldestPlace, placesOf, unknownGroup, type GroupState } from './groups.ts'
+import type { GroupState } from './group-file.ts'
+import { oldestPlace, placesOf, unknownGroup } from './groups.ts'
 import { Lanes } from './lanes.ts'
 import type { Standing } from './standing.ts'
 import type { SegmentFiles } from './segment.ts'

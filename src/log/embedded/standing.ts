@@ -2,7 +2,7 @@
 import type { Offset } from '../../change/change.ts'
 import type { Control } from '../log.ts'
 import type { Extent } from './cursor.ts'
-import type { GroupState } from './groups.ts'
+import type { GroupState } from './group-file.ts'
 import type { WrittenSegment } from './segment.ts'
 
 /** How the log stands: known to the process that writes it, looked up by every other one. */

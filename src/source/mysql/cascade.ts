@@ -83,7 +83,7 @@ export class CascadeWatch {
     if (map?.table === undefined) return undefined
     const changes: Change[] = []
     const { kind, from } = header
-    rowsOf(map, { kind, body: event.buffer, from, to: event.to, committedAtMs: 0 }, changes, 0)
+    rowsOf(map, { kind, body: event.buffer, from, to: event.to, committedAtMs: 0 }, changes)
     return changes
   }
 }

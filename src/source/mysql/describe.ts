@@ -26,7 +26,7 @@ export interface TableShape extends TableDescription {
 }
 
 /** A column as information_schema has it, and what became of its type; a text says why it cannot be read. */
-export interface DescribedColumn {
+interface DescribedColumn {
   readonly name: string
   readonly nullable: boolean
   readonly type: ColumnType | string
@@ -106,10 +106,7 @@ export async function tableFacts(
 }
 
 /** All columns in their order, excluded ones and those that cannot be read included. */
-export async function describeColumns(
-  connection: Connection,
-  name: string,
-): Promise<readonly DescribedColumn[]> {
+async function describeColumns(connection: Connection, name: string): Promise<readonly DescribedColumn[]> {
   const rows = await query(
     connection,
     `SELECT COLUMN_NAME AS name, DATA_TYPE AS data_type, COLUMN_TYPE AS column_type, IS_NULLABLE AS nullable,
@@ -194,6 +191,8 @@ export function splitName(name: string): readonly [schema: string, table: string
 function typeOfRow(row: SqlRow): ColumnType | string {
   const columnType = textOf(row['column_type'])
   if (/\bCOMPRESSED\b/.test(columnType)) return 'a compressed column cannot be read'
+  if (/mariadb-5\.3/.test(columnType) && Number(row['fraction'] ?? 0) > 0)
+    return 'a fraction of a second in the format of MariaDB 5.3 cannot be read (ALTER TABLE ... FORCE renews it)'
   const dataType = textOf(row['data_type']).toLowerCase()
   const facts = {
     columnType,

@@ -55,13 +55,13 @@ interface ImageEnd {
 }
 
 /**
- * Appends the event's changes to `into`, less its first `skip` rows, and returns how many rows the event holds, skipped
- * ones included. An update whose key changed becomes a delete and an insert. `map.table` must not be undefined.
+ * Appends the event's changes to `into`, and returns how many rows the event holds. An update whose key changed becomes a
+ * delete and an insert. `map.table` must not be undefined.
  * Throws a Failure: `unsupported` for images without all columns, `corrupt`.
  */
-export function rowsOf(map: TableMap, event: RowsEvent, into: Change[], skip: number): number {
+export function rowsOf(map: TableMap, event: RowsEvent, into: Change[]): number {
   try {
-    return readRows(map, event, into, skip)
+    return readRows(map, event, into)
   } catch (error) {
     if (error instanceof RangeError)
       throw new Failure(
@@ -76,7 +76,7 @@ export function rowsOf(map: TableMap, event: RowsEvent, into: Change[], skip: nu
   }
 }
 
-function readRows(map: TableMap, event: RowsEvent, into: Change[], skip: number): number {
+function readRows(map: TableMap, event: RowsEvent, into: Change[]): number {
   const { table, decoder } = map
   if (table === undefined || decoder === undefined)
     throw new Error(`${map.schema}.${map.name} is not captured`)
@@ -89,22 +89,17 @@ function readRows(map: TableMap, event: RowsEvent, into: Change[], skip: number)
     const image = decoder.decode(body, text, out)
     const key = out.key
     if (kind === 'insert') {
-      if (rows >= skip)
-        into.push({ table, committedAtMs, op: 'insert', key, before: undefined, after: image })
-      continue
-    }
-    if (kind === 'delete') {
-      if (rows >= skip)
-        into.push({ table, committedAtMs, op: 'delete', key, before: image, after: undefined })
-      continue
-    }
-    const after = decoder.decode(body, text, out)
-    if (rows < skip) continue
-    if (key === out.key) {
-      into.push({ table, committedAtMs, op: 'update', key, before: image, after })
-    } else {
+      into.push({ table, committedAtMs, op: 'insert', key, before: undefined, after: image })
+    } else if (kind === 'delete') {
       into.push({ table, committedAtMs, op: 'delete', key, before: image, after: undefined })
-      into.push({ table, committedAtMs, op: 'insert', key: out.key, before: undefined, after })
+    } else {
+      const after = decoder.decode(body, text, out)
+      if (key === out.key) {
+        into.push({ table, committedAtMs, op: 'update', key, before: image, after })
+      } else {
+        into.push({ table, committedAtMs, op: 'delete', key, before: image, after: undefined })
+        into.push({ table, committedAtMs, op: 'insert', key: out.key, before: undefined, after })
+      }
     }
   }
   return rows

@@ -3,6 +3,7 @@ import { Failure } from '../../change/failure.ts'
 import { query, type Connection } from './connection.ts'
 import { parseGtidSet } from './gtid-set.ts'
 import type { Flavor, GtidSet } from './gtid.ts'
+import { demands } from './server-demands.ts'
 
 export interface ServerFacts {
   readonly flavor: Flavor
@@ -13,14 +14,9 @@ export interface ServerFacts {
 }
 
 const names = [
-  'binlog_checksum',
-  'binlog_format',
-  'binlog_row_image',
-  'binlog_row_metadata',
-  'gtid_mode',
+  ...demands.map(({ name }) => name),
   'hostname',
   'innodb_native_foreign_keys',
-  'log_bin',
   'port',
   'server_id',
   'server_uuid',
@@ -75,25 +71,16 @@ export function logsCascades({ variables }: ServerFacts): boolean {
   return variables.get('innodb_native_foreign_keys') === 'OFF'
 }
 
-/** What must hold for every row to be in the binlog in full; a variable that the server lacks is not asked for. */
-const demands: readonly { readonly name: string; readonly value: string; readonly remedy: string }[] = [
-  { name: 'log_bin', value: 'ON', remedy: 'start the server with --log-bin' },
-  {
-    name: 'gtid_mode',
-    value: 'ON',
-    remedy: 'SET GLOBAL gtid_mode = ON (by way of OFF_PERMISSIVE and ON_PERMISSIVE)',
-  },
-  { name: 'binlog_format', value: 'ROW', remedy: 'SET GLOBAL binlog_format = ROW' },
-  { name: 'binlog_row_image', value: 'FULL', remedy: 'SET GLOBAL binlog_row_image = FULL' },
-  { name: 'binlog_row_metadata', value: 'FULL', remedy: 'SET GLOBAL binlog_row_metadata = FULL' },
-]
-
 /** Throws a Failure ('unsupported') with the fixing statement when the server's binlog does not show everything. */
-export function refuseServer({ variables }: ServerFacts): void {
-  for (const { name, value, remedy } of demands) {
+export function refuseServer({ flavor, variables }: ServerFacts): void {
+  for (const { name, only, level, isGood, absence, remedies } of demands) {
+    if (level !== 'fatal' || (only !== undefined && only !== flavor)) continue
     const found = variables.get(name)
-    if (found !== undefined && found !== value)
-      throw new Failure('unsupported', `${name} is ${found}, but capture needs ${value}`, { remedy })
+    if (found === undefined ? absence === undefined : isGood(found)) continue
+    const what = found === undefined ? (absence ?? '') : `${name} is ${found === '' ? 'empty' : found}`
+    const remedy = remedies(flavor)['mysql']
+    const detail = remedy === undefined ? {} : { remedy }
+    throw new Failure('unsupported', `the server's binlog does not show every row whole: ${what}`, detail)
   }
 }
 

@@ -61,7 +61,7 @@ export async function readChunk(
  * Begins a read-only transaction that sees everything in `position`. On MySQL, what is executed is visible. MariaDB writes
  * a transaction to its binlog before it becomes visible; there the snapshot's own place in the binlog is looked at.
  */
-export async function openView(
+async function openView(
   connection: Connection,
   flavor: Flavor,
   position: Position,

@@ -19,7 +19,7 @@ export function openedDay(yearMonthDay: number): string {
   return text
 }
 
-export function dateText(year: number, month: number, day: number): string {
+function dateText(year: number, month: number, day: number): string {
   return `${String(year).padStart(4, '0')}-${TWO_DIGITS[month]}-${TWO_DIGITS[day]}`
 }
 

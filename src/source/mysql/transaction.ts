@@ -242,7 +242,7 @@ export class TransactionReader {
     if (map.table !== undefined) {
       const { kind, from } = header
       const { committedAtMs } = current.start
-      rowsOf(map, { kind, body: event.buffer, from, to: event.to, committedAtMs }, changes, 0)
+      rowsOf(map, { kind, body: event.buffer, from, to: event.to, committedAtMs }, changes)
       const bytes = given ? 0 : bytesOf(changes, first)
       if (current.held === undefined) this.#bytes += bytes
       else current.held.count(map.table.name, bytes)

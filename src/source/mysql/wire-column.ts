@@ -135,7 +135,7 @@ function characterType(column: WireColumn, detail: WireDetail): ColumnType | str
 
 const STRINGS: ReadonlySet<number> = new Set([CODE.varchar, CODE.varString, CODE.string])
 
-export const INTEGER_BYTES: Readonly<Record<number, number>> = {
+const INTEGER_BYTES: Readonly<Record<number, number>> = {
   [CODE.tiny]: 1,
   [CODE.short]: 2,
   [CODE.int24]: 3,

@@ -32,7 +32,7 @@ async function allOf(log: EmbeddedLog): Promise<Entry[]> {
 }
 
 test('a full disk loses nothing: the append is refused, and taken when there is room', async () => {
-  const disk = new MemoryDisk({ capacityBytes: 6000 })
+  const disk = new MemoryDisk({ capacityBytes: 16_000 })
   const { log, numbering } = await begun(disk)
   let appended = 0
   let { control } = numbering
@@ -55,7 +55,7 @@ test('a full disk loses nothing: the append is refused, and taken when there is 
     numbering.control = control
     await assert.rejects(append(), isFailure('full'))
   }
-  disk.capacityBytes = 1e6
+  disk.capacityBytes = 1e7
   assert.deepEqual(await log.tail(), control)
   numbering.control = control
   await append()
@@ -108,7 +108,7 @@ test('commits that come while one is being written are written together', async 
   await log.append(numbering.batch([1, 2, 3, 4].map((id) => insertOf(orders, id))))
   let writings = 0
   disk.fault = (operation, path) => {
-    if (operation === 'rename' && path.includes('/groups/')) writings++
+    if (operation === 'sync' && path.includes('/groups/')) writings++
     return undefined
   }
   const commits = []

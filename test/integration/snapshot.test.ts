@@ -1,0 +1,217 @@
+/** The chunks of a load: their order, and that they see what they must. */
+import assert from 'node:assert/strict'
+import { before, suite, test, after as afterAll } from 'node:test'
+import type { Key } from '../../src/change/change.ts'
+import type { Source } from '../../src/source/source.ts'
+import type { SqlServer } from '../stack/sql-server.ts'
+import { startStack, type Stack } from '../stack/stack.ts'
+import { alive, openSource, requestOf } from '../support/open-source.ts'
+
+const names = ['mysql', 'mysql@8.0', 'mariadb'] as const
+
+suite('chunks', { concurrency: false }, () => {
+  let stack: Stack
+
+  before(async () => {
+    stack = await startStack({ servers: names })
+  })
+  afterAll(() => stack?.[Symbol.asyncDispose]())
+
+  for (const name of names) testChunks(name, () => stack.servers.get(name) as SqlServer)
+})
+
+function testChunks(name: string, serverOf: () => SqlServer): void {
+  test(`${name}: pages follow each other in the order of any key, without a gap or a repetition`, async () => {
+    const server = serverOf()
+    await server.execute(
+      'DROP DATABASE IF EXISTS pages',
+      'CREATE DATABASE pages CHARACTER SET utf8mb4',
+      ...keyTables.map(
+        ([table, columns, key]) => `CREATE TABLE pages.${table} (${columns}, PRIMARY KEY (${key}))`,
+      ),
+    )
+    await using source = await openSource(
+      server,
+      'pages',
+      keyTables.map(([table]) => table),
+    )
+    for (const [table, , , values] of keyTables) {
+      await server.execute(
+        "SET SESSION sql_mode = ''",
+        `INSERT INTO pages.${table} VALUES ${values.join(',')}`,
+      )
+      const pages = await allPages(source, `pages.${table}`, 2)
+      const whole = await source.chunk(await requestOf(source, `pages.${table}`, undefined, 1000), alive())
+      assert.deepEqual(
+        pages,
+        whole.rows.map(({ key }) => key),
+        table,
+      )
+      assert.equal(new Set(pages).size, values.length, table)
+    }
+  })
+
+  test(`${name}: a chunk sees every change that its position includes, while others write`, async () => {
+    const server = serverOf()
+    await server.execute(
+      'DROP DATABASE IF EXISTS fence',
+      'CREATE DATABASE fence',
+      'CREATE TABLE fence.t (id INT AUTO_INCREMENT PRIMARY KEY)',
+    )
+    await using source = await openSource(server, 'fence')
+    const from = await source.head()
+    const end = new AbortController()
+    const writers = Array.from({ length: 4 }, async () => await keepWriting(server, end.signal))
+    const known: Key[] = []
+    let chunks = 0
+    for await (const batch of source.read(from, AbortSignal.any([end.signal, alive()]))) {
+      known.push(...batch.changes.map(({ key }) => key))
+      const request = {
+        table: 'fence.t',
+        after: undefined,
+        rowsMax: 100_000,
+        bytesMax: 1e9,
+        includes: batch.position,
+      }
+      const { rows, head } = await source.chunk(request, alive())
+      const seen = new Set(rows.map(({ key }) => key))
+      assert.deepEqual(
+        known.filter((key) => !seen.has(key)),
+        [],
+      )
+      assert.ok(source.covers(head, batch.position))
+      if (++chunks === 60) end.abort()
+    }
+    await Promise.all(writers)
+    assert.ok(known.length > chunks)
+  })
+
+  test(`${name}: a chunk whose position does not come fails as something to try again`, async () => {
+    await serverOf().execute(
+      'CREATE DATABASE IF NOT EXISTS fence',
+      'CREATE TABLE IF NOT EXISTS fence.t (id INT PRIMARY KEY)',
+    )
+    await using source = await openSource(serverOf(), 'fence')
+    const far = name === 'mariadb' ? '0-1-999999999' : '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5'
+    const request = { ...(await requestOf(source, 'fence.t', undefined, 1)), includes: source.parse(far) }
+    await assert.rejects(source.chunk(request, AbortSignal.timeout(200)), { name: 'TimeoutError' })
+  })
+
+  test(`${name}: a chunk ends where its bytes end, and goes on from there`, async () => {
+    const server = serverOf()
+    await server.execute(
+      'DROP DATABASE IF EXISTS large',
+      'CREATE DATABASE large',
+      'CREATE TABLE large.t (id INT PRIMARY KEY, filler TEXT)',
+      `INSERT INTO large.t VALUES ${Array.from({ length: 50 }, (_, id) => `(${id}, REPEAT('x', 10000))`).join(',')}`,
+    )
+    await using source = await openSource(server, 'large')
+    const keys: Key[] = []
+    for (let last: Key | undefined; ;) {
+      const request = { ...(await requestOf(source, 'large.t', last, 1000)), bytesMax: 35_000 }
+      const page = await source.chunk(request, alive())
+      if (page.last === undefined) break
+      assert.ok(page.rows.length <= 3)
+      keys.push(...page.rows.map(({ key }) => key))
+      last = page.last
+    }
+    assert.deepEqual(
+      keys,
+      Array.from({ length: 50 }, (_, id) => `[${id}]`),
+    )
+  })
+}
+
+async function keepWriting(server: SqlServer, signal: AbortSignal): Promise<void> {
+  const connection = await server.connect()
+  try {
+    while (!signal.aborted) await connection.query('INSERT INTO fence.t VALUES ()')
+  } finally {
+    await connection.end()
+  }
+}
+
+async function allPages(source: Source, table: string, rowsMax: number): Promise<readonly Key[]> {
+  const keys: Key[] = []
+  for (let last: Key | undefined; ;) {
+    const page = await source.chunk(await requestOf(source, table, last, rowsMax), alive())
+    if (page.last === undefined) return keys
+    assert.ok(page.rows.length <= rowsMax)
+    keys.push(...page.rows.map(({ key }) => key))
+    last = page.last
+  }
+}
+
+/** Name, columns, key, rows. */
+const keyTables: readonly (readonly [string, string, string, readonly string[]])[] = [
+  [
+    'one',
+    'id BIGINT UNSIGNED',
+    'id',
+    ['(1)', '(18446744073709551615)', '(9007199254740993)', '(9007199254740992)', '(0)'],
+  ],
+  [
+    'text_and_number',
+    'a VARCHAR(20) COLLATE utf8mb4_unicode_ci, b INT',
+    'a, b',
+    [
+      "('b', 2)",
+      "('B', 1)",
+      "('a', 9)",
+      "('ä', 1)",
+      "('', 3)",
+      "('it''s \\\\ \"x\"', 1)",
+      "('😀', -1)",
+      "('b', 3)",
+    ],
+  ],
+  [
+    'moments',
+    'd DATE, t TIMESTAMP(6), h TIME(3)',
+    'd, t, h',
+    [
+      "('0000-00-00', '2024-01-01 00:00:00.000001', '-01:00:00')",
+      "('2024-05-31', '2024-01-01 00:00:00.000002', '800:00:00.5')",
+      "('2024-05-31', '2024-01-01 00:00:00.000002', '-800:00:00.5')",
+      "('2024-05-31', '2024-01-01 00:00:00.000001', '00:00:00')",
+      "('2024-02-00', '2024-01-01 00:00:00', '00:00:00')",
+    ],
+  ],
+  [
+    'exact',
+    'd DECIMAL(40,10), y YEAR, b BIT(64)',
+    'd, y, b',
+    [
+      "('1234567890123456789012345.0000000001', 2024, 1)",
+      "('1234567890123456789012345.0000000002', 2024, 1)",
+      "('-1234567890123456789012345.0000000002', 1901, 0)",
+      "('0', 0, 18446744073709551615)",
+      "('0', 0, 18446744073709551614)",
+    ],
+  ],
+  [
+    'labels',
+    "e ENUM('z', 'a', 'm'), s SET('x', 'b', 'c'), n INT",
+    'e, s, n',
+    [
+      "('z', 'x', 1)",
+      "('a', '', 1)",
+      "('m', 'x,c', 1)",
+      "('m', 'b', 1)",
+      "('wrong', 'b', 1)",
+      "('m', 'b', 2)",
+    ],
+  ],
+  [
+    'raw',
+    'u BINARY(16), v VARBINARY(300), f FLOAT',
+    'u, v, f',
+    [
+      "(x'00', x'00ff', 0.1)",
+      "(x'00', x'00ff', 0.2)",
+      "(x'ff00', '', -1)",
+      "(x'27225c', x'5c27', 3)",
+      "(x'27225c', x'5c2700', 3)",
+    ],
+  ],
+]
