@@ -213,17 +213,18 @@ function abortWhenEnded(daemon: DaemonProcess): AbortSignal {
 }
 
 function resultOf(pairs: readonly Pair[]): object {
-  const of = (figure: (pair: Pair) => number): number => median(pairs.map(figure))
-  const docsPerSecond = of(({ ours }) => ours.docsPerSecond)
-  const bareDocsPerSecond = of((pair) => pair.bareDocsPerSecond)
+  const middle = (digits: number, figure: (pair: Pair) => number): number =>
+    rounded(median(pairs.map(figure)), digits)
+  const docsPerSecond = middle(0, ({ ours }) => ours.docsPerSecond)
+  const bareDocsPerSecond = middle(0, (pair) => pair.bareDocsPerSecond)
   return {
     bench: 'e2e',
     docsPerSecond,
     bareDocsPerSecond,
     ratio: rounded(docsPerSecond / bareDocsPerSecond, 3),
-    cpuSeconds: of(({ ours }) => ours.cpuSeconds),
-    peakResidentMb: of(({ ours }) => ours.peakResidentMb),
-    firstDocumentMs: of(({ ours }) => ours.firstDocumentMs),
+    cpuSeconds: middle(2, ({ ours }) => ours.cpuSeconds),
+    peakResidentMb: middle(1, ({ ours }) => ours.peakResidentMb),
+    firstDocumentMs: middle(0, ({ ours }) => ours.firstDocumentMs),
   }
 }
 

@@ -164,9 +164,12 @@ suite('outages', () => {
     assert.equal(daemon.exit, undefined)
   })
 
+  async function connect(): Promise<Connection> {
+    return await stack.mysql.connect()
+  }
+
   function workloadOn(name: string, transactionsPerSecond: number): Workload {
     const table = `${name}.items`
-    const connect = () => stack.mysql.connect()
     return new Workload({ connect, table, seed: 11, ids: 3000, transactionsPerSecond })
   }
 })

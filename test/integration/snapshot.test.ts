@@ -1,6 +1,8 @@
 /** The chunks of a load: their order, and that they see what they must. */
 import assert from 'node:assert/strict'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { before, suite, test, after as afterAll } from 'node:test'
+import type { Connection, RowDataPacket } from 'mysql2/promise'
 import type { Key } from '../../src/change/change.ts'
 import type { Source } from '../../src/source/source.ts'
 import type { SqlServer } from '../stack/sql-server.ts'
@@ -86,7 +88,41 @@ function testChunks(name: string, serverOf: () => SqlServer): void {
     assert.ok(known.length > chunks)
   })
 
-  test(`${name}: a chunk whose position does not come fails as something to try again`, async () => {
+  test(`${name}: a chunk does not read before the server has its position`, async () => {
+    const server = serverOf()
+    await server.execute(
+      'DROP DATABASE IF EXISTS later',
+      'CREATE DATABASE later',
+      'CREATE TABLE later.t (id INT PRIMARY KEY)',
+    )
+    await using source = await openSource(server, 'later')
+    const now = source.show(await source.head())
+    // The last number of the set is that of the last transaction of this server; the next one is the row below.
+    const next = now.replace(/\d+$/, (number) => String(Number(number) + 1))
+    const connection = await server.connect()
+    try {
+      const start = await selectsSoFar(connection)
+      const request = {
+        table: 'later.t',
+        after: undefined,
+        rowsMax: 10,
+        bytesMax: 1e6,
+        includes: source.parse(next),
+      }
+      const chunk = source.chunk(request, alive())
+      // Three queries describe the table; with the fourth it waits, or reads too early.
+      while ((await selectsSoFar(connection)) < start + 4) await nextTurn()
+      await connection.query('INSERT INTO later.t VALUES (1)')
+      assert.deepEqual(
+        (await chunk).rows.map(({ key }) => key),
+        ['[1]'],
+      )
+    } finally {
+      await connection.end()
+    }
+  })
+
+  test(`${name}: a chunk that waits for a position ends when it is told to`, async () => {
     await serverOf().execute(
       'CREATE DATABASE IF NOT EXISTS fence',
       'CREATE TABLE IF NOT EXISTS fence.t (id INT PRIMARY KEY)',
@@ -120,6 +156,11 @@ function testChunks(name: string, serverOf: () => SqlServer): void {
       Array.from({ length: 50 }, (_, id) => `[${id}]`),
     )
   })
+}
+
+async function selectsSoFar(connection: Connection): Promise<number> {
+  const [rows] = await connection.query<RowDataPacket[]>("SHOW GLOBAL STATUS LIKE 'Com_select'")
+  return Number(rows[0]?.['Value'])
 }
 
 async function keepWriting(server: SqlServer, signal: AbortSignal): Promise<void> {

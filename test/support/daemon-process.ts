@@ -47,7 +47,7 @@ export class DaemonProcess implements AsyncDisposable {
     this.startedAt = performance.now()
     this.#startedAtMs = Date.now()
     this.#process = new GuardedProcess({
-      command: [process.execPath, program, 'run', '--config', configFile, ...(options.extraArguments ?? [])],
+      command: [process.execPath, ...flags, program, 'run', '--config', configFile, ...(options.extraArguments ?? [])],
       workingDirectory: directory,
       logFile: this.#outputFile,
       environment: {
@@ -217,6 +217,9 @@ export class DaemonProcess implements AsyncDisposable {
 }
 
 const pollIntervalMs = 50
+
+/** As bin/millrace and the image start it. */
+const flags = ['--max-semi-space-size=16']
 
 /** The process's settings and its pipelines, as a person would write them; JSON is YAML. */
 function writeConfiguration(options: DaemonOptions): string {

@@ -3,7 +3,7 @@
  *
  *   lock                  held by the writer (lock.ts)
  *   segments/             the frames (segment.ts, record.ts)
- *   groups/               who reads it and how far (groups.ts)
+ *   groups/               who reads it and how far (groups.ts, group-file.ts)
  *   dead-letters/         what a target refused for good (dead-letters.ts)
  *   end.json              where the log ended when it was last closed (end.ts)
  *

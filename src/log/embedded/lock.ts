@@ -10,7 +10,7 @@ export function lockFile(path: string): (() => void) | undefined {
   const database = new DatabaseSync(path)
   try {
     // No journal file: nothing is ever written.
-    database.exec('PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE')
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
   } catch (error) {
     database.close()
     if (isBusy(error)) return undefined

@@ -77,7 +77,8 @@ async function openView(
         'transient',
         `the server has not executed ${executed.toString()} within ${WAIT_MS_MAX / 1000} s`,
       )
-    await sleep(RETRY_MS, undefined, { signal })
+    // An aborted pause has only ended early; the next turn says so.
+    await sleep(RETRY_MS, undefined, { signal }).catch(() => signal.throwIfAborted())
   }
 }
 

@@ -169,14 +169,16 @@ test('a group file with a byte of its only state changed is refused', async () =
     await assert.rejects(withGroupByteChanged(await written(1, 1e6), at), isCorrupt(groupPath))
 })
 
+/** A log whose group has committed several times: its file holds two states. */
+async function committed(): Promise<MemoryDisk> {
+  const disk = await written(3, 1e6)
+  const log = await open(disk)
+  for (const next of [1, 2, 3]) await log.commit(group, 0, next)
+  disk.kill()
+  return disk
+}
+
 test('a group whose last state is torn goes on from the one before, which repeats and skips nothing', async () => {
-  const committed = async (): Promise<MemoryDisk> => {
-    const disk = await written(3, 1e6)
-    const log = await open(disk)
-    for (const next of [1, 2, 3]) await log.commit(group, 0, next)
-    disk.kill()
-    return disk
-  }
   const content = (await committed()).contents(groupPath)
   const newest = content.subarray(0, slotBytes).includes('"lanes":[3,0]') ? 0 : slotBytes
   for (let at = newest; at < content.indexOf('\n', newest); at++) {
