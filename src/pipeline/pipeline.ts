@@ -48,6 +48,9 @@ export interface PipelineParts {
   readonly abort: AbortSignal
 }
 
+/** Attributes of a group: the generation of the load that it needs, and whether a sweep ends it. */
+type Demand = Readonly<Record<'load' | 'sweep', string>>
+
 /** A group and the index that it may fill. */
 interface Bound {
   readonly group: Group
@@ -102,7 +105,8 @@ export class Pipeline {
     })
     if (binding.epoch > control.epoch) await capture.raiseEpoch(binding.epoch)
     const index = await this.#index(admin, found, { ...control, epoch: binding.epoch })
-    const group = await this.#group(known, index, binding)
+    const demand = this.#demand(control, known, binding)
+    const group = await this.#group(known, index, { binding, demand })
     await this.#demandLoad(group, binding)
     this.#wishes = { reload: false, keep: false, adopt: false }
     return { group, index, admin }
@@ -137,13 +141,17 @@ export class Pipeline {
   }
 
   /** The group, defined so that it delivers into this index from the right place. */
-  async #group(known: Group | undefined, index: IndexState, binding: Binding): Promise<Group> {
+  async #group(
+    known: Group | undefined,
+    index: IndexState,
+    { binding, demand }: { readonly binding: Binding; readonly demand: Demand },
+  ): Promise<Group> {
     const { log, group: name, table, definition, start } = this.#parts
     const attributes = {
       uuid: index.uuid,
       index: index.name,
       fingerprint: definition,
-      ...this.#demand(known, binding),
+      ...demand,
     }
     const { oldest, next } = await log.retention()
     const from = start === 'earliest' && binding.load === 'none' ? oldest : next
@@ -154,35 +162,33 @@ export class Pipeline {
     return defined
   }
 
-  /** Which load the group needs, durably, before the log knows of it. */
-  #demand(known: Group | undefined, binding: Binding): Record<'load' | 'sweep', string> {
+  /** Which load the group needs: noted durably before the log knows of it. */
+  #demand(control: Control, known: Group | undefined, binding: Binding): Demand {
     if (binding.load === 'none') {
       return { load: known?.attributes['load'] ?? '0', sweep: known?.attributes['sweep'] ?? 'no' }
     }
-    return { load: String(this.#generation() + 1), sweep: binding.load === 'renew' ? 'yes' : 'no' }
-  }
-
-  #generation(): number {
-    const control = this.#parts.capture.control
-    return control === undefined ? 0 : (loadState(control, this.#parts.group)?.generation ?? 0)
+    const generation = loadState(control, this.#parts.group)?.generation ?? 0
+    return { load: String(generation + 1), sweep: binding.load === 'renew' ? 'yes' : 'no' }
   }
 
   /** The load that the group's attributes ask for, if the log does not have it yet (a crash may lie between the two). */
   async #demandLoad(group: Group, binding: Binding): Promise<void> {
     const { capture, table, rowsEstimate, clock } = this.#parts
     const generation = Number(group.attributes['load'])
-    if (generation <= this.#generation()) return
+    if (generation <= (capture.loadState(group.name)?.generation ?? 0)) return
     const estimate = await rowsEstimate()
-    await capture.setLoad(group.name, (_, control) =>
-      newLoad({
+    await capture.setLoad(group.name, (state, control) => {
+      // A barrier may have asked for the same meanwhile, with a sweep.
+      if (state !== undefined && state.generation >= generation) return state
+      return newLoad({
         table,
         generation,
         sweepBelow: group.attributes['sweep'] === 'yes' ? highestVersion(control) + 1n : undefined,
         rowsEstimate: estimate,
         reason: binding.load === 'fill' ? 'the index is new' : 'the index is renewed',
         startedAtMs: clock.now(),
-      }),
-    )
+      })
+    })
   }
 
   #delivery({ group, index, admin }: Bound): Delivery {

@@ -59,6 +59,27 @@ describe('Elasticsearch: writing', () => {
     assert.equal((await client.send({ method: 'GET', path: `/${alias}` }, never)).status, 404)
   })
 
+  it('makes the index anew where a late delete left an empty one of the alias’s name', async () => {
+    const { alias, admin, sinkFor } = open()
+    const index = await admin.create(mark)
+    const sink = sinkFor(index)
+    await sink.write([put('a', 1n, { quantity: 1 })], never)
+    await succeed('DELETE', `/${index.name}`)
+    await succeed('PUT', `/${alias}`)
+    assert.equal(await admin.inspect(), undefined)
+    const made = await admin.create(mark)
+    assert.equal((await admin.inspect())?.uuid, made.uuid)
+  })
+
+  it('keeps its hands off an index of the alias’s name that holds something', async () => {
+    const { alias, admin } = open()
+    await succeed('POST', `/${alias}/_doc/1`, { quantity: 1 })
+    await succeed('POST', `/${alias}/_refresh`)
+    await refuses('target', admin.inspect())
+    await refuses('configuration', admin.create(mark))
+    assert.equal((await read(`/${alias}/_count`)).count, 1)
+  })
+
   it('splits what is larger than a request may be, down to the one document that never fits', async () => {
     const { admin, sinkFor } = open({ bulkBytesMax: 50 << 20 })
     const sink = sinkFor(await admin.create(mark))
@@ -196,7 +217,7 @@ describe('Elasticsearch: an existing index', () => {
 
   it('may not be an index of the alias’s own name, nor an alias with a filter', async () => {
     const { alias, admin } = open()
-    await succeed('PUT', `/${alias}`, {})
+    await succeed('PUT', `/${alias}`, { mappings: { properties: { quantity: { type: 'long' } } } })
     assert.match((await refuses('target', admin.inspect())).message, /is an index, not an alias/)
     const second = open()
     await succeed('PUT', `/${second.alias}-made`, {

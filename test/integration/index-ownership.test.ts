@@ -222,15 +222,6 @@ suite('whose index it is', () => {
     return { lineage: sources[0]?.lineage ?? '', epoch: sources[0]?.epoch ?? 0 }
   }
 
-  /** A run that ends by itself, and the last lines of its output. */
-  async function ended(
-    one: DaemonOptions,
-  ): Promise<{ readonly code: number | null; readonly output: string }> {
-    await using daemon = new DaemonProcess(one)
-    const { code } = await daemon.exited
-    return { code, output: daemon.outputTail(8) }
-  }
-
   /** How many loads the daemons in the folder of this name have begun. */
   function loadsIn(name: string): number {
     const output = readFileSync(join(stack.directory, name, 'daemon.log'), 'utf8')
@@ -265,4 +256,11 @@ function jsonOf(line: object): string {
     typeof value === 'bigint' ? `bigint:${value}` : value,
   )
   return text.replaceAll(/"bigint:(\d+)"/g, '$1')
+}
+
+/** A run that ends by itself, and the last lines of its output. */
+async function ended(one: DaemonOptions): Promise<{ readonly code: number | null; readonly output: string }> {
+  await using daemon = new DaemonProcess(one)
+  const { code } = await daemon.exited
+  return { code, output: daemon.outputTail(8) }
 }

@@ -153,16 +153,14 @@ suite('tables and what becomes of them', () => {
       'DELETE FROM shapes.lines_sold WHERE number BETWEEN 40 AND 50',
     )
     await untilCaughtUp(daemon, connection)
-    const idOf = ({ shop, number }: TextRow): string =>
-      `${String(shop).replaceAll('|', String.raw`\|`)}|${number}`
     await assertEqual('shapes.lines_sold', 'shaped', (row) => {
       const { shop = null, number = null, price = null, state } = row
       if (state !== 'open' || Number(price) >= 150) return undefined
-      return { id: `line:${idOf(row)}`, document: { store: shop, no: number, amount: price } }
+      return { id: `line:${soldId(row)}`, document: { store: shop, no: number, amount: price } }
     })
     await assertEqual('shapes.lines_sold', 'hushed', (row) => {
       const { secret: _, state, ...document } = row
-      return state === 'open' || state === 'done' ? { id: idOf(row), document } : undefined
+      return state === 'open' || state === 'done' ? { id: soldId(row), document } : undefined
     })
   })
 
@@ -240,4 +238,9 @@ function whole(row: TextRow): { readonly id: string; readonly document: TextRow 
 /** `(...), (...)` for so many ids. */
 function tuples(first: number, count: number, row: (id: number) => string): string {
   return Array.from({ length: count }, (_, at) => `(${row(first + at)})`).join(', ')
+}
+
+/** Of a key of two columns. */
+function soldId({ shop, number }: TextRow): string {
+  return `${String(shop).replaceAll('|', String.raw`\|`)}|${number}`
 }

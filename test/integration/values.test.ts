@@ -230,6 +230,9 @@ function isKnownDifference(table: Table, index: number, ours: string | undefined
     // The index 0 of an invalid value becomes undefined.
     case 'enum':
       return ours === '""'
+    // A negative time of whole minutes shows 64 seconds of the minute before.
+    case 'time':
+      return /^"-.*:00(\.0+)?"$/.test(ours ?? '')
     // The bytes that cp1252 leaves unassigned become U+FFFD, where the server shows control characters.
     case 'string':
       return column.name === 'latin1_' && /[\u0080-\u009f]/.test(ours ?? '')

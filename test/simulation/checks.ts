@@ -37,9 +37,8 @@ export class Checks {
   #asked: Asked[] = []
   /** The highest version of each id whose outcome this process knows. */
   #known = new Map<string, bigint>()
-  #uuid: string | undefined
-  /** What each document of this index was at its newest. */
-  #newest = new Map<string, Newest>()
+  /** By index, what each of its documents was at its newest. */
+  readonly #newest = new Map<string, Map<string, Newest>>()
 
   constructor(index: MemoryIndex, covers: Source['covers'], lanes: number) {
     this.#index = index
@@ -98,35 +97,42 @@ export class Checks {
     }
   }
 
-  answered(operations: readonly Operation[], outcomes: readonly Outcome[]): void {
-    for (const [at, { id, version }] of operations.entries()) {
+  answered(uuid: string, operations: readonly Operation[], outcomes: readonly Outcome[]): void {
+    for (const [at, { id, version, body }] of operations.entries()) {
       const outcome = outcomes[at]
       if (outcome === undefined || outcome.kind === 'busy') continue
       if (version > (this.#known.get(id) ?? 0n)) this.#known.set(id, version)
+      if (outcome.kind === 'applied' && body !== undefined)
+        this.#assertNewer(uuid, { id, version, source: body })
     }
   }
 
   /** The versions of deleted documents are forgotten: those may come again, to be deleted again. */
   deletesForgotten(): void {
     const present = this.#index.documents()
-    for (const id of this.#newest.keys()) if (!present.has(id)) this.#newest.delete(id)
+    for (const newest of this.#newest.values())
+      for (const id of newest.keys()) if (!present.has(id)) newest.delete(id)
   }
 
+  /** Requests that nobody waits for any more are seen only here. */
   async lookAtIndex(): Promise<void> {
     const uuid = (await this.#index.inspect())?.uuid
-    if (uuid !== this.#uuid) this.#newest.clear()
-    this.#uuid = uuid
-    for (const [id, { version, source }] of this.#index.documents()) {
-      const revision = revisionOf(source)
-      const before = this.#newest.get(id)
-      if (before !== undefined && version < before.version)
-        this.#violate(`document ${id} went from version ${before.version} back to ${version}`)
-      if (before !== undefined && revision < before.revision)
-        this.#violate(
-          `document ${id} went from revision ${before.revision} back to ${revision} at ${version}`,
-        )
-      this.#newest.set(id, { version, revision })
-    }
+    if (uuid === undefined) return
+    for (const [id, { version, source }] of this.#index.documents())
+      this.#assertNewer(uuid, { id, version, source })
+  }
+
+  #assertNewer(uuid: string, document: { id: string; version: bigint; source: string }): void {
+    const { id, version } = document
+    const newest = this.#newest.get(uuid) ?? new Map<string, Newest>()
+    this.#newest.set(uuid, newest)
+    const revision = revisionOf(document.source)
+    const before = newest.get(id)
+    if (before !== undefined && version < before.version)
+      this.#violate(`document ${id} went from version ${before.version} back to ${version}`)
+    if (before !== undefined && revision < before.revision)
+      this.#violate(`document ${id} went from revision ${before.revision} back to ${revision} at ${version}`)
+    newest.set(id, { version, revision })
   }
 
   #assertPosition(found: string): void {

@@ -60,7 +60,7 @@ export class Target {
   sink(
     gate: Gate,
     state: IndexState,
-    answered: (operations: readonly Operation[], outcomes: readonly Outcome[]) => void,
+    answered: (uuid: string, operations: readonly Operation[], outcomes: readonly Outcome[]) => void,
   ): Sink {
     const sink = this.index.sinkFor(state)
     return {
@@ -69,7 +69,7 @@ export class Target {
           this.#refuseWhenDown()
           return sink.write(operations, signal)
         })
-        answered(operations, outcomes)
+        answered(state.uuid, operations, outcomes)
         return outcomes
       },
     }

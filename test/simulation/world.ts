@@ -161,8 +161,7 @@ export class World {
       disk: gatedDisk(this.disk, gate),
       source: this.#source(gate),
       index: this.target.admin(gate),
-      sinkFor: (state) =>
-        this.target.sink(gate, state, (operations, outcomes) => this.checks.answered(operations, outcomes)),
+      sinkFor: (state) => this.target.sink(gate, state, (...answer) => this.checks.answered(...answer)),
       stateDirectory: this.stateDirectory,
       lineage: `log ${this.#logs}`,
       wishes: { ...noWishes, reload },

@@ -9,9 +9,16 @@ export async function untilCaughtUp(
   connection: Connection,
   timeoutMs?: number,
 ): Promise<Status> {
-  const [[row]] = await connection.query<RowDataPacket[]>('SELECT @@GLOBAL.gtid_executed AS executed')
-  const executed = String(row?.['executed']).replaceAll(/\s/g, '')
+  const executed = await executedOn(connection)
   return await daemon.until('catch up', (status) => isCaughtUp(status, executed), timeoutMs)
+}
+
+/** All transactions of the server, in its own words. */
+async function executedOn(connection: Connection): Promise<string> {
+  const [[server]] = await connection.query<RowDataPacket[]>('SELECT VERSION() AS version')
+  const variable = /mariadb/i.test(String(server?.['version'])) ? 'gtid_binlog_pos' : 'gtid_executed'
+  const [[row]] = await connection.query<RowDataPacket[]>(`SELECT @@GLOBAL.${variable} AS executed`)
+  return String(row?.['executed']).replaceAll(/\s/g, '')
 }
 
 function isCaughtUp({ sources, pipelines }: Status, executed: string): boolean {

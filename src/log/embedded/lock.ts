@@ -9,7 +9,7 @@ import { DatabaseSync } from 'node:sqlite'
 export function lockFile(path: string): (() => void) | undefined {
   const database = new DatabaseSync(path)
   try {
-    // No journal file: nothing is ever written.
+    // Nothing is ever written, so no journal file is wanted; OFF would not do, node forbids it.
     database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
   } catch (error) {
     database.close()

@@ -31,7 +31,7 @@ export function segmentAt(directory: string, first: Offset, ordinal: number): Se
 }
 
 /** Oldest first. Throws where a file in the middle is missing. */
-export async function listSegments(disk: Disk, directory: string): Promise<Segment[]> {
+async function listSegments(disk: Disk, directory: string): Promise<Segment[]> {
   const segments: Segment[] = []
   for (const name of [...(await disk.list(directory))].toSorted()) {
     const match = namePattern.exec(name)

@@ -43,6 +43,7 @@ export class SearchIndex implements IndexAdmin {
   }
 
   async create(mark: IndexMark): Promise<IndexState> {
+    await this.#removeHusk()
     for (let attempt = 1; ; attempt++) {
       const name = await this.#freeName()
       const answer = await this.#withKnownTypes(
@@ -151,8 +152,29 @@ export class SearchIndex implements IndexAdmin {
     const [name] = names
     const found = name === undefined ? undefined : indexes[name]
     if (name === undefined || found === undefined) return undefined
+    if (await this.#isHusk(name, found)) return undefined
     this.#checkAlias(names, found)
     return { ...found, name }
+  }
+
+  /** What a delete leaves that came just after the index was deleted: an index of the alias's name with nothing in it. */
+  async #isHusk(name: string, { mappings, aliases = {} }: Omit<FoundIndex, 'name'>): Promise<boolean> {
+    if (name !== this.#alias || Object.keys({ ...mappings, ...aliases }).length > 0) return false
+    return (await this.#count()) === 0
+  }
+
+  async #count(): Promise<number> {
+    const answer = await this.#succeed({ method: 'GET', path: `${this.#path}/_count` }, 'counting')
+    return (JSON.parse(answer.text) as { readonly count: number }).count
+  }
+
+  /** Makes room for the alias. */
+  async #removeHusk(): Promise<void> {
+    const answer = await this.#send({ method: 'GET', path: this.#path })
+    if (answer.status === 404) return
+    const found = (JSON.parse(answer.text) as Readonly<Record<string, Omit<FoundIndex, 'name'>>>)[this.#alias]
+    if (found === undefined || !(await this.#isHusk(this.#alias, found))) return
+    await this.#succeed({ method: 'DELETE', path: this.#path }, 'removing the empty index')
   }
 
   #checkAlias(names: readonly string[], found: Omit<FoundIndex, 'name'>): void {
@@ -185,12 +207,10 @@ export class SearchIndex implements IndexAdmin {
   }
 
   async #state({ name, settings, mappings }: FoundIndex): Promise<IndexState> {
-    const answer = await this.#succeed({ method: 'GET', path: `${this.#path}/_count` }, 'counting')
-    const { count } = JSON.parse(answer.text) as { readonly count: number }
     return {
       name,
       uuid: settings.index.uuid,
-      documents: count,
+      documents: await this.#count(),
       mark: markOf(mappings['_meta']?.['millrace']),
     }
   }

@@ -63,17 +63,20 @@ export function rowsOf(map: TableMap, event: RowsEvent, into: Change[]): number 
   try {
     return readRows(map, event, into)
   } catch (error) {
-    if (error instanceof RangeError)
-      throw new Failure(
-        'unsupported',
-        `${map.schema}.${map.name}: a row image of more than half a gigabyte`,
-        {
-          remedy: `exclude the table's largest column`,
-          cause: error,
-        },
-      )
-    throw error
+    if (!isTooLong(error)) throw error
+    throw new Failure('unsupported', `${map.schema}.${map.name}: a row image of more than half a gigabyte`, {
+      remedy: "exclude the table's largest column",
+      cause: error,
+    })
   }
+}
+
+/** The engine's strings end at half a gigabyte; it says so in two ways. */
+function isTooLong(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return (
+    error.message === 'Invalid string length' || ('code' in error && error.code === 'ERR_STRING_TOO_LONG')
+  )
 }
 
 function readRows(map: TableMap, event: RowsEvent, into: Change[]): number {

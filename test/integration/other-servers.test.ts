@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, before, suite, test } from 'node:test'
+import type { SqlServer } from '../stack/sql-server.ts'
+import { startStack, type Stack } from '../stack/stack.ts'
+import { untilCaughtUp } from '../support/caught-up.ts'
+import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
+import { differencesOfItems } from '../support/items.ts'
+import { SearchIndex } from '../support/search-index.ts'
+import { createItems, Workload } from '../support/workload.ts'
+
+suite('sources of other kinds and versions', () => {
+  let stack: Stack
+
+  before(async () => {
+    stack = await startStack({ servers: ['mysql@8.0', 'mariadb@10.11', 'elasticsearch'] })
+  })
+  after(() => stack?.[Symbol.asyncDispose]())
+
+  test('MySQL 8.0: loaded under changes, stopped, gone on, killed, gone on', async () => {
+    await followed('older', stack.mysql)
+  })
+
+  test('MariaDB 10.11: loaded under changes, stopped, gone on, killed, gone on', async () => {
+    await followed('maria', stack.mariadb)
+  })
+
+  async function followed(name: string, server: SqlServer): Promise<void> {
+    const table = `${name}.items`
+    const connection = await server.connect()
+    try {
+      await createItems(connection, table, 3000)
+      const one: DaemonOptions = {
+        directory: join(stack.directory, `daemon-${name}`),
+        mysqlUrl: server.cdcUrl,
+        elasticsearchUrl: stack.elasticsearch.url,
+        pipelines: { [name]: { table } },
+        settings: { load: { chunkRows: 200, rowsPerSecond: 2000 } },
+      }
+      const connect = () => server.connect()
+      await using workload = new Workload({ connect, table, seed: 3, ids: 4000, transactionsPerSecond: 60 })
+      workload.start()
+      await using first = await DaemonProcess.start(one)
+      await first.until(
+        'be in the middle of the load',
+        ({ pipelines }) => (pipelines[0]?.load?.rowsDone ?? 0) > 500,
+      )
+      await first.stop()
+      await using second = await DaemonProcess.start(one)
+      await second.until('finish the load', ({ pipelines }) => pipelines[0]?.load?.state === 'done')
+      await second.kill()
+      await connection.query(`ALTER TABLE ${table} ADD COLUMN size INT NOT NULL DEFAULT 3`)
+      await using third = await DaemonProcess.start(one)
+      await third.until('go on', ({ pipelines }) => pipelines[0]?.state === 'running')
+      await workload.stop()
+      const { pipelines } = await untilCaughtUp(third, connection)
+      const index = new SearchIndex(stack.elasticsearch.url, name)
+      const { rows, differences } = await differencesOfItems(connection, table, index)
+      assert.deepEqual(differences.slice(0, 10), [])
+      assert(rows > 1000)
+      for await (const { _source: source } of index.documents()) assert.equal(source['size'], 3)
+      assert.equal(pipelines[0]?.deadLetters, 0)
+      assert.equal((await third.stop()).code, 0)
+    } finally {
+      connection.destroy()
+    }
+  }
+})

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Position } from '../../../../src/change/change.ts'
+import { Failure } from '../../../../src/change/failure.ts'
+import { parseGtidSet } from '../../../../src/source/mysql/gtid-set.ts'
+import { covers, formatPosition, parsePosition, showPosition } from '../../../../src/source/mysql/position.ts'
+
+const uuid = '3e11fa47-71ca-11e1-9e33-c80aa9429562'
+const at = (gtids: string): Position => formatPosition({ executed: parseGtidSet(gtids) })
+
+test('a position comes back as it was written', () => {
+  const place = {
+    executed: parseGtidSet(`${uuid}:1-7`),
+    inside: { gtid: `${uuid}:8`, events: 3, server: uuid },
+    file: 'binlog.000007',
+    offset: 5_000_000_000,
+  }
+  const back = parsePosition(formatPosition(place))
+  assert.deepEqual({ ...back, executed: back.executed.toString() }, { ...place, executed: `${uuid}:1-7` })
+})
+
+test('a position covers another by its transactions alone, whatever their files', () => {
+  const early = formatPosition({ executed: parseGtidSet(`${uuid}:1-7`), file: 'binlog.000009', offset: 900 })
+  const late = formatPosition({ executed: parseGtidSet(`${uuid}:1-8`), file: 'binlog.000001', offset: 4 })
+  assert(covers(late, early))
+  assert(!covers(early, late))
+  assert(covers(at(''), at('')))
+  assert(covers(at('0-1-5'), at('')))
+  assert(covers(at('0-1-5'), at('0-2-4')))
+})
+
+test('a part of a transaction is not covered', () => {
+  const inside = { gtid: `${uuid}:8`, events: 3, server: uuid }
+  const part = formatPosition({ executed: parseGtidSet(`${uuid}:1-7`), inside })
+  assert(!covers(part, at(`${uuid}:1-8`)))
+  assert(covers(part, at(`${uuid}:1-7`)))
+})
+
+test('a position is shown to people with its place in a file', () => {
+  assert.equal(showPosition(at('')), 'the beginning')
+  const inside = { gtid: '0-1-6', events: 2, server: 's' }
+  const text = showPosition(
+    formatPosition({ executed: parseGtidSet('0-1-5'), inside, file: 'b.1', offset: 4 }),
+  )
+  assert.equal(text, '0-1-5, and 2 row events of 0-1-6 (b.1:4)')
+})
+
+test('what is no position is refused as corrupt', () => {
+  for (const text of ['', '0-1-5', '{}', '{"gtid": 5}'])
+    assert.throws(
+      () => parsePosition(text as Position),
+      (error) => error instanceof Failure && error.kind === 'corrupt',
+    )
+})

@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { suite, test } from 'node:test'
+import { Failure } from '../../../../src/change/failure.ts'
+import { textOf, unpackRow } from '../../../../src/change/row.ts'
+import { eventType, readEvent, type BinlogEvent } from '../../../../src/source/mysql/binlog-events.ts'
+import { GtidReader } from '../../../../src/source/mysql/gtid-event.ts'
+import { ForeignKeys } from '../../../../src/source/mysql/foreign-keys.ts'
+import type { Flavor } from '../../../../src/source/mysql/gtid.ts'
+import { parseGtidSet } from '../../../../src/source/mysql/gtid-set.ts'
+import { parsePosition, type Place } from '../../../../src/source/mysql/position.ts'
+import { TableMapCache } from '../../../../src/source/mysql/table-map.ts'
+import { TransactionReader } from '../../../../src/source/mysql/transaction.ts'
+import type { SourceBatch } from '../../../../src/source/source.ts'
+
+/**
+ * What real servers sent for the same statements: inserts, an update, a transaction over two tables with a change of the
+ * key, ALTERs, TRUNCATE, XA in one phase and in two, on 9.7 a tagged transaction, and at the end an XA branch that is
+ * prepared with rows of the captured table.
+ */
+interface Captured {
+  readonly flavor: Flavor
+  readonly executed: string
+  readonly events: readonly string[]
+}
+
+const servers = ['mysql-9.7', 'mysql-8.0', 'mariadb-10.11'] as const
+
+for (const server of servers) {
+  const captured = JSON.parse(
+    readFileSync(new URL(`captured/${server}.json`, import.meta.url), 'utf8'),
+  ) as Captured
+  const start: Place = { executed: parseGtidSet(captured.executed, captured.flavor) }
+
+  suite(`the events of ${server}`, () => {
+    test('give the changes in order, up to the one that cannot be given', () => {
+      const { said, failure } = readAll(captured, start)
+      assert.deepEqual(said, [
+        'insert 1,"one"',
+        'insert 2,"zwölf"',
+        'update 2,"zwölf" > 2,"two"',
+        'delete 1,"one"',
+        'delete 2,"two"',
+        'insert 3,"two"',
+        'barrier ALTER TABLE items ADD COLUMN n INT DEFAULT 7',
+        'barrier TRUNCATE items',
+        'insert 4,"four",4',
+        ...(server === 'mysql-9.7' ? ['insert 6,"six",6'] : []),
+        'insert 7,"seven",NULL',
+        'insert 8,"eight",NULL',
+      ])
+      assert(failure instanceof Failure)
+      assert.equal(failure.kind, 'unsupported')
+      assert.match(
+        failure.message,
+        /XA transaction that was prepared with rows of shop\.items \(in transaction \S+, before binlog\.\d+:\d+\)/,
+      )
+    })
+
+    test('can be taken up again after each event without a gap or a repetition', () => {
+      const { said: all } = readAll(captured, start)
+      const events = decode(captured)
+      for (let cut = 0; cut < events.length - 4; cut++) {
+        const first = readEvents(events.slice(0, cut), captured.flavor, start)
+        const place = parsePosition(first.batch.position)
+        // The server sends the file's head again, and then the transactions that are not in the set, from their begin.
+        const rest = readEvents(resent(events, place), captured.flavor, place)
+        assert.deepEqual([...first.said, ...rest.said], all, `cut after event ${cut}`)
+      }
+    })
+
+    test('count as executed one by one', () => {
+      const { batches } = readAll(captured, start)
+      let before = start.executed
+      for (const { position } of batches) {
+        const { executed } = parsePosition(position)
+        assert(executed.contains(before))
+        before = executed
+      }
+      assert.notEqual(before.missingFrom(start.executed), '')
+      if (server === 'mysql-9.7') assert.match(before.toString(), /:harvest:\d/)
+    })
+  })
+}
+
+test('an event of a type that is not known stops the reader even if the server says that it may be ignored', () => {
+  const reader = readerAt('mysql', { executed: parseGtidSet('') })
+  const event = { ...emptyEvent, type: 99, flags: 0x80 }
+  assert.throws(
+    () => reader.accept(event),
+    (error) =>
+      error instanceof Failure && error.kind === 'unsupported' && /event type 99/.test(error.message),
+  )
+})
+
+test('rows without a transaction are refused', () => {
+  const reader = readerAt('mysql', { executed: parseGtidSet('') })
+  const body = Buffer.alloc(20)
+  const event = { ...emptyEvent, type: eventType.writeRows, buffer: body, to: body.length }
+  assert.throws(() => reader.accept(event), /outside a transaction with a GTID/)
+})
+
+test('a broken checksum and a wrong size are refused as corrupt', () => {
+  const captured = JSON.parse(
+    readFileSync(new URL('captured/mysql-9.7.json', import.meta.url), 'utf8'),
+  ) as Captured
+  for (const line of captured.events.slice(0, 12)) {
+    const bytes = Buffer.from(line, 'base64')
+    const packet = { buffer: bytes, from: 0, to: bytes.length }
+    readEvent(packet, true)
+    const last = bytes.length - 5
+    bytes[last] = (bytes[last] ?? 0) ^ 1
+    assert.throws(() => readEvent(packet, true), /breaks its checksum|checksum/)
+    assert.throws(() => readEvent({ ...packet, to: bytes.length - 1 }, true), /contradicts its own size/)
+  }
+})
+
+const emptyEvent: BinlogEvent = {
+  type: 0,
+  timestamp: 0,
+  serverId: 1,
+  nextOffset: 0,
+  flags: 0,
+  buffer: Buffer.alloc(0),
+  from: 0,
+  to: 0,
+}
+
+function decode({ events }: Captured): readonly BinlogEvent[] {
+  return events.map((line) => {
+    const buffer = Buffer.from(line, 'base64')
+    return readEvent({ buffer, from: 0, to: buffer.length }, true)
+  })
+}
+
+const begins: ReadonlySet<number> = new Set([eventType.gtid, eventType.gtidTagged, eventType.mariadbGtid])
+
+/** What a server sends for a place: the file's head, and the transactions that are not executed there, from their begin. */
+function resent(events: readonly BinlogEvent[], { executed }: Place): readonly BinlogEvent[] {
+  const gtids = new GtidReader()
+  let skipping = false
+  return events.filter((event) => {
+    if (begins.has(event.type)) {
+      const { gtid } = event.type === eventType.mariadbGtid ? gtids.mariadb(event) : gtids.mysql(event)
+      skipping = executed.has(gtid)
+    }
+    return !skipping
+  })
+}
+
+interface Reading {
+  /** The changes and barriers, as text. */
+  readonly said: readonly string[]
+  readonly batches: readonly SourceBatch[]
+  /** Where it ended. */
+  readonly batch: SourceBatch
+  readonly failure: unknown
+}
+
+function readAll(captured: Captured, place: Place): Reading {
+  return readEvents(decode(captured), captured.flavor, place)
+}
+
+/** Takes a batch after each event, up to the event that cannot be read. */
+function readEvents(events: readonly BinlogEvent[], flavor: Flavor, place: Place): Reading {
+  const reader = readerAt(flavor, place)
+  const batches: SourceBatch[] = [reader.take()]
+  let failure: unknown
+  try {
+    for (const event of events) {
+      reader.accept(event)
+      if (reader.foreignKeysAreStale) reader.replaceForeignKeys(new ForeignKeys([], []))
+      batches.push(reader.take())
+    }
+  } catch (error) {
+    failure = error
+  }
+  return { said: batches.flatMap(say), batches, batch: batches.at(-1) ?? reader.take(), failure }
+}
+
+function readerAt(flavor: Flavor, place: Place): TransactionReader {
+  const context = {
+    flavor,
+    captured: (table: string) => table === 'shop.items',
+    excluded: () => new Set<string>(),
+    keyColumns: () => undefined,
+    cache: new TableMapCache(),
+  }
+  const foreignKeys = new ForeignKeys([], [])
+  return new TransactionReader(
+    { flavor, server: 's', tables: ['shop.items'], context, foreignKeys, place },
+    true,
+  )
+}
+
+function say({ changes, barriers }: SourceBatch): readonly string[] {
+  const rows = changes.map(({ op, table, before, after }) => {
+    const images = [before, after].flatMap((row) => (row === undefined ? [] : [row]))
+    const texts = images.map((row) =>
+      unpackRow(row, table.columns.length)
+        .map((cell) => (cell === null ? 'NULL' : textOf(cell ?? '')))
+        .join(','),
+    )
+    return `${op} ${texts.join(' > ')}`
+  })
+  return [...rows, ...barriers.map(({ statement }) => `barrier ${statement}`)]
+}
