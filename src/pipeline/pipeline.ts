@@ -210,8 +210,13 @@ export class Pipeline {
 
   #load(delivery: Delivery, { index, admin }: Bound): FirstLoad {
     const { source, capture, clock, observe, loadLimits, sinkFor, group } = this.#parts
-    const highestVersion = (): bigint => this.#highest()
-    const swept = { index: admin, sink: sinkFor(index), letters: this.#letters, clock, highestVersion }
+    const swept = {
+      index: admin,
+      sink: sinkFor(index),
+      letters: this.#letters,
+      clock,
+      highestVersion: () => this.#highest(),
+    }
     return new FirstLoad({
       group,
       source,

@@ -85,6 +85,28 @@ for (const name of names) {
     )
   })
 
+  test(`${name}: connections that break at any moment neither lose nor repeat a change`, async () => {
+    const schema = await freshSchema(serverOf(), 'CREATE TABLE t (id INT PRIMARY KEY, filler VARCHAR(200))')
+    await using proxy = await startFreezingProxy(serverOf().port)
+    const settings = { port: proxy.port }
+    const reading = await startReading(serverOf(), [`${schema}.t`], { settings })
+    const ids = Array.from({ length: 12 }, (_, turn) =>
+      Array.from({ length: 800 }, (__, at) => turn * 800 + at),
+    )
+    for (const [turn, group] of ids.entries()) {
+      const rows = group.map((id) => `(${id}, '${'x'.repeat(180)}')`)
+      await write(serverOf(), schema, ['BEGIN', `INSERT INTO t VALUES ${rows.join(',')}`, 'COMMIT'])
+      if (turn % 2 === 0) await reading.untilNext()
+      proxy.cut()
+    }
+    await reading.untilHead()
+    await reading.end()
+    assert.deepEqual(
+      reading.changes.map(({ key }) => key),
+      ids.flat().map((id) => `[${id}]`),
+    )
+  })
+
   test(`${name}: a connection that went silent is replaced`, async () => {
     const schema = await freshSchema(serverOf(), 'CREATE TABLE t (id INT PRIMARY KEY)')
     await using proxy = await startFreezingProxy(serverOf().port)

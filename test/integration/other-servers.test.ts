@@ -6,6 +6,7 @@ import { startStack, type Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { differencesOfItems } from '../support/items.ts'
+import { differencesOf } from '../support/mirror.ts'
 import { SearchIndex } from '../support/search-index.ts'
 import { createItems, Workload } from '../support/workload.ts'
 
@@ -24,6 +25,45 @@ suite('sources of other kinds and versions', () => {
   test('MariaDB 10.11: loaded under changes, stopped, gone on, killed, gone on', async () => {
     await followed('maria', stack.mariadb)
   })
+
+  test('rows that a foreign key deletes unseen lose their documents', async () => {
+    for (const [name, server] of [
+      ['older_family', stack.mysql],
+      ['maria_family', stack.mariadb],
+    ] as const)
+      await cascaded(name, server)
+  })
+
+  /** These servers do not write the children's deletion to the binlog. */
+  async function cascaded(name: string, server: SqlServer): Promise<void> {
+    const connection = await server.connect()
+    try {
+      for (const statement of [
+        `CREATE DATABASE ${name}`,
+        `CREATE TABLE ${name}.parents (id INT PRIMARY KEY)`,
+        `CREATE TABLE ${name}.children (id INT PRIMARY KEY, parent INT, FOREIGN KEY (parent)
+           REFERENCES ${name}.parents (id) ON DELETE CASCADE ON UPDATE SET NULL)`,
+        `INSERT INTO ${name}.parents VALUES (1), (2), (3)`,
+        `INSERT INTO ${name}.children VALUES (11, 1), (12, 1), (21, 2), (31, 3)`,
+      ])
+        await connection.query(statement)
+      await using daemon = await DaemonProcess.start({
+        directory: join(stack.directory, `daemon-${name}`),
+        mysqlUrl: server.cdcUrl,
+        elasticsearchUrl: stack.elasticsearch.url,
+        pipelines: { [name]: { table: `${name}.children` } },
+      })
+      await untilCaughtUp(daemon, connection)
+      await connection.query(`DELETE FROM ${name}.parents WHERE id = 1`)
+      await connection.query(`UPDATE ${name}.parents SET id = 4 WHERE id = 2`)
+      await untilCaughtUp(daemon, connection)
+      const index = new SearchIndex(stack.elasticsearch.url, name)
+      assert.deepEqual(await differencesOf({ connection, table: `${name}.children`, index }), [])
+      assert.equal(await index.count(), 2)
+    } finally {
+      connection.destroy()
+    }
+  }
 
   async function followed(name: string, server: SqlServer): Promise<void> {
     const table = `${name}.items`

@@ -9,6 +9,7 @@ import { World } from './world.ts'
 
 export interface Story {
   readonly seed: number
+  /** At most; the seed decides. */
   readonly steps: number
   readonly tell: (line: string) => void
 }
@@ -16,7 +17,8 @@ export interface Story {
 /** Throws what did not hold. */
 export async function simulate({ seed, steps, tell }: Story): Promise<void> {
   const world = new World({ seed, tell })
-  for (let step = 0; step < steps; step++) {
+  const length = 1 + world.random.below(steps)
+  for (let step = 0; step < length; step++) {
     await takeStep(world)
     assertSound(world)
   }
@@ -29,6 +31,7 @@ async function takeStep(world: World): Promise<void> {
   const { random, settings } = world
   for (const [kind, act] of Object.entries(troubles)) {
     if (random.next() >= settings.trouble[kind as Trouble]) continue
+    if (random.next() < 0.5) await world.pass(random.below(2 * settings.lingerMsMax))
     world.tell(`── ${kind}`)
     await act(world)
   }
@@ -164,7 +167,7 @@ async function verified(world: World, refused: ReadonlySet<string>): Promise<str
 async function assertLogSound(world: World): Promise<void> {
   await world.clock.until(world.walkLog())
   await world.stop()
-  if (world.life.end?.error !== undefined) throw world.life.end.error
+  if (world.life.end?.error !== undefined) throw new Error('the stop failed', { cause: world.life.end.error })
   await world.clock.until(world.walkLog())
   assertSound(world)
 }

@@ -2,6 +2,7 @@
  * A world in small, driven by one seed: an application and its database, a disk, a search server, the process between
  * them, and all that may happen to each. Everything happens in steps on a virtual clock, so a seed tells the whole story.
  */
+import { inspect } from 'node:util'
 import { explain, Failure } from '../../src/change/failure.ts'
 import { openEmbeddedLog } from '../../src/log/embedded/embedded-log.ts'
 import type { Fact } from '../../src/pipeline/facts.ts'
@@ -36,7 +37,7 @@ export class World {
   life: Life
   /** A share of the calls to the source fails. */
   sourceFaults = 0
-  /** The index was replaced, or the log dropped what the group needed: a person must ask for a reload. */
+  /** The index was replaced: a person must ask for a reload. */
   reloadIsDue = false
   readonly #tell: (line: string) => void
   readonly #startedAtMs: number
@@ -127,8 +128,7 @@ export class World {
     const error = this.life.end?.error
     if (error === undefined) return false
     if (!(error instanceof Failure)) {
-      const what = error instanceof Error ? (error.stack ?? error.message) : String(error)
-      this.checks.violations.push(`the process ended by a bug: ${what}`)
+      this.checks.violations.push(`the process ended by a bug: ${inspect(error)}`)
       return false
     }
     this.tell(`ended: ${explain(error)}`)
@@ -139,15 +139,14 @@ export class World {
     return true
   }
 
-  #isPurged({ kind }: Failure): boolean {
-    return kind === 'lost' && Number.parseInt(this.checks.position ?? '0', 10) < this.database.purged
+  #isPurged(): boolean {
+    return Number.parseInt(this.checks.position ?? '0', 10) < this.database.purged
   }
 
   /** The database without any trouble. */
   plainSource(): MemorySource {
     const { database, clock } = this
-    const suffer = (): Promise<void> => Promise.resolve()
-    return new MemorySource({ database, clock, pieceRows: 100, heartbeatMs: 1_000, suffer })
+    return new MemorySource({ database, clock, pieceRows: 100, heartbeatMs: 1_000, suffer: async () => {} })
   }
 
   #begin(reload: boolean): Life {
@@ -172,7 +171,6 @@ export class World {
   }
 
   #observe(fact: Fact): void {
-    if (fact.kind === 'group-lost') this.reloadIsDue = true
     if (fact.kind === 'load-started' && this.#reloads) this.reloadIsDue = this.#reloads = false
     this.tell(show(fact))
     this.checks.observe(fact)
@@ -184,19 +182,26 @@ export class World {
       clock: gatedClock(this.clock, gate),
       pieceRows: this.settings.pieceRows,
       heartbeatMs: this.settings.heartbeatMs,
-      suffer: () =>
-        gate.call(() => {
+      suffer: async (call) => {
+        // A chunk takes its time: much can happen between its window's opening and its append.
+        if (call !== 'read') await this.#sleep(this.random.below(2 * this.settings.lingerMsMax))
+        return await gate.call(() => {
           if (this.random.next() < this.sourceFaults)
             return Promise.reject(new Failure('transient', `${sourceName} does not answer`))
           if (this.random.next() < 0.3) this.database.reveal(this.random.below(this.database.executed + 1))
           return Promise.resolve()
-        }),
+        })
+      },
     })
   }
 
   async #linger(): Promise<void> {
     if (this.random.next() >= this.settings.lingering) return
-    await this.clock.sleep(this.random.below(this.settings.lingerMsMax), new AbortController().signal)
+    await this.#sleep(this.random.below(this.settings.lingerMsMax))
+  }
+
+  #sleep(durationMs: number): Promise<void> {
+    return this.clock.sleep(durationMs, new AbortController().signal)
   }
 }
 

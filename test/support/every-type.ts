@@ -215,6 +215,9 @@ export const everyType: Readonly<Record<string, TypeCase>> = {
       .oneof(
         fc.json({ stringUnit: 'binary' }),
         fc.jsonValue().map((value) => JSON.stringify(value)),
+        // Doubles of all magnitudes: their text changes its form at some of them.
+        doubles(fc.maxSafeInteger()),
+        doubles(fc.integer({ min: -9999, max: 9999 })),
       )
       .map((json) => text(json)),
   },
@@ -351,4 +354,10 @@ function jsonExtremes(): TypeCase['extremes'] {
 /** JSON that the server shows as it was written. */
 function same(json: string): [sql: string, json: string] {
   return [text(json), json]
+}
+
+/** An array of doubles with these digits, at any power of ten. */
+function doubles(digits: fc.Arbitrary<number>): fc.Arbitrary<string> {
+  const double = fc.tuple(digits, fc.integer({ min: -40, max: 25 })).map((parts) => parts.join('e'))
+  return fc.array(double, { maxLength: 40 }).map((parts) => `[${parts.join(',')}]`)
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 
-/** Passes bytes on, until it is told to swallow those of the connections that it has. */
+/** Passes bytes on, until it is told to swallow those of the connections that it has, or to cut these. */
 export async function startFreezingProxy(target: number) {
   const pairs: (readonly [Socket, Socket])[] = []
   const server = createServer((client) => {
@@ -23,6 +23,9 @@ export async function startFreezingProxy(target: number) {
         upstream.unpipe(client)
         upstream.resume()
       }
+    },
+    cut(): void {
+      for (const socket of pairs.splice(0).flat()) socket.destroy()
     },
     async [Symbol.asyncDispose](): Promise<void> {
       for (const socket of pairs.flat()) socket.destroy()

@@ -54,6 +54,11 @@ export class Reading {
     }
   }
 
+  /** Until one batch more was given. */
+  async untilNext(): Promise<void> {
+    await this.#wake.promise
+  }
+
   async end(): Promise<void> {
     this.#control.abort()
     await this.#running

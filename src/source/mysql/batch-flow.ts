@@ -42,9 +42,11 @@ export class BatchFlow {
     const reader = this.#reader
     for (let packet = this.#dump.next(); packet !== undefined; packet = this.#dump.next()) {
       const event = readEvent(packet, reader.checksums)
+      // Before the next rows is soon enough, and one reading serves many statements.
+      if (reader.foreignKeysAreStale && event.type === eventType.tableMap)
+        reader.replaceForeignKeys(await this.#readKeys())
       if (event.type === eventType.heartbeat || event.type === eventType.heartbeatV2) this.#heartbeat = true
       else reader.accept(event)
-      if (reader.foreignKeysAreStale) reader.replaceForeignKeys(await this.#readKeys())
       if (reader.mustTake || reader.bytes >= batchBytesMax) return true
     }
     return false

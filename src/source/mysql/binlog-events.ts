@@ -94,12 +94,10 @@ export interface BinlogEvent {
   readonly to: number
 }
 
-export const headerBytes = 19
+const headerBytes = 19
 const checksumBytes = 4
 /** Set by the server that is writing the file; not in the checksum. */
 const inUseFlag = 1
-/** The event is not in the file but made for this connection. */
-export const artificialFlag = 0x20
 
 /**
  * The event in a packet whose first byte (the packet's own status) is `from - 1`. A format description always bears a

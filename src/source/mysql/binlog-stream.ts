@@ -20,6 +20,7 @@ import { failureOf } from './server-errors.ts'
 import { logsCascades, readServerFacts, refuseServer, type ServerFacts } from './server-facts.ts'
 import { TableMapCache, type TableContext } from './table-map.ts'
 import { TransactionReader } from './transaction.ts'
+import { XaBranches } from './xa.ts'
 
 const heartbeatMsDefault = 5_000
 const catchUpMsDefault = 30_000
@@ -34,6 +35,7 @@ export class BinlogStream {
   readonly #uuid = randomUUID()
   /** Outlives a connection, so that a table keeps its one definition. */
   readonly #maps = new TableMapCache()
+  readonly #branches = new XaBranches()
 
   constructor(settings: MysqlSettings, tables: readonly string[]) {
     this.#settings = settings
@@ -100,6 +102,7 @@ export class BinlogStream {
         cache: this.#maps,
       },
       foreignKeys: await this.#foreignKeys(connection, facts),
+      branches: this.#branches,
       place,
     }
     return new TransactionReader(options, facts.variables.get('binlog_checksum') === 'CRC32')
@@ -123,9 +126,10 @@ export class BinlogStream {
 
   /** On a connection of its own, because the one of the dump answers no questions. */
   async #foreignKeysAgain(facts: ServerFacts): Promise<ForeignKeys> {
+    if (logsCascades(facts)) return new ForeignKeys([], this.#tables)
     const connection = await connect(this.#settings)
     try {
-      return await this.#foreignKeys(connection, facts)
+      return await readForeignKeys(connection, this.#tables)
     } finally {
       hangUp(connection)
     }

@@ -19,7 +19,7 @@ export interface ForeignKey {
 }
 
 /** What becomes of the child's rows. */
-export type Action = 'nothing' | 'deleted' | 'updated'
+type Action = 'nothing' | 'deleted' | 'updated'
 
 export class ForeignKeys {
   readonly #byParent = new Map<string, ForeignKey[]>()

@@ -19,14 +19,17 @@ export function jsonCell(body: Buffer, from: number, to: number): string {
   return valueText({ body, to, depth: 0 }, body[from] ?? 0, from + 1)
 }
 
-/** A double as MySQL prints it: plain up to 15 digits before or after the point, else with an exponent. */
+/**
+ * A double as MySQL prints it: with an exponent where zeroes would have to fill more than 15 digits before the point, or
+ * 14 behind it; plain otherwise, with a point always.
+ */
 export function doubleText(value: number): string {
   if (Object.is(value, -0)) return '-0.0'
   const [mantissa = '', exponent = '0'] = Math.abs(value).toExponential().split('e')
   const digits = mantissa.replace('.', '')
   const sign = value < 0 ? '-' : ''
   const point = value === 0 ? 1 : Number(exponent) + 1
-  if (point < -14 || point > 15) {
+  if (point < -14 || (point > 15 && digits.length <= point)) {
     const rest = digits.length > 1 ? '.' + digits.slice(1) : ''
     return `${sign}${digits[0]}${rest}e${point - 1}`
   }

@@ -20,7 +20,8 @@ export function failureOf(error: unknown, attempt: string): Failure {
 /** An error packet that the server sent instead of the binlog. */
 export function dumpFailure(errno: number, text: string): Failure {
   const message = `the server refuses to stream its binlog: ${text} (error ${errno})`
-  if (errno === 1236) {
+  // MariaDB has a number of its own for two readers with one id.
+  if (errno === 1236 || errno === 4052) {
     const found = binlogRefusals.find(({ pattern }) => pattern.test(text))
     return new Failure(found?.kind ?? 'unsupported', message, { remedy: found?.remedy ?? lookAtServerLog })
   }
@@ -36,7 +37,7 @@ type Verdict = { readonly kind: FailureKind; readonly remedy?: string }
 const lookAtServerLog = "look into the server's error log at this time"
 const reload = 'load the pipelines of this source anew: what the server no longer has cannot be streamed'
 
-/** Error 1236 says many things; its text is all that tells them apart. */
+/** Error 1236 says many things; its text is all that tells them apart. The first that fits counts. */
 const binlogRefusals: readonly (Verdict & { readonly pattern: RegExp; readonly remedy: string })[] = [
   {
     pattern: /same server_(uu)?id/i,

@@ -211,6 +211,7 @@ function tablesNamedBy(clause: readonly Word[], schema: string): readonly string
     return [cursor.name()]
   }
   if (verb !== 'EXCHANGE' && verb !== 'CONVERT') return []
+  if (!clause.some(({ keyword }) => keyword === 'TABLE')) return []
   cursor.skipUntil('TABLE')
   return [cursor.name()]
 }

@@ -34,7 +34,7 @@ import { rowsOf } from './row-decoder.ts'
 import { meaningOf, shorten, type Meaning } from './statement.ts'
 import { isHarmless, isRowEvent, isUnreadableRowEvent, placed, refusalOf } from './event-policy.ts'
 import { parseTableMap, type TableContext, type TableMap } from './table-map.ts'
-import { HeldChanges, preparedWith, XaBranches } from './xa.ts'
+import { HeldChanges, preparedWith, type XaBranches } from './xa.ts'
 
 export interface TransactionReaderOptions {
   readonly flavor: Flavor
@@ -44,6 +44,8 @@ export interface TransactionReaderOptions {
   readonly tables: readonly string[]
   readonly context: TableContext
   readonly foreignKeys: ForeignKeys
+  /** Kept from connection to connection. */
+  readonly branches: XaBranches
   /** Where to go on. */
   readonly place: Place
 }
@@ -57,7 +59,6 @@ export class TransactionReader {
   #foreignKeysAreStale = false
   readonly #tables: CapturedTables
   readonly #maps = new Map<number, TableMap>()
-  readonly #branches = new XaBranches()
   #current: OpenTransaction | undefined
   #resume: Inside | undefined
   #executedText: string | undefined
@@ -111,7 +112,7 @@ export class TransactionReader {
     return this.#current !== undefined
   }
 
-  /** A statement may have changed foreign keys: they are to be read again before the next event. */
+  /** A statement may have changed foreign keys: they are to be read again before the next rows. */
   get foreignKeysAreStale(): boolean {
     return this.#foreignKeysAreStale
   }
@@ -294,7 +295,7 @@ export class TransactionReader {
         this.#xaCommitted(meaning.branch, statement)
         break
       case 'xaRollback':
-        this.#branches.ended(meaning.branch)
+        this.#options.branches.ended(meaning.branch)
         break
       case 'nothing':
         break
@@ -334,13 +335,13 @@ export class TransactionReader {
     const { onePhase, branch } = readXaPrepare(event)
     const [table] = current.changed
     if (!onePhase && table !== undefined) throw preparedWith(table)
-    if (!onePhase) this.#branches.prepared(branch)
+    if (!onePhase) this.#options.branches.prepared(branch)
     this.#end()
   }
 
   /** A branch that was prepared before this reader began: which tables it changed is not known any more. */
   #xaCommitted(branch: string, statement: string): void {
-    if (this.#branches.ended(branch)) return
+    if (this.#options.branches.ended(branch)) return
     for (const table of this.#tables.all) this.#barrier(table, statement)
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { Failure } from '../../../../src/change/failure.ts'
 import { containsAll, parseGtidSet } from '../../../../src/source/mysql/gtid-set.ts'
 import { MysqlGtidSet } from '../../../../src/source/mysql/mysql-gtid-set.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { Failure } from '../../../../src/change/failure.ts'
 import { PacketReader } from '../../../../src/source/mysql/packet-reader.ts'
 

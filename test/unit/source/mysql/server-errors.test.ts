@@ -26,6 +26,11 @@ test('what error 1236 means is told by its text', () => {
   }
 })
 
+test('two readers with one id are in conflict on either kind of server', () => {
+  const text = 'A slave with the same server_uuid/server_id is already connected'
+  assert.equal(dumpFailure(4052, text).kind, 'conflict')
+})
+
 test('errors of the server and of the network have the kind that decides what follows', () => {
   const faults: readonly (readonly [object, string])[] = [
     [{ errno: 1045, code: 'ER_ACCESS_DENIED_ERROR' }, 'unauthorised'],

@@ -11,6 +11,7 @@ import { parseGtidSet } from '../../../../src/source/mysql/gtid-set.ts'
 import { parsePosition, type Place } from '../../../../src/source/mysql/position.ts'
 import { TableMapCache } from '../../../../src/source/mysql/table-map.ts'
 import { TransactionReader } from '../../../../src/source/mysql/transaction.ts'
+import { XaBranches } from '../../../../src/source/mysql/xa.ts'
 import type { SourceBatch } from '../../../../src/source/source.ts'
 
 /**
@@ -65,7 +66,9 @@ for (const server of servers) {
         const place = parsePosition(first.batch.position)
         // The server sends the file's head again, and then the transactions that are not in the set, from their begin.
         const rest = readEvents(resent(events, place), captured.flavor, place)
-        assert.deepEqual([...first.said, ...rest.said], all, `cut after event ${cut}`)
+        // A reader that did not see a branch prepared has every table read again when it commits.
+        const said = [...first.said, ...rest.said].filter((text) => !text.startsWith('barrier XA COMMIT'))
+        assert.deepEqual(said, all, `cut after event ${cut}`)
       }
     })
 
@@ -108,7 +111,8 @@ test('a broken checksum and a wrong size are refused as corrupt', () => {
     const bytes = Buffer.from(line, 'base64')
     const packet = { buffer: bytes, from: 0, to: bytes.length }
     readEvent(packet, true)
-    const last = bytes.length - 5
+    // A format description is read without its checksum where the byte before it says that there is none.
+    const last = bytes.length - 6
     bytes[last] = (bytes[last] ?? 0) ^ 1
     assert.throws(() => readEvent(packet, true), /breaks its checksum|checksum/)
     assert.throws(() => readEvent({ ...packet, to: bytes.length - 1 }, true), /contradicts its own size/)
@@ -186,9 +190,9 @@ function readerAt(flavor: Flavor, place: Place): TransactionReader {
     keyColumns: () => undefined,
     cache: new TableMapCache(),
   }
-  const foreignKeys = new ForeignKeys([], [])
+  const options = { foreignKeys: new ForeignKeys([], []), branches: new XaBranches() }
   return new TransactionReader(
-    { flavor, server: 's', tables: ['shop.items'], context, foreignKeys, place },
+    { flavor, server: 's', tables: ['shop.items'], context, place, ...options },
     true,
   )
 }

@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, before, suite, test } from 'node:test'
+import type { Connection } from 'mysql2/promise'
+import { startStack, type Stack } from '../stack/stack.ts'
+import { untilCaughtUp } from '../support/caught-up.ts'
+import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
+import { differencesOf, type MirrorQuestion } from '../support/mirror.ts'
+import { SearchIndex } from '../support/search-index.ts'
+
+suite('what is lost is said, and loaded anew', () => {
+  let stack: Stack
+  let connection: Connection
+
+  before(async () => {
+    stack = await startStack({ servers: ['mysql', 'elasticsearch'] })
+    connection = await stack.mysql.connect()
+  })
+  after(async () => {
+    connection?.destroy()
+    await stack?.[Symbol.asyncDispose]()
+  })
+
+  test('a change that the server purged before we read it', async () => {
+    const name = 'purged'
+    await createThings(name, 50)
+    await ranOnce(options(name))
+    await execute(
+      `DELETE FROM ${name}.things WHERE id < 20`,
+      `UPDATE ${name}.things SET name = 'changed' WHERE id > 40`,
+      'FLUSH BINARY LOGS',
+      'FLUSH BINARY LOGS',
+    )
+    const [files] = await connection.query('SHOW BINARY LOGS')
+    const last = (files as readonly { readonly Log_name: string }[]).at(-1)?.Log_name
+    await connection.query('PURGE BINARY LOGS TO ?', [last])
+    await using refused = new DaemonProcess(options(name))
+    assert.equal((await refused.exited).code, 1)
+    assert.match(refused.outputTail(5), /purged|no longer/i)
+    assert.match(refused.outputTail(5), /anew|--reload/)
+    await ranOnce(options(name, { extraArguments: ['--reload', name] }))
+    await assertEqual(name)
+    await ranOnce(options(name))
+    await assertEqual(name)
+  })
+
+  test('a lagging pipeline is told of a column that its rows did not have yet', async () => {
+    const name = 'columns'
+    await createThings(name, 20)
+    const others = { other: { table: `${name}.things` } }
+    const pipelines = { ...others, [name]: { table: `${name}.things`, fields: { id: 'id', name: 'name' } } }
+    await ranOnce(options(name, { pipelines }))
+    await execute(
+      `UPDATE ${name}.things SET name = 'before' WHERE id < 5`,
+      `ALTER TABLE ${name}.things ADD COLUMN colour VARCHAR(10) NOT NULL DEFAULT 'blue'`,
+      `UPDATE ${name}.things SET colour = 'red' WHERE id = 7`,
+    )
+    const more = { ...others, [name]: { table: `${name}.things`, fields: { id: 'id', shade: 'colour' } } }
+    await ranOnce(options(name, { pipelines: more, extraArguments: ['--reload', name] }))
+    await assertEqual(name, ({ id = null, colour = null }) => ({
+      id: String(id),
+      document: { id, shade: colour },
+    }))
+    await assertEqual(name, undefined, 'other')
+  })
+
+  test('changes that the log dropped before they were delivered', async () => {
+    const name = 'dropped'
+    await createThings(name, 100)
+    const log = { segmentMb: 0.1, retentionGb: 0.001, ceilingGb: 0.001 }
+    const small = options(name, { settings: { log } })
+    await using daemon = await DaemonProcess.start(small)
+    await untilCaughtUp(daemon, connection)
+    await stack.elasticsearch.kill()
+    await fatten(name, 1000, 4500)
+    await daemon.until('warn', () => daemon.output().includes('"fact":"group-endangered"'))
+    assert.equal(daemon.exit, undefined)
+    await fatten(name, 10_000, 20_000)
+    await daemon.until('lose some', () => daemon.output().includes('"fact":"group-lost"'))
+    assert.match(await daemon.metrics(), /^millrace_log_consumer_lost\{.*\} 1$/m)
+    await stack.elasticsearch.start()
+    const exit = await daemon.exited
+    assert.equal(exit.code, 1)
+    assert.match(daemon.outputTail(5), /--reload dropped/)
+    await ranOnce({ ...small, extraArguments: ['--reload', name] })
+    await assertEqual(name)
+  })
+
+  test('servers that are away at the first start are waited for', async () => {
+    const name = 'patient'
+    await createThings(name, 30)
+    await stack.elasticsearch.kill()
+    await stack.mysql.kill()
+    await using daemon = await DaemonProcess.start(options(name))
+    await daemon.until('wait for the source', ({ sources }) => sources[0]?.state === 'waiting')
+    const status = await daemon.status()
+    assert.match(status.sources[0]?.error ?? '', /ECONNREFUSED/)
+    await stack.mysql.start()
+    connection.destroy()
+    connection = await stack.mysql.connect()
+    await daemon.until('wait for the target', ({ sources, pipelines }) =>
+      [sources[0]?.error, pipelines[0]?.error].some((error) => error?.includes('no answer') ?? false),
+    )
+    await stack.elasticsearch.start()
+    await untilCaughtUp(daemon, connection)
+    await assertEqual(name)
+  })
+
+  function options(name: string, more: Partial<DaemonOptions> = {}): DaemonOptions {
+    return {
+      directory: join(stack.directory, name),
+      mysqlUrl: stack.mysql.cdcUrl,
+      elasticsearchUrl: stack.elasticsearch.url,
+      pipelines: { [name]: { table: `${name}.things` } },
+      ...more,
+    }
+  }
+
+  async function execute(...statements: readonly string[]): Promise<void> {
+    for (const statement of statements) await connection.query(statement)
+  }
+
+  async function createThings(name: string, count: number): Promise<void> {
+    await execute(
+      `CREATE DATABASE ${name}`,
+      `CREATE TABLE ${name}.things (id INT PRIMARY KEY, name VARCHAR(400))`,
+    )
+    await insert(
+      name,
+      Array.from({ length: count }, (_, at) => [at + 1, `thing ${at + 1}`]),
+    )
+  }
+
+  /** So many rows of 200 bytes. */
+  async function fatten(name: string, first: number, count: number): Promise<void> {
+    await insert(
+      name,
+      Array.from({ length: count }, (_, at) => [first + at, 'fat '.repeat(50)]),
+    )
+  }
+
+  async function insert(name: string, rows: readonly (readonly [number, string])[]): Promise<void> {
+    await connection.query(`INSERT INTO ${name}.things VALUES ?`, [rows])
+  }
+
+  async function ranOnce(one: DaemonOptions): Promise<void> {
+    await using daemon = await DaemonProcess.start(one)
+    const { pipelines } = await untilCaughtUp(daemon, connection)
+    for (const { deadLetters } of pipelines) assert.equal(deadLetters, 0)
+    assert.equal((await daemon.stop()).code, 0)
+  }
+
+  async function assertEqual(
+    name: string,
+    expect?: MirrorQuestion['expect'],
+    indexName = name,
+  ): Promise<void> {
+    const index = new SearchIndex(stack.elasticsearch.url, indexName)
+    const question = { connection, table: `${name}.things`, index }
+    const differences = await differencesOf(expect === undefined ? question : { ...question, expect })
+    assert.deepEqual(differences.slice(0, 10), [])
+    assert((await index.count()) > 0)
+  }
+})
