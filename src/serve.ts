@@ -34,7 +34,7 @@ const guardEveryMs = 5_000
 /** Keys changed while a chunk is read, in chunks' rows: beyond that the chunk is read again, smaller. */
 const windowKeysPerRow = 50
 /** Entries that may wait in a lane, in requests' operations. */
-const queuedRequests = 2
+const queuedRequests = 1
 
 interface Serving {
   readonly workshop: Workshop

@@ -8,7 +8,7 @@ import { sourceConnection, targetConnection, type TargetAuth } from './config/co
 import { fingerprint, unusedColumns } from './config/fingerprint.ts'
 import type { Configuration } from './config/load.ts'
 import { groupOf, type Pipeline } from './config/pipeline.ts'
-import { documentFields } from './document/mapping.ts'
+import { checkDefinition, documentFields } from './document/mapping.ts'
 import { openEmbeddedLog, type EmbeddedLog } from './log/embedded/embedded-log.ts'
 import { connectElasticsearch, type Authentication } from './sink/search/elasticsearch.ts'
 import { SearchIndex } from './sink/search/index-admin.ts'
@@ -106,6 +106,7 @@ export class Workshop {
     source: Pick<SourceAdmin, 'describe'>,
   ): Promise<SearchIndex> {
     const { table } = await source.describe(pipeline.definition.table)
+    checkDefinition(pipeline.definition, table)
     return indexFor(pipeline, client, table)
   }
 

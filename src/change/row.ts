@@ -42,6 +42,23 @@ export function unpackRow(row: Row, count: number, cells: Cell[] = []): Cell[] {
   return cells
 }
 
+let seen = 0
+
+/**
+ * The same text in one piece. The engine keeps a concatenation as a tree of its parts until somebody looks into it; a
+ * text that waits for a while would keep all those parts alive.
+ */
+export function inOnePiece<T extends string>(text: T): T {
+  // Looking is what joins the parts; what is seen is kept so that the look is not optimised away.
+  seen = text.charCodeAt(0)
+  return text
+}
+
+/** What `inOnePiece` saw last; means nothing. */
+export function lastSeen(): number {
+  return seen
+}
+
 /** The key of a row from its cells. */
 export function keyOf(table: Table, cells: readonly Cell[]): Key {
   let key = '['

@@ -6,7 +6,7 @@
  */
 import type { Change, Column, Row, Table } from '../change/change.ts'
 import { Failure } from '../change/failure.ts'
-import { bytesOf, unpackRow, type Cell } from '../change/row.ts'
+import { bytesOf, inOnePiece, unpackRow, type Cell } from '../change/row.ts'
 import type { Entry } from '../log/log.ts'
 import type { Operation } from '../sink/sink.ts'
 import type { DocumentDefinition } from './definition.ts'
@@ -19,7 +19,11 @@ export interface DocumentField {
   readonly column: Column
 }
 
-/** Throws a Failure of kind `configuration` when the table lacks a column that the definition uses. */
+/**
+ * Entries of a log may be older than a column that the definition uses: their documents are without it, and none where it
+ * decides whether there is one. The load that the new column, or the new definition, brings about makes them whole.
+ * Throws a Failure of kind `configuration` when the table lacks a column of the id.
+ */
 export type Mapper = (entries: readonly Entry[]) => Work[]
 
 export function createMapper(definition: DocumentDefinition): Mapper {
@@ -38,6 +42,13 @@ export function createMapper(definition: DocumentDefinition): Mapper {
       operations: operationsOf(entry, planOf(entry.change.table), cells),
     }))
   }
+}
+
+/** Throws a Failure of kind `configuration` when the table lacks a column that the definition uses. */
+export function checkDefinition(definition: DocumentDefinition, table: Table): void {
+  documentFields(definition, table)
+  compileFilter(definition.where, table)
+  planFor(definition, table)
 }
 
 /** The fields of the documents and the columns that they show, in column order. An excluded column may have left already. */
@@ -80,21 +91,39 @@ interface Step {
 function planFor(definition: DocumentDefinition, table: Table): Plan {
   if (table.name !== definition.table)
     throw new Error(`a change of ${table.name} reached ${definition.table}`)
-  const fields = documentFields(definition, table)
+  const known = new Set(table.columns.map(({ name }) => name))
+  const fields = documentFields(knownFields(definition, known), table)
   const steps = fields.map(({ field, column }, at) => ({
     at: table.columns.indexOf(column),
     before: `${at === 0 ? '' : ','}${bytesOf(JSON.stringify(field))}:`,
     dated: datedKinds.has(column.kind),
   }))
-  const filter = definition.where.length === 0 ? undefined : compileFilter(definition.where, table)
   return {
     table,
     steps,
     idColumns: definition.id?.map((name) => keyColumnAt(table, name)) ?? table.key,
     idPrefix: definition.idPrefix,
-    matches: filter?.matches,
+    matches: filterFor(definition, table, known),
   }
 }
+
+function knownFields(definition: DocumentDefinition, known: ReadonlySet<string>): DocumentDefinition {
+  const { fields } = definition
+  if (fields === undefined) return definition
+  const left = Object.entries(fields).filter(([, column]) => known.has(column))
+  return { ...definition, fields: Object.fromEntries(left) }
+}
+
+function filterFor(
+  { where }: DocumentDefinition,
+  table: Table,
+  known: ReadonlySet<string>,
+): Filter | undefined {
+  if (where.length === 0) return undefined
+  return where.every(({ column }) => known.has(column)) ? compileFilter(where, table).matches : matchesNothing
+}
+
+const matchesNothing: Filter = () => false
 
 const datedKinds = new Set(['date', 'datetime', 'timestamp'])
 
@@ -124,7 +153,7 @@ function operationsOf({ change, version }: Entry, plan: Plan, cells: Cell[]): re
     read(change.after, plan, cells)
     if (plan.matches?.(cells) ?? true) {
       const id = idOf(plan, cells)
-      return [{ op: 'index', id, version, routing: undefined, body: bodyOf(plan, cells) }]
+      return [{ op: 'index', id, version, routing: undefined, body: inOnePiece(bodyOf(plan, cells)) }]
     }
   }
   // Without a document before there is none to delete.

@@ -66,11 +66,7 @@ function refuseChangedGroup(
   group: Group,
 ): void {
   if (wishes.reload) return
-  if (group.lost) {
-    throw new Failure('lost', `the log dropped changes that ${group.name} had not delivered`, {
-      remedy: `run with --reload ${pipeline}: it reads the whole table again`,
-    })
-  }
+  if (group.lost) throw lostGroup(pipeline, group.name)
   if (group.attributes['fingerprint'] === fingerprint || wishes.keep) return
   throw new Failure(
     'configuration',
@@ -79,6 +75,12 @@ function refuseChangedGroup(
       remedy: `run with --reload ${pipeline} to build every document anew, or with --keep ${pipeline} to leave those that are there`,
     },
   )
+}
+
+export function lostGroup(pipeline: string, group: string): Failure {
+  return new Failure('lost', `the log dropped changes that ${group} had not delivered`, {
+    remedy: `run with --reload ${pipeline}: it reads the whole table again`,
+  })
 }
 
 /** The epoch in which this log may write to an index that exists. */

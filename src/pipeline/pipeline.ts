@@ -4,7 +4,7 @@ import type { Enricher } from '../document/enricher.ts'
 import type { ChangeLog, Control, DeadLetters, Group, LogAdmin } from '../log/log.ts'
 import type { IndexAdmin, IndexState, Sink } from '../sink/sink.ts'
 import type { Source } from '../source/source.ts'
-import { assertBound, bind, markOf, type Binding, type Wishes } from './binding.ts'
+import { assertBound, bind, lostGroup, markOf, type Binding, type Wishes } from './binding.ts'
 import type { Capture } from './capture.ts'
 import type { Clock } from './clock.ts'
 import { Delivery } from './delivery.ts'
@@ -155,7 +155,9 @@ export class Pipeline {
     }
     const { oldest, next } = await log.retention()
     const from = start === 'earliest' && binding.load === 'none' ? oldest : next
-    const at = known === undefined || binding.load !== 'none' ? { at: from } : {}
+    // A group that goes on delivers what it has not delivered, even where everything is read again: a request of its
+    // that nobody waits for any more may still arrive, and only what the log says next keeps its documents from staying.
+    const at = known === undefined || known.lost ? { at: from } : {}
     await log.define({ name, tables: [table], attributes, ...at })
     const defined = (await log.groups()).find((group) => group.name === name)
     if (defined === undefined) throw new Error(`group ${name} was defined and is not there`)
@@ -239,7 +241,15 @@ export class Pipeline {
     for (;;) {
       await this.#parts.clock.sleep(this.#parts.guardEveryMs, signal)
       await this.#guard(bound)
+      await this.#refuseLost()
     }
+  }
+
+  /** What was dropped may have been read already, or not: nobody can tell, so the person must know. */
+  async #refuseLost(): Promise<void> {
+    const { log, group, name } = this.#parts
+    const lost = (await log.groups()).some((each) => each.name === group && each.lost)
+    if (lost) throw lostGroup(name, group)
   }
 
   /** Throws when the index is no longer the one that this group fills; a target that does not answer is not that. */

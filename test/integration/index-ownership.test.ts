@@ -11,7 +11,7 @@ import { differencesOf, type MirrorQuestion } from '../support/mirror.ts'
 import { SearchIndex } from '../support/search-index.ts'
 import { createItems, Workload } from '../support/workload.ts'
 
-suite('whose index it is', () => {
+suite('whose index it is', { concurrency: 3 }, () => {
   let stack: Stack
   let connection: Connection
 

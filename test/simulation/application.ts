@@ -51,13 +51,9 @@ export class Application {
     this.#database.truncate(table)
   }
 
-  /** No row is hostile any more. */
-  mend(): void {
-    const rows = this.#database.rows(table).filter((row) => row['name'] === hostile)
-    this.#database.transaction((writer) => {
-      for (const row of rows)
-        writer.update(table, row, { ...this.#values(Number(row['id'])), name: 'mended' })
-    })
+  /** Every row is changed by a statement that does not show it. */
+  rewrite(): void {
+    this.#database.rewrite(table, (row) => this.#values(Number(row['id'])))
   }
 
   #statement(writer: TransactionWriter): void {

@@ -14,12 +14,16 @@ export interface Settings {
   readonly delivery: DeliveryLimits
   readonly load: LoadLimits
   readonly guardEveryMs: number
+  /** What goes wrong most often with requests to the target, by its number; undefined = everything alike. */
+  readonly faultAtMost: number | undefined
   readonly log: {
     readonly segmentBytes: number
     readonly chunkBytes: number
     readonly retentionBytes: number
     readonly retentionMs: number
     readonly ceilingBytes: number
+    /** The ceiling is so low that a group may fall behind it. */
+    readonly mayLose: boolean
   }
   /** Share of calls that take a while, and how long at most, ms. */
   readonly lingering: number
@@ -44,6 +48,7 @@ export type Trouble =
   | 'reload'
   | 'purge'
   | 'truncate'
+  | 'rewrite'
   | 'updateAll'
 
 /** How often, where it happens at all: a chance per step. */
@@ -63,11 +68,16 @@ const chances: Readonly<Record<Trouble, number>> = {
   reload: 0.02,
   purge: 0.015,
   truncate: 0.04,
+  rewrite: 0.03,
   updateAll: 0.04,
 }
 
+/** How many kinds of trouble a request to the target can meet. */
+export const faultKinds = 7
+
 export function drawSettings(random: Random): Settings {
   const segmentBytes = random.pick([2_000, 6_000, 20_000])
+  const mayLose = random.next() < 0.3
   return {
     lanes: 1 + random.below(4),
     rowsAtStart: random.pick([0, 20, 150]),
@@ -88,12 +98,14 @@ export function drawSettings(random: Random): Settings {
       undeliveredBytesMax: random.pick([500, 100_000]),
     },
     guardEveryMs: random.pick([500, 5_000]),
+    faultAtMost: random.next() < 0.5 ? random.below(faultKinds) : undefined,
     log: {
       segmentBytes,
       chunkBytes: random.pick([500, 10_000]),
       retentionBytes: random.pick([segmentBytes, 5 * segmentBytes]),
       retentionMs: random.pick([20_000, 3_600_000]),
-      ceilingBytes: random.pick([20 * segmentBytes, 2 ** 30, 2 ** 30]),
+      ceilingBytes: mayLose ? 20 * segmentBytes : 2 ** 30,
+      mayLose,
     },
     lingering: random.pick([0, 0.05, 0.3]),
     lingerMsMax: random.pick([2, 20, 200]),

@@ -6,6 +6,7 @@ import type { Random } from '../support/random.ts'
 import type { VirtualClock } from '../support/virtual-clock.ts'
 import { hostile } from './application.ts'
 import type { Gate } from './gate.ts'
+import { faultKinds } from './settings.ts'
 
 /** No request is under way for longer than that, ms. */
 const strayMsMax = 60_000
@@ -14,13 +15,15 @@ export class Target {
   readonly index: MemoryIndex
   readonly #random: Random
   readonly #clock: VirtualClock
+  readonly #faultAtMost: number | undefined
   /** Share of the writes that something happens to. */
   faults = 0
   isDown = false
   /** Requests that may still arrive although nobody waits for them. */
   underWay = 0
 
-  constructor(random: Random, clock: VirtualClock) {
+  constructor(random: Random, clock: VirtualClock, faultAtMost: number | undefined) {
+    this.#faultAtMost = faultAtMost
     this.#random = random
     this.#clock = clock
     const mark = `"name":"${hostile}"`
@@ -81,7 +84,8 @@ export class Target {
 
   #fault(operations: readonly Operation[]): Fault | undefined {
     if (this.#random.next() >= this.faults) return undefined
-    switch (this.#random.below(7)) {
+    const anyKind = this.#random.below(faultKinds)
+    switch (this.#random.next() < 0.7 ? (this.#faultAtMost ?? anyKind) : anyKind) {
       case 0:
         return { kind: 'refused', failure: this.#random.pick(['transient', 'overload', 'target'] as const) }
       case 1:

@@ -52,7 +52,7 @@ export class World {
     this.database = new MemoryDatabase(() => this.clock.now())
     this.application = new Application(this.database, this.random)
     this.disk = new MemoryDisk({ random: () => this.random.next() })
-    this.target = new Target(this.random, this.clock)
+    this.target = new Target(this.random, this.clock, this.settings.faultAtMost)
     this.#tell = tell
     this.#startedAtMs = this.clock.now()
     const source = this.plainSource()
@@ -133,8 +133,8 @@ export class World {
     }
     this.tell(`ended: ${explain(error)}`)
     if (['transient', 'full', 'overload', 'target'].includes(error.kind)) return false
-    if ((this.reloadIsDue || this.#isPurged(error)) && error.remedy?.includes('--reload') === true)
-      return true
+    if (error.kind === 'lost' && (this.settings.log.mayLose || this.#isPurged())) return true
+    if (this.reloadIsDue && error.remedy?.includes('--reload') === true) return true
     this.checks.violations.push(`the process stopped without need: ${explain(error)}`)
     return true
   }

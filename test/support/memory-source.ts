@@ -22,6 +22,8 @@ type RowEvent = readonly Change[]
 interface Transaction {
   readonly events: readonly RowEvent[]
   readonly barrier: Barrier | undefined
+  /** What the barrier's statement left in its table. */
+  readonly left: ReadonlyMap<Key, Row> | undefined
 }
 
 interface StoredRow {
@@ -77,24 +79,34 @@ export class MemoryDatabase {
   transaction(work: (writer: TransactionWriter) => void): void {
     const events: RowEvent[] = []
     work(new TransactionWriter(this.#now(), (name) => this.#table(name), events))
-    if (events.length > 0) this.#commit({ events, barrier: undefined })
+    if (events.length > 0) this.#commit({ events, barrier: undefined, left: undefined })
   }
 
   truncate(name: string): void {
+    const barrier = { table: name, statement: `TRUNCATE TABLE ${name}` }
     this.#table(name).rows.clear()
-    this.#commit({ events: [], barrier: { table: name, statement: `TRUNCATE TABLE ${name}` } })
+    this.#commit({ events: [], barrier, left: new Map() })
+  }
+
+  /** A statement that changes rows without showing them; keys stay as they are. */
+  rewrite(name: string, change: (values: Values) => Values): void {
+    const { table, rows } = this.#table(name)
+    for (const [key, { values }] of rows) rows.set(key, storedRow(table, change(values)))
+    const left = new Map([...rows].map(([key, { row }]) => [key, row]))
+    this.#commit({ events: [], barrier: { table: name, statement: `ALTER TABLE ${name}` }, left })
   }
 
   /** Lets reads see the first so many transactions, and no fewer than before. */
   reveal(upTo: number): void {
     for (; this.#seen < Math.min(upTo, this.#journal.length); this.#seen++) {
-      const { events, barrier } = this.#journal[this.#seen] ?? { events: [], barrier: undefined }
-      for (const change of events.flat()) {
+      const transaction = this.#journal[this.#seen]
+      for (const change of transaction?.events.flat() ?? []) {
         const rows = this.visibleRows(change.table.name)
         if (change.after === undefined) rows.delete(change.key)
         else rows.set(change.key, change.after)
       }
-      if (barrier !== undefined) this.visibleRows(barrier.table).clear()
+      const { barrier, left } = transaction ?? {}
+      if (barrier !== undefined) this.#visible.set(barrier.table, new Map(left))
     }
   }
 

@@ -46,6 +46,12 @@ export class Groups {
   }
 
   async recover(): Promise<void> {
+    try {
+      // A process that died may have left names that are in the system's memory alone.
+      await this.#disk.syncDirectory(this.#directory)
+    } catch (error) {
+      throw diskFailure(error, `looking for groups in ${this.#directory}`)
+    }
     for (const found of await storedGroups(this.#disk, this.#directory))
       this.#files.set(found.group.name, new GroupFile(this.#disk, this.#path(found.group.name), found))
   }

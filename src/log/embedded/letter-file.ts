@@ -120,6 +120,8 @@ export class LetterFile {
       await disk.syncDirectory(dirname(this.#path))
       return
     }
+    // A process that died may have left the name in the system's memory alone.
+    await disk.syncDirectory(dirname(this.#path))
     for await (const { item, end } of itemsIn(disk, this.#path, undefined)) {
       this.#note(item)
       this.#bytes = end

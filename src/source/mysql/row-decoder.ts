@@ -8,9 +8,9 @@
  * The compiled function is straight-line code: place and width of every column stand in it as numbers. Only numbers that
  * this file computed become code; names, labels and values of the server never do.
  */
-import type { Change, Key, Row } from '../../change/change.ts'
+import type { Change, Key, Row, Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
-import { packCell } from '../../change/row.ts'
+import { inOnePiece, packCell } from '../../change/row.ts'
 import type { ColumnType } from './column-type.ts'
 import { helpers, parameterOf, valueCode } from './row-code.ts'
 import type { TableMap } from './table-map.ts'
@@ -87,25 +87,59 @@ function readRows(map: TableMap, event: RowsEvent, into: Change[]): number {
   const body = event.body.subarray(event.from, event.to)
   const out: ImageEnd = { at: headerEnd(map, body, event), key: '' as Key }
   const text = body.toString('latin1')
-  let rows = 0
-  for (; out.at < body.length; rows++) {
-    const image = decoder.decode(body, text, out)
-    const key = out.key
-    if (kind === 'insert') {
+  const images = new Images()
+  while (out.at < body.length) images.add(decoder.decode(body, text, out), out.key)
+  const { keys, rows } = images.cut()
+  if (kind === 'update') return pushUpdates(table, committedAtMs, { keys, rows }, into)
+  for (const [at, image] of rows.entries()) {
+    const key = keys[at] ?? out.key
+    if (kind === 'insert')
       into.push({ table, committedAtMs, op: 'insert', key, before: undefined, after: image })
-    } else if (kind === 'delete') {
-      into.push({ table, committedAtMs, op: 'delete', key, before: image, after: undefined })
+    else into.push({ table, committedAtMs, op: 'delete', key, before: image, after: undefined })
+  }
+  return rows.length
+}
+
+/** Images come in pairs, before and after. */
+function pushUpdates(table: Table, committedAtMs: number, images: Cut, into: Change[]): number {
+  const { keys, rows } = images
+  if (rows.length % 2 !== 0) throw new Failure('corrupt', `an update of ${table.name} has no image after`)
+  for (let at = 0; at < rows.length; at += 2) {
+    const [before, after, key, keyAfter] = [rows[at], rows[at + 1], keys[at], keys[at + 1]]
+    if (before === undefined || after === undefined || key === undefined || keyAfter === undefined) break
+    if (key === keyAfter) {
+      into.push({ table, committedAtMs, op: 'update', key, before, after })
     } else {
-      const after = decoder.decode(body, text, out)
-      if (key === out.key) {
-        into.push({ table, committedAtMs, op: 'update', key, before: image, after })
-      } else {
-        into.push({ table, committedAtMs, op: 'delete', key, before: image, after: undefined })
-        into.push({ table, committedAtMs, op: 'insert', key: out.key, before: undefined, after })
-      }
+      into.push({ table, committedAtMs, op: 'delete', key, before, after: undefined })
+      into.push({ table, committedAtMs, op: 'insert', key: keyAfter, before: undefined, after })
     }
   }
-  return rows
+  return rows.length / 2
+}
+
+interface Cut {
+  readonly keys: readonly Key[]
+  readonly rows: readonly Row[]
+}
+
+/** The images of one event, joined to one text from which each is a slice: they live and die together. */
+class Images {
+  #text = ''
+  readonly #ends: number[] = []
+  readonly #keys: Key[] = []
+
+  add(image: Row, key: Key): void {
+    this.#text += image
+    this.#ends.push(this.#text.length)
+    this.#keys.push(key)
+  }
+
+  cut(): Cut {
+    const text = inOnePiece(this.#text)
+    let from = 0
+    const rows = this.#ends.map((end) => text.slice(from, (from = end)) as Row)
+    return { keys: this.#keys, rows }
+  }
 }
 
 /** Checks the head of the event against the table; where the rows begin. */

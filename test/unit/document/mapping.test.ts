@@ -5,7 +5,7 @@ import type { Change, Column, ColumnKind, Row, Table } from '../../../src/change
 import { Failure } from '../../../src/change/failure.ts'
 import { bytesOf, keyOf, packRow, textOf, type Cell } from '../../../src/change/row.ts'
 import type { DocumentDefinition } from '../../../src/document/definition.ts'
-import { createMapper, documentFields } from '../../../src/document/mapping.ts'
+import { checkDefinition, createMapper, documentFields } from '../../../src/document/mapping.ts'
 import type { Entry } from '../../../src/log/log.ts'
 import type { Operation } from '../../../src/sink/sink.ts'
 
@@ -172,12 +172,20 @@ describe('a definition', () => {
       { ...whole, where: [{ column: 'missing', comparison: 'eq' as const, value: 1 }] },
     ]) {
       assert.throws(
-        () => operationsOf(definition, { after: row('a') }),
+        () => checkDefinition(definition, table),
         (error) =>
           error instanceof Failure && error.kind === 'configuration' && error.message.includes('missing'),
       )
     }
-    assert.throws(() => operationsOf({ ...whole, id: ['state'] }, { after: row('a') }), /not part of the key/)
+    assert.throws(() => checkDefinition({ ...whole, id: ['state'] }, table), /not part of the key/)
+    checkDefinition({ ...open, fields: { a: 'day' }, id: ['id'] }, table)
+  })
+
+  it('goes without a column that a row is too old to have, and without the document where it decides on that', () => {
+    const [operation] = operationsOf({ ...whole, fields: { b: 'state', a: 'later' } }, { after: row('a') })
+    assert.equal(operation?.body, '{"b":"a"}')
+    const where = [{ column: 'later', comparison: 'ne' as const, value: 1 }]
+    assert.deepEqual(operationsOf({ ...whole, where }, { before: row('a'), after: row('b') }), [])
   })
 
   it('tells its fields and their columns', () => {
