@@ -33,8 +33,6 @@ import { megabyte, statusPipeline, tablesOf, unusedByAll, type Workshop } from '
 const guardEveryMs = 5_000
 /** Keys changed while a chunk is read, in chunks' rows: beyond that the chunk is read again, smaller. */
 const windowKeysPerRow = 50
-/** Entries that may wait in a lane, in requests' operations. */
-const queuedRequests = 1
 
 interface Serving {
   readonly workshop: Workshop
@@ -227,7 +225,7 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
       requestCountMax: settings.delivery.bulkCount,
       requestBytesMax: bulkBytesMax,
       batchAgeMs: file.policy.batchAgeMs ?? settings.delivery.batchAgeMs,
-      queuedEntriesMax: settings.delivery.bulkCount * queuedRequests,
+      queuedBytesMax: settings.delivery.pendingMb * megabyte,
     },
     loadLimits: {
       chunkRows: settings.load.chunkRows,

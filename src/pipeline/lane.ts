@@ -27,8 +27,8 @@ export interface DeliveryLimits {
   readonly requestBytesMax: number
   /** How long the first change of a request may wait for others, ms; 0 = write at once. */
   readonly batchAgeMs: number
-  /** Entries that wait in a lane; beyond it the log is not read on. */
-  readonly queuedEntriesMax: number
+  /** Bytes of rows that wait in a lane; beyond it the log is not read on. */
+  readonly queuedBytesMax: number
 }
 
 export interface LaneParts {
@@ -60,6 +60,7 @@ export class Lane {
   readonly #taken = new Signal()
   #queue: LaneBatch[] = []
   #queued = 0
+  #queuedBytes = 0
   #committed: Offset
   #committing: Promise<void> | undefined
   #commitFailure: { readonly error: unknown } | undefined
@@ -74,8 +75,9 @@ export class Lane {
   async give(batch: LaneBatch, signal: AbortSignal): Promise<void> {
     this.#queue.push(batch)
     this.#queued += batch.entries.length
+    this.#queuedBytes += bytesOf(batch)
     this.#changed.notify()
-    for (let seen = this.#taken.count; this.#queued > this.#parts.limits.queuedEntriesMax;) {
+    for (let seen = this.#taken.count; this.#queuedBytes > this.#parts.limits.queuedBytesMax;) {
       seen = await this.#taken.next(seen, signal)
     }
   }
@@ -107,6 +109,7 @@ export class Lane {
       await this.#expand(batch.entries, signal)
       this.#acks.pass(batch.next)
       this.#queued -= batch.entries.length
+      this.#queuedBytes -= bytesOf(batch)
       this.#taken.notify()
     }
   }
@@ -246,4 +249,10 @@ export class Lane {
   #throwCommitFailure(): void {
     if (this.#commitFailure !== undefined) throw this.#commitFailure.error
   }
+}
+
+function bytesOf({ entries }: LaneBatch): number {
+  let bytes = 0
+  for (const { change } of entries) bytes += (change.before?.length ?? 0) + (change.after?.length ?? 0)
+  return bytes
 }

@@ -89,7 +89,7 @@ export function drawSettings(random: Random): Settings {
       requestCountMax: random.pick([1, 7, 50, 500]),
       requestBytesMax: random.pick([600, 20_000]),
       batchAgeMs: random.pick([0, 0, 20]),
-      queuedEntriesMax: random.pick([1, 50, 1_000]),
+      queuedBytesMax: 1 << 20([1, 50, 1_000]),
     },
     load: {
       chunkRows: random.pick([1, 10, 60, 500]),

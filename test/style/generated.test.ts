@@ -35,3 +35,12 @@ test('every metric in the alert rules is one that the daemon has', () => {
     [],
   )
 })
+
+test('the image starts the program with the flags of bin/millrace', () => {
+  const flags = (readFileSync(join(root, 'bin/millrace'), 'utf8').split('\n')[0] ?? '')
+    .split(' ')
+    .filter((word) => word.startsWith('--'))
+  assert(flags.length > 0)
+  const entrypoint = /ENTRYPOINT (\[.*\])/.exec(readFileSync(join(root, 'Dockerfile'), 'utf8'))?.[1] ?? '[]'
+  assert.deepEqual(JSON.parse(entrypoint), ['node', ...flags, '/app/src/main.ts'])
+})

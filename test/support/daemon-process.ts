@@ -47,7 +47,15 @@ export class DaemonProcess implements AsyncDisposable {
     this.startedAt = performance.now()
     this.#startedAtMs = Date.now()
     this.#process = new GuardedProcess({
-      command: [process.execPath, ...flags, program, 'run', '--config', configFile, ...(options.extraArguments ?? [])],
+      command: [
+        process.execPath,
+        ...flags,
+        program,
+        'run',
+        '--config',
+        configFile,
+        ...(options.extraArguments ?? []),
+      ],
       workingDirectory: directory,
       logFile: this.#outputFile,
       environment: {
@@ -218,8 +226,14 @@ export class DaemonProcess implements AsyncDisposable {
 
 const pollIntervalMs = 50
 
-/** As bin/millrace and the image start it. */
-const flags = ['--max-semi-space-size=16']
+/** The engine's flags with which bin/millrace starts the program. */
+const flags = firstLine(new URL('../../bin/millrace', import.meta.url))
+  .split(' ')
+  .filter((word) => word.startsWith('--'))
+
+function firstLine(file: URL): string {
+  return readFileSync(file, 'utf8').split('\n')[0] ?? ''
+}
 
 /** The process's settings and its pipelines, as a person would write them; JSON is YAML. */
 function writeConfiguration(options: DaemonOptions): string {

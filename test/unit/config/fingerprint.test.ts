@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { difference, fingerprint } from '../../../src/config/fingerprint.ts'
+import { difference, fingerprint, unusedColumns } from '../../../src/config/fingerprint.ts'
 import type { Pipeline } from '../../../src/config/pipeline.ts'
 
 const pipeline: Pipeline = {
@@ -52,4 +52,16 @@ test('what alters documents is named', () => {
     'id.prefix',
   ])
   assert.deepEqual(difference(before, before), [])
+})
+
+test('a column is unused when it is left out and decides nothing', () => {
+  const exclude = ['note', 'status', 'id']
+  assert.deepEqual(unusedColumns(changed({ fields: undefined, exclude })), ['note'])
+  assert.deepEqual(unusedColumns(changed({ fields: undefined, exclude, where: [] })).toSorted(), [
+    'id',
+    'note',
+    'status',
+  ])
+  assert.deepEqual(unusedColumns(changed({ fields: undefined, exclude, id: ['note'] })), [])
+  assert.deepEqual(unusedColumns(changed({ exclude: [] })), [])
 })

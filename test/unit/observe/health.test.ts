@@ -40,6 +40,8 @@ test('a failure ends readiness with its reason, and its end brings it back', () 
   assert.equal(healthAfter(started, running, waiting, { kind: 'target-ready', group }).ready().ready, true)
   const away: Fact = { kind: 'source-state', source: 'main', state: 'waiting', failure }
   assert.equal(healthAfter(started, running, away).ready().ready, false)
+  const back: Fact = { kind: 'source-state', source: 'main', state: 'running', failure: undefined }
+  assert.equal(healthAfter(started, running, away, back).ready().ready, true)
 })
 
 test('a process that stops is alive, but not ready', () => {

@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Failure, type FailureKind } from '../../../src/change/failure.ts'
+import type { Fault } from '../../support/memory-sink.ts'
+import { settled } from '../../support/virtual-clock.ts'
+import { group, hostile, insert, remove, Subject } from './subject.ts'
+
+/** Each request meets the next of these; later ones meet none. */
+function meets(subject: Subject, ...faults: readonly (Fault | undefined)[]): void {
+  let requests = 0
+  subject.index.fault = () => faults[requests++]
+}
+
+test('what the log holds is written, committed, and said', async () => {
+  const subject = await new Subject().begin()
+  await subject.append([insert(1, 'one'), insert(2, 'two'), remove(1, 'one')])
+  await subject.deliverAll()
+  assert.deepEqual(subject.documents(), { 2: 'two' })
+  assert.deepEqual((await subject.log.groups())[0]?.lanes, [3])
+  const [written] = subject.facts.of('written')
+  assert.deepEqual([written?.indexed, written?.deleted, written?.stale, written?.busy], [1, 1, 0, 0])
+  assert.deepEqual(
+    subject.facts.of('committed').map(({ next }) => next),
+    [3],
+  )
+})
+
+test('every lane delivers its own keys, and all of them together everything', async () => {
+  const subject = await new Subject().begin(4)
+  const ids = Array.from({ length: 50 }, (_, id) => id)
+  await subject.append(ids.map((id) => insert(id, 'first')))
+  await subject.append(ids.map((id) => insert(id, 'second')))
+  await subject.deliverAll({ requestCountMax: 7 })
+  assert.equal(subject.index.documents().size, 50)
+  assert(Object.values(subject.documents()).every((name) => name === 'second'))
+  assert(new Set(subject.facts.of('written').map(({ lane }) => lane)).size === 4)
+  for (const { operations } of subject.facts.of('writing')) assert(operations <= 7)
+})
+
+test('operations for which there was no room are sent again, alone, until they are written', async () => {
+  const subject = await new Subject().begin()
+  meets(subject, { kind: 'partial', written: 1 }, { kind: 'partial', written: 0 })
+  await subject.append([insert(1, 'a'), insert(2, 'b'), insert(3, 'c')])
+  await subject.deliverAll()
+  assert.equal(subject.index.documents().size, 3)
+  assert.deepEqual(
+    subject.facts.of('writing').map(({ operations }) => operations),
+    [3, 2, 2],
+  )
+})
+
+test('nothing is committed while anything before it is unfinished', async () => {
+  const subject = await new Subject().begin()
+  const room = Promise.withResolvers<void>()
+  meets(subject, { kind: 'late', until: room.promise })
+  await subject.append([insert(1, 'a')])
+  const delivery = await subject.delivery()
+  const stop = new AbortController()
+  const running = delivery.run(stop.signal)
+  await subject.facts.until('writing')
+  await settled()
+  assert.deepEqual(subject.facts.of('committed'), [])
+  assert.equal(delivery.next, 0)
+  room.resolve()
+  await subject.clock.until(delivery.passed(1, stop.signal))
+  stop.abort()
+  await running
+})
+
+for (const fault of [
+  { kind: 'lost' },
+  { kind: 'refused', failure: 'transient' },
+  { kind: 'refused', failure: 'overload' },
+  { kind: 'refused', failure: 'target' },
+] as const) {
+  const what = fault.kind === 'lost' ? 'whose answer got lost' : `refused as ${fault.failure}`
+  test(`a request ${what} is sent again after a while, and the target's return is said`, async () => {
+    const subject = await new Subject().begin()
+    meets(subject, fault, fault, fault)
+    await subject.append([insert(1, 'a')])
+    await subject.deliverAll()
+    assert.deepEqual(subject.documents(), { 1: 'a' })
+    assert.deepEqual(
+      subject.facts.of('target-waiting').map(({ waitMs }) => waitMs),
+      [1000, 1000, 2000],
+    )
+    assert.equal(subject.facts.of('target-ready').length, 1)
+  })
+}
+
+test('a failure that needs a person ends the delivery, and what was not finished is not committed', async () => {
+  const subject = await new Subject().begin()
+  meets(subject, undefined, { kind: 'refused', failure: 'configuration' })
+  await subject.append([insert(1, 'a')])
+  await subject.deliverAll()
+  await subject.append([insert(2, 'b')])
+  await assert.rejects(subject.deliverAll(), isFailure('configuration'))
+  assert.deepEqual((await subject.log.groups())[0]?.lanes, [1])
+})
+
+test('where the target itself is in trouble the index is looked at, and another one ends the delivery', async () => {
+  const subject = await new Subject().begin()
+  subject.guard = () => Promise.reject(new Failure('conflict', 'another index'))
+  subject.index.drop()
+  await subject.append([insert(1, 'a')])
+  await assert.rejects(subject.deliverAll(), isFailure('conflict'))
+})
+
+test('a stored version that this log never gave ends the delivery; a newer one of our own does not', async () => {
+  const subject = await new Subject().begin()
+  await subject.append([insert(1, 'a'), insert(2, 'b')])
+  subject.index.intrude('1', '{"name":"ours, newer"}', (1n << 48n) | 2n)
+  await subject.deliverAll()
+  assert.equal(subject.documents()['1'], 'ours, newer')
+  assert.equal(subject.facts.of('written')[0]?.stale, 1)
+  subject.index.intrude('3', '{"name":"theirs"}', 2n ** 60n)
+  await subject.append([insert(3, 'c')])
+  await assert.rejects(subject.deliverAll(), isFailure('conflict'))
+})
+
+test('a refused document becomes a dead letter and holds up nothing; a later version that is written settles it', async () => {
+  const subject = await new Subject().begin()
+  await subject.append([insert(1, hostile), insert(2, 'b')])
+  await subject.deliverAll()
+  assert.deepEqual(subject.documents(), { 2: 'b' })
+  assert.deepEqual(await subject.letterIds(), ['1'])
+  assert.equal((await subject.log.groups())[0]?.lanes[0], 2)
+  await subject.append([insert(1, 'mended')])
+  await subject.deliverAll()
+  assert.deepEqual(subject.documents(), { 1: 'mended', 2: 'b' })
+  assert.deepEqual(await subject.letterIds(), [])
+  assert.deepEqual(
+    subject.facts.of('dead-letters').map(({ open }) => open),
+    [0, 1, 0],
+  )
+})
+
+test('a dead letter says what was refused, of which change, and why', async () => {
+  const subject = await new Subject().begin()
+  await subject.append([insert(7, hostile)])
+  await subject.deliverAll()
+  for await (const letter of subject.log.deadLetters.list(group)) {
+    const { id, table, key, op, version, reason, document } = letter
+    assert.deepEqual(
+      { id, table, key, op, version, reason },
+      {
+        id: '7',
+        table: 'shop.items',
+        key: '[7]',
+        op: 'index',
+        version: String((1n << 48n) | 1n),
+        reason: "failed to parse field 'name'",
+      },
+    )
+    assert.deepEqual(JSON.parse(document ?? ''), { id: 7, name: hostile })
+  }
+})
+
+test('a stop lets the request under way end and commits it; the next delivery goes on behind it', async () => {
+  const subject = await new Subject().begin()
+  const room = Promise.withResolvers<void>()
+  meets(subject, { kind: 'slow', until: room.promise })
+  await subject.append([insert(1, 'a')])
+  const stop = new AbortController()
+  const running = (await subject.delivery()).run(stop.signal)
+  await subject.facts.until('writing')
+  stop.abort()
+  room.resolve()
+  await subject.clock.until(running)
+  assert.deepEqual((await subject.log.groups())[0]?.lanes, [1])
+  await subject.append([insert(2, 'b')])
+  await subject.deliverAll()
+  assert.equal(subject.facts.of('writing').length, 2)
+})
+
+test('changes may be gathered for a while, so that one request takes them all', async () => {
+  const subject = await new Subject().begin()
+  const delivery = await subject.delivery({ batchAgeMs: 50 })
+  const stop = new AbortController()
+  const running = delivery.run(stop.signal)
+  for (const id of [1, 2, 3]) {
+    await subject.append([insert(id, 'x')])
+    await subject.clock.advance(10)
+  }
+  await subject.clock.until(delivery.passed(3, stop.signal))
+  stop.abort()
+  await running
+  assert.deepEqual(
+    subject.facts.of('writing').map(({ operations }) => operations),
+    [3],
+  )
+})
+
+test('a full lane holds the log back, and goes on when there is room', async () => {
+  const subject = await new Subject().begin()
+  for (let id = 0; id < 1200; id++) await subject.append([insert(id, 'x')])
+  await subject.deliverAll({ queuedBytesMax: 1 << 20, requestCountMax: 5 })
+  assert.equal(subject.index.documents().size, 1200)
+})
+
+function isFailure(kind: FailureKind): (error: unknown) => boolean {
+  return (error) => error instanceof Failure && error.kind === kind
+}
