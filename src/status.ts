@@ -6,7 +6,7 @@ import type { Control, DeadLetters, Group, LogAdmin } from './log/log.ts'
 import type { Board, PipelineBoard, SourceBoard } from './pipeline/board.ts'
 import { loadState } from './pipeline/load-state.ts'
 
-export interface StatusSource {
+interface StatusSource {
   readonly name: string
   readonly log: LogAdmin
   readonly deadLetters: DeadLetters

@@ -42,21 +42,17 @@ export function unpackRow(row: Row, count: number, cells: Cell[] = []): Cell[] {
   return cells
 }
 
-let seen = 0
+/** Where a look goes, so that it is not optimised away. */
+const seen = new Uint16Array(1)
 
 /**
  * The same text in one piece. The engine keeps a concatenation as a tree of its parts until somebody looks into it; a
  * text that waits for a while would keep all those parts alive.
  */
 export function inOnePiece<T extends string>(text: T): T {
-  // Looking is what joins the parts; what is seen is kept so that the look is not optimised away.
-  seen = text.charCodeAt(0)
+  // Looking is what joins the parts.
+  seen[0] = text.charCodeAt(0)
   return text
-}
-
-/** What `inOnePiece` saw last; means nothing. */
-export function lastSeen(): number {
-  return seen
 }
 
 /** The key of a row from its cells. */

@@ -1,6 +1,6 @@
 /** What can be asked of a running daemon. The daemon implements it; CLI and HTTP use it. All plain JSON. */
 
-export interface LoadStatus {
+interface LoadStatus {
   readonly table: string
   readonly state: 'reading' | 'delivering' | 'done'
   readonly rowsDone: number

@@ -11,7 +11,7 @@ export interface SourceBoard {
   position: string
 }
 
-export interface LoadBoard {
+interface LoadBoard {
   table: string
   state: 'reading' | 'delivering' | 'done'
   rowsDone: number

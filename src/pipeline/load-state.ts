@@ -21,7 +21,7 @@ export interface LoadState {
   readonly reason: string
 }
 
-export function taskName(group: string): string {
+function taskName(group: string): string {
   return `task:load:${group}`
 }
 

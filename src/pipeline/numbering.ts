@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import type { Control } from '../log/log.ts'
 import { Failure } from '../change/failure.ts'
 
-export const epochMax = 32767
+const epochMax = 32767
 const seqMax = 2 ** 48 - 1
 
 export function versionOf(epoch: number, seq: number): bigint {

@@ -12,7 +12,7 @@ const { values } = parseArgs({
   },
 })
 
-const steps = Number(values.steps ?? 120)
+const steps = Number(values.steps ?? 40)
 const first = Number(values.seed ?? 1)
 const count = Number(values.seeds ?? (values.seed === undefined ? 200 : 1))
 const chosen = Array.from({ length: count }, (_, at) => ({ seed: first + at, steps }))

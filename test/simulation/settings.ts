@@ -49,6 +49,7 @@ export type Trouble =
   | 'purge'
   | 'truncate'
   | 'rewrite'
+  | 'barrierInLoad'
   | 'updateAll'
 
 /** How often, where it happens at all: a chance per step. */
@@ -63,12 +64,13 @@ const chances: Readonly<Record<Trouble, number>> = {
   targetDown: 0.04,
   targetFaults: 0.3,
   forgetDeletes: 0.05,
-  indexDropped: 0.015,
+  indexDropped: 0.03,
   indexReplaced: 0.015,
   reload: 0.02,
   purge: 0.015,
   truncate: 0.04,
   rewrite: 0.03,
+  barrierInLoad: 0.5,
   updateAll: 0.04,
 }
 
@@ -89,7 +91,7 @@ export function drawSettings(random: Random): Settings {
       requestCountMax: random.pick([1, 7, 50, 500]),
       requestBytesMax: random.pick([600, 20_000]),
       batchAgeMs: random.pick([0, 0, 20]),
-      queuedBytesMax: 1 << 20([1, 50, 1_000]),
+      queuedBytesMax: random.pick([100, 5_000, 100_000]),
     },
     load: {
       chunkRows: random.pick([1, 10, 60, 500]),

@@ -1,4 +1,4 @@
-/** One seed's story: steps full of trouble, then rest; and at rest the index must equal the table. */
+/** One seed's story in acts: steps full of trouble, then rest; and at rest the index must equal the table. */
 import { loadState } from '../../src/pipeline/load-state.ts'
 import { assertEqual } from './equality.ts'
 import { group } from './life.ts'
@@ -7,7 +7,7 @@ import { World } from './world.ts'
 
 export interface Story {
   readonly seed: number
-  /** At most; the seed decides. */
+  /** In one act, at most; the seed decides. */
   readonly steps: number
   readonly tell: (line: string) => void
 }
@@ -15,15 +15,21 @@ export interface Story {
 /** Throws what did not hold. */
 export async function simulate({ seed, steps, tell }: Story): Promise<void> {
   const world = new World({ seed, tell })
-  const length = 1 + world.random.below(steps)
-  for (let step = 0; step < length; step++) {
-    await takeStep(world)
-    assertSound(world)
+  for (let act = 0; act < acts; act++) {
+    const length = 1 + world.random.below(steps)
+    for (let step = 0; step < length; step++) {
+      await takeStep(world)
+      assertSound(world)
+    }
+    await comeToRest(world)
+    await world.clock.until(assertEqual(world))
+    await world.clock.until(world.walkLog())
   }
-  await comeToRest(world)
-  await world.clock.until(assertEqual(world))
-  await assertLogSound(world)
+  await endWell(world)
 }
+
+/** Often at rest: what goes wrong in one act must not be mended unseen by what happens in the next. */
+const acts = 4
 
 async function takeStep(world: World): Promise<void> {
   const { random, settings } = world
@@ -71,12 +77,26 @@ const troubles: Readonly<Record<Trouble, (world: World) => Promise<void> | void>
   indexDropped: (world) => world.target.index.drop(),
   indexReplaced: (world) => replaceIndex(world),
   reload: async (world) => {
-    await world.stop()
+    if (world.random.next() < 0.5) await world.stop()
+    else world.kill()
+    world.application.transact(world.random.below(20))
     world.start(true)
   },
-  purge: (world) => world.database.purge(),
+  purge: (world) => {
+    // Whoever is not there to read it misses something.
+    if (world.random.next() < 0.5) world.kill()
+    world.application.transact(1 + world.random.below(20))
+    world.database.purge()
+  },
   truncate: (world) => world.application.truncate(),
   rewrite: (world) => world.application.rewrite(),
+  barrierInLoad: async (world) => {
+    if (world.life.capture?.loadState(group)?.phase !== 'reading') return
+    await world.pass(world.random.below(4 * world.settings.lingerMsMax))
+    if (world.random.next() < 0.5) world.application.truncate()
+    else world.application.rewrite()
+    await world.pass(world.random.below(10))
+  },
   updateAll: (world) => world.application.updateAll(),
 }
 
@@ -119,8 +139,7 @@ async function isAtRest({ life, database, clock, target }: World): Promise<boole
   return found.lanes.every((lane) => lane === next)
 }
 
-async function assertLogSound(world: World): Promise<void> {
-  await world.clock.until(world.walkLog())
+async function endWell(world: World): Promise<void> {
   await world.stop()
   if (world.life.end?.error !== undefined) throw new Error('the stop failed', { cause: world.life.end.error })
   await world.clock.until(world.walkLog())

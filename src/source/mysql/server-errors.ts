@@ -1,4 +1,5 @@
 /** What the server's errors, and those of the way to it, mean. */
+import { AssertionError } from 'node:assert/strict'
 import { Failure, type FailureKind } from '../../change/failure.ts'
 
 /** What is known of an error from mysql2 or from Node's network modules. */
@@ -8,13 +9,23 @@ interface Fault {
   readonly message: string
 }
 
-/** An error as a Failure; a Failure stays what it is. `attempt` says what was being done. */
+/** An error as a Failure; a Failure stays what it is, a bug is thrown on. `attempt` says what was being done. */
 export function failureOf(error: unknown, attempt: string): Failure {
   if (error instanceof Failure) return error
+  if (isBug(error)) throw error
   const fault: Fault = error instanceof Error ? error : new Error(String(error))
   const { kind, remedy } = classify(fault)
   const message = `${attempt}: ${fault.message === '' ? (fault.code ?? 'no reason given') : fault.message}`
   return new Failure(kind, message, { cause: error, ...(remedy === undefined ? {} : { remedy }) })
+}
+
+function isBug(error: unknown): boolean {
+  return (
+    error instanceof TypeError ||
+    error instanceof ReferenceError ||
+    error instanceof RangeError ||
+    error instanceof AssertionError
+  )
 }
 
 /** An error packet that the server sent instead of the binlog. */

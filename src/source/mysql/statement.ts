@@ -139,11 +139,13 @@ function dropped(cursor: Cursor): Meaning {
   return changed(cursor.names())
 }
 
+/** A table begins empty, and what CREATE ... SELECT puts into it comes as row events; only MariaDB's REPLACE drops one. */
 function created(cursor: Cursor): Meaning {
-  if (cursor.skip('OR')) cursor.skip('REPLACE')
+  const replaces = cursor.skip('OR')
+  cursor.skip('REPLACE')
   if (cursor.skip('TEMPORARY') || !cursor.skip('TABLE')) return nothing
   cursor.skipIfExists()
-  return changed([cursor.name()])
+  return { ...changed([cursor.name()]), harmless: !replaces }
 }
 
 function renamed(cursor: Cursor): Meaning {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { Failure, type FailureKind } from '../../../src/change/failure.ts'
 import type { Fault } from '../../support/memory-sink.ts'
 import { settled } from '../../support/virtual-clock.ts'
-import { group, hostile, insert, remove, Subject } from './subject.ts'
+import { group, hostile, insert, remove, Subject } from '../../support/delivery-subject.ts'
 
 /** Each request meets the next of these; later ones meet none. */
 function meets(subject: Subject, ...faults: readonly (Fault | undefined)[]): void {
@@ -194,7 +194,7 @@ test('changes may be gathered for a while, so that one request takes them all', 
 test('a full lane holds the log back, and goes on when there is room', async () => {
   const subject = await new Subject().begin()
   for (let id = 0; id < 1200; id++) await subject.append([insert(id, 'x')])
-  await subject.deliverAll({ queuedBytesMax: 1 << 20, requestCountMax: 5 })
+  await subject.deliverAll({ queuedBytesMax: 200, requestCountMax: 5 })
   assert.equal(subject.index.documents().size, 1200)
 })
 

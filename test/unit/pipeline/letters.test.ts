@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DeadLetter } from '../../../src/log/log.ts'
-import { group, Subject } from './subject.ts'
+import { group, Subject } from '../../support/delivery-subject.ts'
 
 function letter(id: string, version: bigint): DeadLetter {
   return {
@@ -20,11 +20,11 @@ function letter(id: string, version: bigint): DeadLetter {
 }
 
 test('after a load, letters older than it are of rows that are gone; the others are kept', async () => {
-  const { letters, ...subject } = await new Subject().begin()
-  await letters.begin()
-  await letters.layAside([letter('1', 5n), letter('2', 9n), letter('3', 10n)])
-  assert.deepEqual(await letters.settleBelow(10n), new Set(['3']))
+  const subject = await new Subject().begin()
+  await subject.letters.begin()
+  await subject.letters.layAside([letter('1', 5n), letter('2', 9n), letter('3', 10n)])
   assert.deepEqual(await subject.letters.settleBelow(10n), new Set(['3']))
+  assert.deepEqual(await subject.letterIds(), ['3'])
 })
 
 test('a letter that is replaced while older ones are settled stays', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Failure } from '../../../src/change/failure.ts'
 import { sweep } from '../../../src/pipeline/sweep.ts'
-import { hostile, insert, Subject } from './subject.ts'
+import { hostile, insert, Subject } from '../../support/delivery-subject.ts'
 
 const forever = new AbortController().signal
 const version = (seq: number): bigint => (1n << 48n) | BigInt(seq)

@@ -1,0 +1,303 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Position } from '../../../src/change/change.ts'
+import { Failure } from '../../../src/change/failure.ts'
+import type { Control } from '../../../src/log/log.ts'
+import { Capture } from '../../../src/pipeline/capture.ts'
+import { Feed } from '../../../src/pipeline/feed.ts'
+import { FirstLoad } from '../../../src/pipeline/first-load.ts'
+import { newLoad } from '../../../src/pipeline/load-state.ts'
+import { Facts } from '../../support/facts.ts'
+import { MemoryLog, MemoryLogContents } from '../../support/memory-log.ts'
+import { MemoryDatabase, MemorySource } from '../../support/memory-source.ts'
+import { VirtualClock } from '../../support/virtual-clock.ts'
+
+const table = 'shop.items'
+const group = 'items@main'
+
+/** A table, a log, and what captures the one into the other. */
+class Subject {
+  readonly clock = new VirtualClock()
+  readonly facts = new Facts()
+  readonly database = new MemoryDatabase(() => this.clock.now())
+  readonly contents = new MemoryLogContents()
+  readonly stop = new AbortController()
+  /** What a call to the source meets. */
+  suffer: (call: 'read' | 'head' | 'chunk') => Promise<void> = () => Promise.resolve()
+  readonly source = new MemorySource({
+    database: this.database,
+    clock: this.clock,
+    pieceRows: 4,
+    heartbeatMs: 1_000,
+    suffer: (call) => this.suffer(call),
+  })
+  readonly log = new MemoryLog(this.contents, () => this.clock.now())
+  readonly capture = new Capture({
+    name: 'main',
+    source: this.source,
+    log: this.log,
+    clock: this.clock,
+    observe: this.facts.observe,
+    batchBytesMax: 10_000,
+    windowKeysMax: 5,
+    groupsOf: () => [group],
+  })
+  /** Offsets that the load waits for the delivery of. */
+  readonly awaited: number[] = []
+  readonly swept: bigint[] = []
+
+  constructor() {
+    this.database.createTable(
+      table,
+      [
+        { name: 'id', kind: 'integer', type: 'int', nullable: false },
+        { name: 'name', kind: 'string', type: 'varchar(50)', nullable: false },
+      ],
+      [0],
+    )
+  }
+
+  insert(...ids: readonly number[]): void {
+    this.database.transaction((writer) => {
+      for (const id of ids) writer.insert(table, { id, name: `row ${id}` })
+    })
+  }
+
+  update(id: number, name: string): void {
+    this.database.transaction((writer) => writer.update(table, { id }, { id, name }))
+  }
+
+  feed(restart = false): Feed {
+    return new Feed({
+      name: 'main',
+      log: this.log,
+      capture: this.capture,
+      lanes: 2,
+      lineage: () => 'a lineage',
+      start: () => this.source.head(),
+      epochsSeen: () => Promise.resolve([4]),
+      clock: this.clock,
+      groups: [{ group, table }],
+      restart,
+    })
+  }
+
+  load(chunkRows = 3): FirstLoad {
+    return new FirstLoad({
+      group,
+      source: this.source,
+      capture: this.capture,
+      clock: this.clock,
+      observe: this.facts.observe,
+      limits: { chunkRows, chunkBytes: 10_000, rowsPerSecond: 0, undeliveredBytesMax: 1_000_000 },
+      prepare: () => Promise.resolve(),
+      passed: (offset) => Promise.resolve(void this.awaited.push(offset)),
+      sweep: (below) => {
+        this.swept.push(below)
+        return Promise.resolve({ scanned: 0, deleted: 0 })
+      },
+    })
+  }
+
+  async captured(): Promise<void> {
+    const head = await this.source.head()
+    for (;;) {
+      const seen = this.capture.movements
+      const position = this.capture.control?.producers['source:main'] as Position | undefined
+      if (position !== undefined && this.source.covers(position, head)) return
+      await this.clock.until(this.capture.moved(seen, this.stop.signal))
+    }
+  }
+
+  async demand(sweepBelow: bigint | undefined): Promise<void> {
+    const load = { table, generation: 1, rowsEstimate: 10, reason: 'a test', startedAtMs: 0 }
+    await this.clock.until(this.capture.setLoad(group, () => newLoad({ ...load, sweepBelow })))
+  }
+
+  /** What the log holds, as `operation id name`, chunks marked. */
+  records(): string[] {
+    return this.contents.records.map(({ entry: { change }, addressee }) => {
+      const chunk = addressee === undefined ? '' : ' (chunk)'
+      return `${change.op} ${change.key}${chunk}`
+    })
+  }
+}
+
+test('a new log begins at the head, in an epoch above all that its targets have seen', async () => {
+  const subject = new Subject()
+  subject.insert(1, 2)
+  const running = subject.feed().run(subject.stop.signal)
+  await subject.captured()
+  subject.insert(3)
+  await subject.captured()
+  const control: Control | undefined = subject.capture.control
+  assert.deepEqual([control?.lineage, control?.epoch, control?.lanes, control?.seq], ['a lineage', 5, 2, 1])
+  assert.deepEqual(subject.records(), ['insert [3]'])
+  subject.stop.abort()
+  await running
+  assert.equal(subject.capture.control, undefined)
+})
+
+test('capture goes on from the log, inside a transaction too, and numbers without a gap or an overlap', async () => {
+  const subject = new Subject()
+  const first = new AbortController()
+  const feed = subject.feed()
+  const running = feed.run(first.signal)
+  await subject.captured()
+  let pieces = 0
+  subject.suffer = () => (++pieces > 2 ? Promise.reject(new Failure('transient', 'gone')) : Promise.resolve())
+  subject.insert(...Array.from({ length: 10 }, (_, id) => id))
+  await assert.rejects(subject.clock.until(running), /gone/)
+  const before = subject.records().length
+  assert(before > 0 && before < 10, `${before} records were captured before the failure`)
+  subject.suffer = () => Promise.resolve()
+  const again = feed.run(subject.stop.signal)
+  await subject.captured()
+  assert.deepEqual(
+    subject.records(),
+    Array.from({ length: 10 }, (_, id) => `insert [${id}]`),
+  )
+  const versions = subject.contents.records.map(({ entry }) => entry.version)
+  assert.deepEqual(
+    versions,
+    versions.map((_, at) => (versions[0] ?? 0n) + BigInt(at)),
+  )
+  subject.stop.abort()
+  await again
+})
+
+test('where the server has lost what comes next, a restart begins at its head and reads every table again', async () => {
+  const subject = new Subject()
+  const first = new AbortController()
+  const running = subject.feed().run(first.signal)
+  await subject.captured()
+  first.abort()
+  await running
+  subject.insert(1, 2, 3)
+  subject.database.purge()
+  await assert.rejects(subject.feed().run(subject.stop.signal), isLost)
+  const again = subject.feed(true).run(subject.stop.signal)
+  await subject.captured()
+  assert.equal(subject.capture.loadState(group)?.phase, 'reading')
+  assert.notEqual(subject.capture.loadState(group)?.sweepBelow, null)
+  subject.stop.abort()
+  await again
+})
+
+test('a load appends every row once, addressed to its group, and ends when its group has passed the last', async () => {
+  const subject = new Subject()
+  subject.insert(1, 2, 3, 4, 5, 6, 7)
+  const works = [subject.feed().run(subject.stop.signal)]
+  await subject.captured()
+  await subject.demand(99n)
+  works.push(subject.load().run(subject.stop.signal).catch(assertStopped))
+  await subject.clock.until(subject.facts.until('load-finished'))
+  assert.deepEqual(
+    subject.records(),
+    [1, 2, 3, 4, 5, 6, 7].map((id) => `read [${id}] (chunk)`),
+  )
+  assert.equal(subject.awaited.at(-1), 7)
+  assert.deepEqual(subject.swept, [99n])
+  assert.equal(subject.capture.loadState(group)?.phase, 'done')
+  subject.stop.abort()
+  await subject.clock.until(Promise.all(works))
+})
+
+test('rows that change while their chunk is read are left to the stream', async () => {
+  const subject = new Subject()
+  subject.insert(1, 2, 3)
+  const works = [subject.feed().run(subject.stop.signal)]
+  await subject.captured()
+  await subject.demand(undefined)
+  let calls = 0
+  subject.suffer = (call) => {
+    // After the rows were read, before the head is taken.
+    if (call === 'head' && ++calls === 1) subject.update(2, 'newer')
+    return Promise.resolve()
+  }
+  works.push(subject.load(10).run(subject.stop.signal).catch(assertStopped))
+  await subject.clock.until(subject.facts.until('load-finished'))
+  assert.deepEqual(subject.records(), ['update [2]', 'read [1] (chunk)', 'read [3] (chunk)'])
+  assert.deepEqual(subject.swept, [])
+  subject.stop.abort()
+  await subject.clock.until(Promise.all(works))
+})
+
+test('a chunk that too many changes overtake is read again, smaller', async () => {
+  const subject = new Subject()
+  const ids = Array.from({ length: 12 }, (_, id) => id)
+  subject.insert(...ids)
+  const works = [subject.feed().run(subject.stop.signal)]
+  await subject.captured()
+  await subject.demand(undefined)
+  let calls = 0
+  subject.suffer = (call) => {
+    if (call === 'head' && ++calls === 1) for (const id of ids) subject.update(id, 'newer')
+    return Promise.resolve()
+  }
+  works.push(subject.load(12).run(subject.stop.signal).catch(assertStopped))
+  await subject.clock.until(subject.facts.until('load-finished'))
+  assert.deepEqual(
+    subject.facts.of('chunk-read').map(({ rows }) => rows),
+    [12, 6, 6, 0],
+  )
+  assert.equal(subject.records().filter((record) => record.startsWith('read')).length, 12)
+  subject.stop.abort()
+  await subject.clock.until(Promise.all(works))
+})
+
+test('a barrier begins the load anew with a sweep below it, and no chunk that was read before it is used', async () => {
+  const subject = new Subject()
+  subject.insert(1, 2, 3)
+  const works = [subject.feed().run(subject.stop.signal)]
+  await subject.captured()
+  await subject.demand(undefined)
+  let calls = 0
+  subject.suffer = (call) => {
+    if (call !== 'head' || ++calls !== 1) return Promise.resolve()
+    subject.insert(4)
+    subject.database.truncate(table)
+    subject.insert(5)
+    return Promise.resolve()
+  }
+  works.push(subject.load(10).run(subject.stop.signal).catch(assertStopped))
+  await subject.clock.until(subject.facts.until('load-finished'))
+  assert.deepEqual(subject.records(), ['insert [4]', 'insert [5]', 'read [5] (chunk)'])
+  assert.equal(subject.capture.loadState(group)?.generation, 2)
+  assert.deepEqual(subject.swept, [(5n << 48n) + 2n], 'below the first version after the barrier')
+  assert.deepEqual(
+    subject.facts.of('barrier').map(({ statement }) => statement),
+    [`TRUNCATE TABLE ${table}`],
+  )
+  subject.stop.abort()
+  await subject.clock.until(Promise.all(works))
+})
+
+test('a load goes on behind the last row that is in the log', async () => {
+  const subject = new Subject()
+  subject.insert(1, 2, 3, 4, 5, 6)
+  const first = new AbortController()
+  const feed = subject.feed().run(subject.stop.signal)
+  await subject.captured()
+  await subject.demand(undefined)
+  const loading = subject.load().run(first.signal).catch(assertStopped)
+  await subject.clock.until(subject.facts.until('chunk-appended'))
+  first.abort(new Error('stopped'))
+  await subject.clock.until(loading)
+  const again = subject.load().run(subject.stop.signal).catch(assertStopped)
+  await subject.clock.until(subject.facts.until('load-finished'))
+  assert.deepEqual(
+    subject.records(),
+    [1, 2, 3, 4, 5, 6].map((id) => `read [${id}] (chunk)`),
+  )
+  subject.stop.abort(new Error('stopped'))
+  await subject.clock.until(Promise.all([feed, again]))
+})
+
+function isLost(error: unknown): boolean {
+  return error instanceof Failure && error.kind === 'lost'
+}
+
+function assertStopped(error: unknown): void {
+  assert.match(String(error), /abort|stopped/)
+}
