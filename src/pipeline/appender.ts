@@ -21,7 +21,7 @@ export interface AppenderParts {
   readonly batchBytesMax: number
   /** Told after each append of changes from the source, before the next begins. */
   readonly appended: (appended: Appended, control: Control) => void
-  /** Producers' states that must change with these barriers, in the same append; `seq` is the last one before them. */
+  /** Producers' states that must change with these barriers, in the same append; `seq` is the number that they took. */
   readonly onBarriers: (barriers: readonly Barrier[], control: Control) => Control['producers']
   /** Told once when an append failed and nothing can be appended any more. */
   readonly failed: (error: unknown) => void
@@ -32,6 +32,8 @@ export type Insertion = (control: Control) => {
   readonly changes: readonly Change[]
   readonly addressee: string | undefined
   readonly producers: Control['producers']
+  /** How many sequence numbers it takes that no change gets. */
+  readonly reserved?: number
   /** A higher epoch to go on in. */
   readonly epoch?: number
 }
@@ -139,7 +141,9 @@ export class Appender {
     const last = batches.at(-1)
     assert(last !== undefined, 'a cut is never empty')
     const changes = batches.length === 1 ? last.changes : batches.flatMap((batch) => batch.changes)
-    const { firstSeq, control } = advance(this.#control, changes.length)
+    // Barriers take a number of their own: what they sweep away gets it, above all before them, below all after them.
+    const reserved = last.barriers.length > 0 ? 1 : 0
+    const { firstSeq, control } = advance(this.#control, changes.length + reserved)
     const producers = {
       ...(last.barriers.length > 0 ? this.#parts.onBarriers(last.barriers, control) : control.producers),
       [this.#parts.producer]: last.position as string,
@@ -173,8 +177,9 @@ export class Appender {
     const waiting = this.#insertions.shift()
     assert(waiting !== undefined, 'an insertion waits')
     try {
-      const { changes, addressee, producers, epoch = this.#control.epoch } = waiting.insertion(this.#control)
-      const { firstSeq, control } = advance(this.#control, changes.length)
+      const insertion = waiting.insertion(this.#control)
+      const { changes, addressee, producers, reserved = 0, epoch = this.#control.epoch } = insertion
+      const { firstSeq, control } = advance(this.#control, changes.length + reserved)
       assert(epoch >= control.epoch, 'epochs never go back')
       await this.#append({
         changes,

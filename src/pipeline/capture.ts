@@ -31,6 +31,8 @@ export interface CaptureParts {
 export interface OpenWindow {
   readonly low: Position
   readonly window: WatermarkWindow
+  /** The load that the chunk is for: a barrier that came between its cursor and the window began another one. */
+  readonly generation: number
 }
 
 export class Capture {
@@ -112,16 +114,16 @@ export class Capture {
     return this.#moved.count
   }
 
-  /** Sets a load's state, durably. */
+  /** Sets a load's state, durably. The control record given is the next one, whose number no change has. */
   async setLoad(
     group: string,
     change: (state: LoadState | undefined, control: Control) => LoadState,
   ): Promise<void> {
-    await this.#running().insert((control) => ({
-      changes: [],
-      addressee: undefined,
-      producers: withLoadState(control.producers, group, change(loadState(control, group), control)),
-    }))
+    await this.#running().insert((control) => {
+      const state = change(loadState(control, group), { ...control, seq: control.seq + 1 })
+      const producers = withLoadState(control.producers, group, state)
+      return { changes: [], addressee: undefined, producers, reserved: 1 }
+    })
     this.#moved.notify()
   }
 
@@ -135,13 +137,13 @@ export class Capture {
     }))
   }
 
-  openWindow(table: string): OpenWindow {
+  openWindow({ table, generation }: LoadState): OpenWindow {
     const control = this.#running().control
     const low = positionIn(control, this.#producer)
     if (low === undefined) throw new Error('capture has no position')
     const window = new WatermarkWindow(table, this.#parts.windowKeysMax)
     this.#windows.add(window)
-    return { low, window }
+    return { low, window, generation }
   }
 
   /** The window is not needed any more. */
@@ -155,7 +157,7 @@ export class Capture {
    */
   async appendChunk(
     group: string,
-    window: WatermarkWindow,
+    { window, generation }: OpenWindow,
     chunk: Chunk,
     signal: AbortSignal,
   ): Promise<{ readonly appended: number; readonly dropped: number } | undefined> {
@@ -163,7 +165,7 @@ export class Capture {
     let appended: number | undefined
     await this.#running().insert((control) => {
       const state = loadState(control, group)
-      if (window.state !== 'open' || state?.phase !== 'reading') {
+      if (window.state !== 'open' || state?.phase !== 'reading' || state.generation !== generation) {
         return { changes: [], addressee: undefined, producers: control.producers }
       }
       const rows = window.close(chunk.rows)

@@ -5,7 +5,7 @@ import type { ChangeLog, Control } from '../log/log.ts'
 import type { Capture } from './capture.ts'
 import type { Clock } from './clock.ts'
 import { demandLoads } from './load-state.ts'
-import { epochAbove } from './numbering.ts'
+import { advance, epochAbove } from './numbering.ts'
 
 export interface FeedParts {
   readonly name: string
@@ -50,9 +50,10 @@ export class Feed {
 
   /** The changes in between are lost to the log, so every row is read again, in the same append. */
   async #beginAgain(lost: Failure): Promise<void> {
-    const control = await this.#parts.log.tail()
-    if (control === undefined) throw lost
+    const found = await this.#parts.log.tail()
+    if (found === undefined) throw lost
     const { groups, clock } = this.#parts
+    const { control } = advance(found, 1)
     const producers = demandLoads(control, groups, { reason: lost.message, nowMs: clock.now() })
     await this.#append({ ...control, producers: await this.#present(producers) })
   }

@@ -90,12 +90,12 @@ export class FirstLoad {
   async #chunk(state: LoadState, rowsMax: number, signal: AbortSignal): Promise<number | 'repeat' | 'end'> {
     const { capture, group, observe, clock } = this.#parts
     const startedAtMs = clock.now()
-    const opened = capture.openWindow(state.table)
+    const opened = capture.openWindow(state)
     try {
       const chunk = await this.#read(state, opened, rowsMax, signal)
       observe({ kind: 'chunk-read', group, table: state.table, rows: chunk.rows.length })
       if (chunk.rows.length === 0) return await this.#readingEnded(state)
-      const result = await capture.appendChunk(group, opened.window, chunk, signal)
+      const result = await capture.appendChunk(group, opened, chunk, signal)
       if (result === undefined) return 'repeat'
       this.#undelivered.push({ until: capture.next, bytes: bytesOf(chunk) })
       this.#stateProgress(state, chunk.rows.length, result.dropped, clock.now() - startedAtMs)

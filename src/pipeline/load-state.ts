@@ -61,7 +61,10 @@ export function newLoad(load: {
   }
 }
 
-/** The producers' states when these groups must read their table again, from the first row, with a sweep. */
+/**
+ * The producers' states when these groups must read their table again, from the first row, with a sweep. The control record's
+ * number must be one that no change has: what is swept gets it, and an old request that arrives late must not equal it.
+ */
 export function demandLoads(
   control: Control,
   groups: readonly { readonly group: string; readonly table: string }[],

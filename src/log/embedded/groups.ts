@@ -46,14 +46,34 @@ export class Groups {
   }
 
   async recover(): Promise<void> {
+    for (const found of await storedGroups(this.#disk, this.#directory)) {
+      const path = this.#path(found.group.name)
+      await this.#makeDurable(path)
+      this.#files.set(found.group.name, new GroupFile(this.#disk, path, found))
+    }
+    await this.#makeNamesDurable()
+  }
+
+  /** A process that died may have left bytes and names that are in the system's memory alone. */
+  async #makeDurable(path: string): Promise<void> {
     try {
-      // A process that died may have left names that are in the system's memory alone.
+      const file = await this.#disk.open(path, 'write')
+      try {
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+    } catch (error) {
+      throw diskFailure(error, `looking after ${path}`)
+    }
+  }
+
+  async #makeNamesDurable(): Promise<void> {
+    try {
       await this.#disk.syncDirectory(this.#directory)
     } catch (error) {
-      throw diskFailure(error, `looking for groups in ${this.#directory}`)
+      throw diskFailure(error, `looking after ${this.#directory}`)
     }
-    for (const found of await storedGroups(this.#disk, this.#directory))
-      this.#files.set(found.group.name, new GroupFile(this.#disk, this.#path(found.group.name), found))
   }
 
   /** What is durable of every group. */
