@@ -1,4 +1,6 @@
 /** The composition root: a configuration becomes finished parts. With workshop.ts and serve.ts, the only files that know every room. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { Failure } from './change/failure.ts'
 import type { Parts } from './cli/parts.ts'
 import type { Configuration } from './config/load.ts'
@@ -14,6 +16,8 @@ import type { IndexAdmin } from './sink/sink.ts'
 import { showPosition } from './source/mysql/position.ts'
 import { statusOf } from './status.ts'
 import { systemClock } from './system-clock.ts'
+import { recentIn } from './journal.ts'
+import { openSqliteStore } from './store/sqlite/sqlite-store.ts'
 import { version } from './version.ts'
 import { gigabyte, indexFor, megabyte, statusPipeline, tablesOf, Workshop } from './workshop.ts'
 
@@ -61,9 +65,22 @@ async function localStatus(workshop: Workshop): ReturnType<Parts['localStatus']>
         show: showPosition,
       })),
       pipelines: pipelines.filter(({ source }) => logs.has(source)).map(statusPipeline),
+      recent: () => recentOf(settings.state),
     })
   } finally {
     for (const log of logs.values()) await log.close()
+  }
+}
+
+/** From the journal of the state folder, if there is one. */
+async function recentOf(state: string): ReturnType<typeof recentIn> {
+  const path = join(state, 'state.db')
+  if (!existsSync(path)) return []
+  const store = openSqliteStore({ path })
+  try {
+    return await recentIn(store)
+  } finally {
+    await store.close()
   }
 }
 

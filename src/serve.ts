@@ -10,6 +10,7 @@ import { groupOf, type Pipeline as PipelineFile, type Start } from './config/pip
 import type { Operations } from './control/operations.ts'
 import { startControl } from './control/server.ts'
 import { Daemon, type DaemonPipeline, type DaemonSource } from './daemon.ts'
+import { createJournal, type Journal } from './journal.ts'
 import { createMapper } from './document/mapping.ts'
 import type { EmbeddedLog } from './log/embedded/embedded-log.ts'
 import { createHealth } from './observe/health.ts'
@@ -26,6 +27,7 @@ import { SearchSink } from './sink/search/search-sink.ts'
 import type { Source } from './source/source.ts'
 import { showPosition } from './source/mysql/position.ts'
 import { statusOf } from './status.ts'
+import { openSqliteStore } from './store/sqlite/sqlite-store.ts'
 import { systemClock } from './system-clock.ts'
 import { version } from './version.ts'
 import { megabyte, statusPipeline, tablesOf, unusedByAll, type Workshop } from './workshop.ts'
@@ -39,6 +41,7 @@ interface Serving {
   readonly options: RunOptions
   readonly observe: Observe
   readonly board: Board
+  readonly journal: Journal
   readonly abort: AbortController
 }
 
@@ -72,17 +75,19 @@ export async function serve(
     redact,
     write: (line) => process.stdout.write(line),
   })
+  const journal = createJournal(openSqliteStore({ path: join(settings.state, 'state.db') }), systemClock)
   const hearing: readonly Observe[] = [
     (fact) => board.observe(fact),
     metrics.observe,
     health.observe,
     logger.observe,
+    journal.observe,
     ...listeners,
   ]
   const observe: Observe = (fact) => {
     for (const listener of hearing) listener(fact)
   }
-  const serving: Serving = { workshop, options, observe, board, abort: new AbortController() }
+  const serving: Serving = { workshop, options, observe, board, journal, abort: new AbortController() }
   const opened = await openSources(serving)
   const operations: Operations = {
     status: () => statusOf(statusParts(serving, opened, startedAtMs)),
@@ -91,6 +96,7 @@ export async function serve(
     ready: () => health.ready(),
   }
   const startedAtMs = systemClock.now()
+  journal.note(`started: millrace ${version}, process ${process.pid}`)
   const control = await startControl({ ...settings.control, operations, redact })
   const addressFile = join(settings.state, 'control.json')
   await writeFile(addressFile, JSON.stringify({ host: control.host, port: control.port, pid: process.pid }))
@@ -99,6 +105,8 @@ export async function serve(
   } finally {
     await rm(addressFile, { force: true })
     await control.close()
+    journal.note('stopped')
+    await journal.close()
     logger.close()
   }
 }
@@ -281,7 +289,7 @@ async function epochsSeen(
 }
 
 function statusParts(
-  { workshop, board }: Serving,
+  { workshop, board, journal }: Serving,
   opened: readonly OpenedSource[],
   startedAtMs: number,
 ): Parameters<typeof statusOf>[0] {
@@ -292,5 +300,6 @@ function statusParts(
     board,
     sources: opened.map(({ name, log }) => ({ name, log, deadLetters: log.deadLetters, show: showPosition })),
     pipelines: workshop.configuration.pipelines.map(statusPipeline),
+    recent: journal.recent,
   }
 }

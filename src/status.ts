@@ -30,6 +30,7 @@ export interface StatusParts {
   readonly board: Board | undefined
   readonly sources: readonly StatusSource[]
   readonly pipelines: readonly StatusPipeline[]
+  readonly recent: () => Promise<Status['recent']>
 }
 
 export async function statusOf(parts: StatusParts): Promise<Status> {
@@ -56,6 +57,7 @@ export async function statusOf(parts: StatusParts): Promise<Status> {
     startedAt: startedAtMs === undefined ? null : new Date(startedAtMs).toISOString(),
     sources: shownSources,
     pipelines: shownPipelines,
+    recent: await parts.recent(),
   }
 }
 

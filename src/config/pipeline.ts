@@ -67,7 +67,7 @@ export function readPipelines(
     examine(pipeline, file, pipelines, complain)
     pipelines.push(pipeline)
   }
-  return { pipelines: freeze(pipelines) as readonly Pipeline[], problems }
+  return { pipelines: freeze(pipelines), problems }
 }
 
 /** Why an index cannot have this name; undefined = it can. */

@@ -122,7 +122,7 @@ function convictSchema(schema: SchemaNode, prefix: string): convict.Schema<Tree>
     const sensitive = node.writeOnly === true
     return [key, { default: node.default, doc, format: formatOf(node), env, sensitive, schema: node }]
   })
-  return Object.fromEntries(nodes) as convict.Schema<Tree>
+  return Object.fromEntries(nodes)
 }
 
 function variables(texts: Texts): Record<string, string> {

@@ -54,6 +54,8 @@ export interface Status {
   readonly startedAt: string | null
   readonly sources: readonly SourceStatus[]
   readonly pipelines: readonly PipelineStatus[]
+  /** What happened lately, the newest first: starts, stops, loads, indexes made, failures. */
+  readonly recent: readonly { readonly at: string; readonly what: string }[]
 }
 
 export interface Operations {

@@ -64,6 +64,8 @@ function show(found: Status): readonly string[] {
       `${name}: ${error ?? ''}`,
       ...(remedy === null ? [] : [`  remedy: ${remedy}`]),
     ]),
+    ...(found.recent.length === 0 ? [] : ['', 'LATELY']),
+    ...found.recent.map(({ at, what }) => `${at}  ${what}`),
   ]
 }
 

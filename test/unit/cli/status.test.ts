@@ -38,7 +38,9 @@ function statusWith(change: Partial<PipelineStatus>, daemon: boolean): Status {
     logOldestOffset: 0,
     logNextOffset: 77,
   } as const
-  return { version: '1', daemon, startedAt: null, sources: [source], pipelines: [{ ...pipeline, ...change }] }
+  const recent = [{ at: '2026-11-22T10:00:00.000Z', what: 'started' }]
+  const pipelines = [{ ...pipeline, ...change }]
+  return { version: '1', daemon, startedAt: null, sources: [source], pipelines, recent }
 }
 
 function operationsWith(status: Status): Operations {

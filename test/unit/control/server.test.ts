@@ -4,7 +4,8 @@ import type { Operations } from '../../../src/control/operations.ts'
 import { startControl, type ControlServer } from '../../../src/control/server.ts'
 
 const operations: Operations = {
-  status: () => Promise.resolve({ version: '1', daemon: true, startedAt: null, sources: [], pipelines: [] }),
+  status: () =>
+    Promise.resolve({ version: '1', daemon: true, startedAt: null, sources: [], pipelines: [], recent: [] }),
   metrics: () => Promise.resolve('# HELP a b\na 1\n'),
   live: () => true,
   ready: () => ({ ready: false, reasons: ['source main has not begun yet'] }),
