@@ -89,7 +89,7 @@ const settingsType = group('Settings of the millrace process.', {
       100_000,
       'Beyond this the oldest goes, delivered or not: a pipeline that still needed it must be loaded anew.',
     ),
-    lanes: integer(3, 1, 64, 'How many lanes deliver at once. Fixed when the log begins.'),
+    lanes: integer(2, 1, 64, 'How many lanes deliver at once. Fixed when the log begins.'),
   }),
   delivery: group('Writing to targets.', {
     bulkMb: number(5, 0.01, 100, 'A request to a target is closed at this size ...'),

@@ -106,7 +106,7 @@ async function replaceIndex(world: World): Promise<void> {
   if ((await index.inspect())?.mark === undefined) return
   const kept = [...index.documents()].filter(() => world.random.next() < 0.5)
   index.replace(new Map(kept))
-  world.reloadIsDue = true
+  world.indexReplaced()
 }
 
 /** No trouble any more: everything must come to rest by itself, with nothing but restarts and a reload where it is due. */

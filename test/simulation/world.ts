@@ -97,6 +97,14 @@ export class World {
     this.#logs++
     this.checks.beginLog()
     this.reloadIsDue = false
+    // However it ended, it ended with that log.
+    this.life.end = undefined
+  }
+
+  /** The index is another one now; a reload that has begun may not have seen it. */
+  indexReplaced(): void {
+    this.reloadIsDue = true
+    this.#reloads = false
   }
 
   /** Lets the clock run, and looks at everything. */

@@ -74,8 +74,8 @@ export class Workload {
         await this.#transaction(connection)
         this.#transactions++
       } catch (error) {
-        // The server may be stopped under load: the application comes back, as applications do.
-        if (!isConnectionLoss(error)) throw error
+        // The server may be stopped, or choose a victim: the application tries again, as applications do.
+        if (!isPassing(error)) throw error
         connection?.destroy()
         connection = undefined
       }
@@ -127,7 +127,7 @@ function itemOf(id: number, counter: number): readonly unknown[] {
   ]
 }
 
-function isConnectionLoss(error: unknown): boolean {
+function isPassing(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   return [
     'PROTOCOL_CONNECTION_LOST',
@@ -136,6 +136,7 @@ function isConnectionLoss(error: unknown): boolean {
     'EPIPE',
     'ER_SERVER_SHUTDOWN',
     'ETIMEDOUT',
+    'ER_LOCK_DEADLOCK',
   ].includes(code)
 }
 

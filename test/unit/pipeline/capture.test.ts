@@ -279,6 +279,34 @@ test('a barrier begins the load anew with a sweep below it, and no chunk that wa
   await subject.clock.until(Promise.all(works))
 })
 
+test('a load that a person asks for takes a number that no change has, for what it sweeps', async () => {
+  const subject = new Subject()
+  const running = subject.feed().run(subject.stop.signal)
+  await subject.captured()
+  subject.insert(1)
+  await subject.captured()
+  let given: Control | undefined
+  const setting = subject.capture.setLoad(group, (_, control) => {
+    given = control
+    return newLoad({
+      table,
+      generation: 1,
+      sweepBelow: undefined,
+      rowsEstimate: 0,
+      reason: 'a test',
+      startedAtMs: 0,
+    })
+  })
+  await subject.clock.until(setting)
+  subject.insert(2)
+  await subject.captured()
+  const [before, after] = subject.contents.records.map(({ entry }) => entry.version)
+  const number = (5n << 48n) | BigInt(given?.seq ?? 0)
+  assert(before !== undefined && after !== undefined && before < number && number < after)
+  subject.stop.abort()
+  await running
+})
+
 test('a load goes on behind the last row that is in the log', async () => {
   const subject = new Subject()
   subject.insert(1, 2, 3, 4, 5, 6)
