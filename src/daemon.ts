@@ -122,11 +122,12 @@ export class Daemon {
 
   async #watch(source: DaemonSource, signal: AbortSignal): Promise<void> {
     const { clock, observe } = this.#parts
-    await supervise(
-      { part: `watch of ${source.name}`, clock, observe },
-      (ending) => watch(source.watch, ending),
-      signal,
-    )
+    try {
+      await supervise({ part: `watch of ${source.name}`, clock, observe }, (ending) => watch(source.watch, ending), signal)
+    } catch (error) {
+      this.#note(error)
+      observe({ kind: 'source-state', source: source.name, state: 'failed', failure: error as Failure })
+    }
   }
 
   /** A bug is not ours to keep: it goes on to whoever started us. */
