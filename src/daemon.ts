@@ -123,7 +123,11 @@ export class Daemon {
   async #watch(source: DaemonSource, signal: AbortSignal): Promise<void> {
     const { clock, observe } = this.#parts
     try {
-      await supervise({ part: `watch of ${source.name}`, clock, observe }, (ending) => watch(source.watch, ending), signal)
+      await supervise(
+        { part: `watch of ${source.name}`, clock, observe },
+        (ending) => watch(source.watch, ending),
+        signal,
+      )
     } catch (error) {
       this.#note(error)
       observe({ kind: 'source-state', source: source.name, state: 'failed', failure: error as Failure })

@@ -89,7 +89,7 @@ const settingsType = group('Settings of the millrace process.', {
       100_000,
       'Beyond this the oldest goes, delivered or not: a pipeline that still needed it must be loaded anew.',
     ),
-    lanes: integer(2, 1, 64, 'How many lanes deliver at once. Fixed when the log begins.'),
+    lanes: integer(3, 1, 64, 'How many lanes deliver at once. Fixed when the log begins.'),
   }),
   delivery: group('Writing to targets.', {
     bulkMb: number(5, 0.01, 100, 'A request to a target is closed at this size ...'),
@@ -100,7 +100,7 @@ const settingsType = group('Settings of the millrace process.', {
       60_000,
       '... or when its first change has waited this long; 0 = at once, with what is there.',
     ),
-    pendingMb: number(2, 0.1, 1024, 'So much of what was read may wait to be written, in each lane.'),
+    pendingMb: number(0.5, 0.1, 1024, 'So much of what was read may wait to be written, in each lane.'),
   }),
   load: group('Reading whole tables.', {
     chunkRows: integer(2000, 1, 100_000, 'Rows in one read.'),
@@ -114,7 +114,7 @@ const settingsType = group('Settings of the millrace process.', {
     ),
   }),
   capture: group('Reading changes.', {
-    batchKb: number(1024, 1, 65_536, 'Changes are appended to the log in pieces of at most this size.'),
+    batchKb: number(512, 1, 65_536, 'Changes are appended to the log in pieces of at most this size.'),
   }),
   control: group('The HTTP server for status, health and metrics.', {
     host: text('Address to listen on.', { default: '127.0.0.1' }),

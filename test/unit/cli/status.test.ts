@@ -82,7 +82,10 @@ test('status ends with 1 and tells the remedy when something has failed', async 
   t.after(() => server.close())
   const { code, out } = await commandLine(t).run('status', '--url', `http://127.0.0.1:${server.port}`)
   assert.equal(code, 1)
-  assert.match(out.join('\n'), /\norders: the index is gone\n {2}remedy: make it\n\nLATELY\n2026\S+ {2}started$/)
+  assert.match(
+    out.join('\n'),
+    /\norders: the index is gone\n {2}remedy: make it\n\nLATELY\n2026\S+ {2}started$/,
+  )
 })
 
 test('status reads the state folder when no daemon answers, and ends with 3', async (t) => {

@@ -273,7 +273,7 @@ test('settings that contradict each other are refused', (t) => {
 })
 
 test('a group whose settings are all commented out is as good as not there', (t) => {
-  assert.equal(load(t, { 'config/millrace.yaml': `${settings}\nlog:\n  # lanes: 5\n` }).settings.log.lanes, 2)
+  assert.equal(load(t, { 'config/millrace.yaml': `${settings}\nlog:\n  # lanes: 5\n` }).settings.log.lanes, 3)
 })
 
 test('no settings file: the message says how to make one', (t) => {
