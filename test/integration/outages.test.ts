@@ -112,13 +112,14 @@ suite('outages', () => {
     await createItems(connection, `${name}.items`, 500)
     await using daemon = await DaemonProcess.start(options(name, { settings: { log: { segmentMb: 1 } } }))
     await untilCaughtUp(daemon, connection)
-    await using workload = workloadOn(name, 20)
-    workload.start()
+    // Before the application starts: the two would lock each other out.
     await connection.query(
       `INSERT INTO ${name}.items (id, counter, name, note)
        SELECT 10000 + a.id * 500 + b.id, 0, 'filler', REPEAT('x', 200)
        FROM ${name}.items a JOIN ${name}.items b WHERE a.id < 40`,
     )
+    await using workload = workloadOn(name, 20)
+    workload.start()
     const waiting = await daemon.until('wait for room', (status) => isSourceWaiting(status))
     assert.match(waiting.sources[0]?.error ?? '', /no space|full/i)
     assert.match(await daemon.metrics(), /^millrace_log_append_errors_total\{source="main"\} [1-9]/m)
