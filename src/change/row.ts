@@ -9,6 +9,7 @@
  */
 import type { Column, Key, Row, Table } from './change.ts'
 import { Failure } from './failure.ts'
+import { packNumber } from './packing.ts'
 
 /** One column of a packed row: JSON text (one character per UTF-8 byte), null = SQL NULL, undefined = absent. */
 export type Cell = string | null | undefined
@@ -22,7 +23,7 @@ export function packRow(cells: readonly Cell[]): Row {
 export function packCell(cell: Cell): string {
   if (cell === null) return '\u0000'
   if (cell === undefined) return '\u0001'
-  return lengthCode(cell.length + 2) + cell
+  return packNumber(cell.length + 2) + cell
 }
 
 /** The cells of a row, into an array that the caller may use again; returns that array. */
@@ -81,15 +82,4 @@ export function valueOf(column: Column, cell: Cell): unknown {
   if (cell === null || cell === undefined) return cell
   if (column.kind === 'integer' && cell.length > 15) return BigInt(cell)
   return JSON.parse(textOf(cell))
-}
-
-function lengthCode(length: number): string {
-  if (length < 128) return String.fromCharCode(length)
-  let code = ''
-  let rest = length
-  while (rest > 127) {
-    code += String.fromCharCode((rest % 128) | 128)
-    rest = Math.floor(rest / 128)
-  }
-  return code + String.fromCharCode(rest)
 }
