@@ -1,5 +1,6 @@
 /** The durable change log: what capture appends to and deliverers read. */
 import type { Barrier, Change, Key, Offset } from '../change/change.ts'
+import { RecordCursor, type Records } from '../change/records.ts'
 
 /** Progress and numbering; saved in the same atomic append as the records it describes. Control records never expire. */
 export interface Control {
@@ -16,8 +17,8 @@ export interface Control {
 }
 
 export interface LogBatch {
-  /** Change i gets the sequence number `firstSeq + i`, and the version `epoch << 48 | seq`. */
-  readonly changes: readonly Change[]
+  /** Record i of them all gets the sequence number `firstSeq + i`, and the version `epoch << 48 | seq`. */
+  readonly records: readonly Records[]
   readonly firstSeq: number
   /** The records are for this group alone (a load's chunk); undefined = for all. */
   readonly addressee: string | undefined
@@ -31,10 +32,61 @@ export interface Entry {
   readonly change: Change
 }
 
+/** Some records of one run, with their offsets and versions: what a lane gets, without an object for each. */
+export class Entries {
+  readonly records: Records
+  /** Where each begins in the bytes of the records; ascending. */
+  readonly places: readonly number[]
+  /** How far each lies behind the first record of the run. */
+  readonly #ordinals: readonly number[]
+  readonly #first: { readonly offset: Offset; readonly version: bigint }
+
+  /** `first` is that of the first record of the run, whether it is among the entries or not. */
+  constructor(
+    records: Records,
+    places: readonly number[],
+    ordinals: readonly number[],
+    first: { readonly offset: Offset; readonly version: bigint },
+  ) {
+    this.records = records
+    this.places = places
+    this.#ordinals = ordinals
+    this.#first = first
+  }
+
+  get length(): number {
+    return this.places.length
+  }
+
+  offset(at: number): Offset {
+    return this.#first.offset + this.#ordinal(at)
+  }
+
+  version(at: number): bigint {
+    return this.#first.version + BigInt(this.#ordinal(at))
+  }
+
+  *[Symbol.iterator](): Generator<Entry> {
+    const cursor = new RecordCursor(this.records)
+    for (let at = 0; at < this.places.length; at++) {
+      cursor.seek(this.places[at] ?? -1)
+      yield { offset: this.offset(at), version: this.version(at), change: cursor.change() }
+    }
+  }
+
+  #ordinal(at: number): number {
+    const ordinal = this.#ordinals[at]
+    if (ordinal === undefined) throw new RangeError(`${this.places.length} entries have no number ${at}`)
+    return ordinal
+  }
+}
+
 /** What one lane gets: entries in log order, of the group's tables only. */
 export interface LaneBatch {
   readonly lane: number
-  readonly entries: readonly Entry[]
+  readonly entries: Entries
+  /** Bytes of the entries. */
+  readonly bytes: number
   /** Nothing of this lane lies between the last entry and here; may be committed when the entries are finished. */
   readonly next: Offset
 }

@@ -1,4 +1,5 @@
 /** Where documents go. */
+import type { Bytes } from '../change/bytes.ts'
 
 export type Operation =
   | {
@@ -6,8 +7,8 @@ export type Operation =
       readonly id: string
       readonly version: bigint
       readonly routing: string | undefined
-      /** The document as JSON text, one character per UTF-8 byte, without line breaks. */
-      readonly body: string
+      /** The document as JSON in UTF-8, without line breaks. */
+      readonly body: Bytes
     }
   | {
       readonly op: 'delete'

@@ -1,10 +1,12 @@
 /** Where changes come from. */
-import type { Barrier, Change, Key, Position, Row, Table } from '../change/change.ts'
+import type { Barrier, Key, Position, Row, Table } from '../change/change.ts'
+import type { Records } from '../change/records.ts'
 import type { Failure } from '../change/failure.ts'
 
 /** A piece of the stream, bounded in bytes. An empty one is a heartbeat: the position moved, or the source is alive. */
 export interface SourceBatch {
-  readonly changes: readonly Change[]
+  /** The changes. */
+  readonly records: readonly Records[]
   /** Statements that changed rows without showing them; a piece ends with them: all its changes came before. */
   readonly barriers: readonly Barrier[]
   /** All up to here has been given. Changes and position belong together and are saved together. */

@@ -1,0 +1,250 @@
+/**
+ * Changes as bytes, one after the other, lossless. Sources write them, logs store them as they are and deliverers read
+ * them in place: a change becomes an object only where somebody asks for one.
+ *
+ *   record   byte  size
+ *               0     1  operation: 0 insert, 1 read, 2 update, 3 delete
+ *               1     1  zero
+ *               2     2  number of the table among the tables of these records
+ *               4     6  committedAtMs
+ *              10     4  bytes of the row before; 0 = there is none
+ *              14     4  bytes of the row after; 0 = there is none
+ *              18     4  bytes of the key
+ *              22        row before, row after (change/row.ts), key (UTF-8)
+ *
+ * Numbers are little-endian. Each record can be read without those before it.
+ */
+import type { Change, Key, Row, Table } from './change.ts'
+import { Failure } from './failure.ts'
+
+export const recordHeadBytes = 22
+
+/** The numbers of the operations. */
+export const operations = { insert: 0, read: 1, update: 2, delete: 3 } as const
+
+/** A run of records; nobody changes it any more. */
+export class Records {
+  readonly bytes: Buffer
+  /** By the number that stands in the records. */
+  readonly tables: readonly Table[]
+  readonly count: number
+
+  constructor(bytes: Buffer, tables: readonly Table[], count: number) {
+    this.bytes = bytes
+    this.tables = tables
+    this.count = count
+  }
+
+  cursor(): RecordCursor {
+    return new RecordCursor(this)
+  }
+
+  *[Symbol.iterator](): Generator<Change> {
+    for (const cursor = this.cursor(); cursor.next();) yield cursor.change()
+  }
+}
+
+/** Walks over records, or goes to one whose place is known; the fields describe the record that it stands on. */
+export class RecordCursor {
+  readonly #records: Records
+  readonly #bytes: Buffer
+  /** Where the record begins in the bytes; -1 before the first. */
+  place = -1
+  /** As in `operations`. */
+  operation = 0
+  tableNumber = 0
+  beforeAt = 0
+  /** The row before ends here. */
+  afterAt = 0
+  /** The row after ends here. */
+  keyAt = 0
+  /** The record ends here, and so does its key. */
+  end = 0
+
+  constructor(records: Records) {
+    this.#records = records
+    this.#bytes = records.bytes
+  }
+
+  get committedAtMs(): number {
+    return this.#bytes.readUIntLE(this.place + 4, 6)
+  }
+
+  get table(): Table {
+    const table = this.#records.tables[this.tableNumber]
+    if (table === undefined) throw new Failure('corrupt', `a record of the unknown table ${this.tableNumber}`)
+    return table
+  }
+
+  get key(): Key {
+    return this.#bytes.toString('latin1', this.keyAt, this.end) as Key
+  }
+
+  /** To the next record; false = there is none. */
+  next(): boolean {
+    if (this.end >= this.#bytes.length) return false
+    this.seek(this.end)
+    return true
+  }
+
+  seek(place: number): void {
+    const bytes = this.#bytes
+    this.place = place
+    this.operation = bytes[place] ?? 255
+    this.tableNumber = (bytes[place + 2] ?? 0) | ((bytes[place + 3] ?? 0) << 8)
+    this.beforeAt = place + recordHeadBytes
+    this.afterAt = this.beforeAt + lengthAt(bytes, place + 10)
+    this.keyAt = this.afterAt + lengthAt(bytes, place + 14)
+    this.end = this.keyAt + lengthAt(bytes, place + 18)
+    if (this.end > bytes.length) throw new Failure('corrupt', `a record at byte ${place} is cut short`)
+  }
+
+  /** The record as a change. */
+  change(): Change {
+    const { table, committedAtMs, key } = this
+    switch (this.operation) {
+      case operations.insert:
+        return { table, committedAtMs, op: 'insert', key, before: undefined, after: this.#after() }
+      case operations.read:
+        return { table, committedAtMs, op: 'read', key, before: undefined, after: this.#after() }
+      case operations.update:
+        return { table, committedAtMs, op: 'update', key, before: this.#before(), after: this.#after() }
+      case operations.delete:
+        return { table, committedAtMs, op: 'delete', key, before: this.#before(), after: undefined }
+      default:
+        throw new Failure('unsupported', `a record has the unknown operation ${this.operation}`, {
+          remedy: 'run the version of millrace that wrote it, or a newer one',
+        })
+    }
+  }
+
+  #before(): Row {
+    return this.#bytes.toString('latin1', this.beforeAt, this.afterAt) as Row
+  }
+
+  #after(): Row {
+    return this.#bytes.toString('latin1', this.afterAt, this.keyAt) as Row
+  }
+}
+
+function lengthAt(bytes: Buffer, at: number): number {
+  return (
+    ((bytes[at] ?? 0) |
+      ((bytes[at + 1] ?? 0) << 8) |
+      ((bytes[at + 2] ?? 0) << 16) |
+      ((bytes[at + 3] ?? 0) << 24)) >>>
+    0
+  )
+}
+
+/**
+ * Makes records. Decoders write rows straight into `bytes` at `at`:
+ *
+ *   begin() · row before, row after, key, written at `at` · end(...)
+ */
+export class RecordsBuilder {
+  bytes: Buffer
+  /** Where the next byte goes. */
+  at = 0
+  count = 0
+  #start = 0
+  #tables: Table[] = []
+  #table: Table | undefined
+  #tableNumber = 0
+
+  constructor(bytes = 4096) {
+    this.bytes = Buffer.allocUnsafeSlow(bytes)
+  }
+
+  /** Makes room for so many bytes from `at` on; `bytes` is another buffer then. */
+  room(needed: number): Buffer {
+    if (this.at + needed > this.bytes.length) {
+      const bytes = Buffer.allocUnsafeSlow(Math.max(this.at + needed, 2 * this.bytes.length))
+      this.bytes.copy(bytes, 0, 0, this.at)
+      this.bytes = bytes
+    }
+    return this.bytes
+  }
+
+  /** A record begins: its head will stand here. */
+  begin(): void {
+    this.room(recordHeadBytes)
+    this.#start = this.at
+    this.at += recordHeadBytes
+  }
+
+  /** The record ends at `at`; `afterAt` and `keyAt` say where its row after and its key begin. */
+  end(
+    operation: number,
+    { table, committedAtMs }: Pick<Change, 'table' | 'committedAtMs'>,
+    afterAt: number,
+    keyAt: number,
+  ): void {
+    const { bytes, at } = this
+    const start = this.#start
+    if (table !== this.#table) this.#enter(table)
+    const number = this.#tableNumber
+    bytes[start] = operation
+    bytes[start + 1] = 0
+    bytes[start + 2] = number & 255
+    bytes[start + 3] = number >> 8
+    bytes.writeUIntLE(committedAtMs, start + 4, 6)
+    bytes.writeUInt32LE(afterAt - start - recordHeadBytes, start + 10)
+    bytes.writeUInt32LE(keyAt - afterAt, start + 14)
+    bytes.writeUInt32LE(at - keyAt, start + 18)
+    this.count++
+  }
+
+  add(change: Change): void {
+    const { op, before = '', after = '', key } = change
+    this.room(recordHeadBytes + before.length + after.length + key.length)
+    this.begin()
+    this.#write(before)
+    const afterAt = this.at
+    this.#write(after)
+    const keyAt = this.at
+    this.#write(key)
+    this.end(operations[op], change, afterAt, keyAt)
+  }
+
+  /** What was made since the last call. */
+  finish(): Records {
+    const records = new Records(this.#cut(), this.#tables, this.count)
+    this.at = this.count = 0
+    this.#tables = []
+    this.#table = undefined
+    return records
+  }
+
+  /** A buffer that is well filled goes out itself; a few bytes are copied, and the buffer is used again. */
+  #cut(): Buffer {
+    const { bytes, at } = this
+    if (at * 2 < bytes.length) return Buffer.from(bytes.subarray(0, at))
+    this.bytes = Buffer.allocUnsafeSlow(bytes.length)
+    return bytes.subarray(0, at)
+  }
+
+  #write(text: string): void {
+    if (notBytes.test(text)) throw new Error('a key or row has characters that are not bytes')
+    this.at += this.bytes.write(text, this.at, 'latin1')
+  }
+
+  #enter(table: Table): void {
+    const known = this.#tables.indexOf(table)
+    this.#tableNumber = known < 0 ? this.#tables.push(table) - 1 : known
+    this.#table = table
+    if (this.#tableNumber > tableNumberMax) throw new Error('too many tables in one run of records')
+  }
+}
+
+const tableNumberMax = 0xff_ff
+/** Cheap: the engine knows that a string of one byte per character cannot match. */
+const notBytes = /[\u0100-\uffff]/
+
+export const noRecords = new Records(Buffer.alloc(0), [], 0)
+
+export function packRecords(changes: Iterable<Change>): Records {
+  const builder = new RecordsBuilder()
+  for (const change of changes) builder.add(change)
+  return builder.finish()
+}
