@@ -5,7 +5,7 @@ import { Failure } from './change/failure.ts'
 import type { Parts } from './cli/parts.ts'
 import type { Configuration } from './config/load.ts'
 import type { Pipeline } from './config/pipeline.ts'
-import { createMapper } from './document/mapping.ts'
+import { Mapper } from './document/mapping.ts'
 import { examineState, examineTarget } from './examine.ts'
 import type { EmbeddedLog } from './log/embedded/embedded-log.ts'
 import type { Observe } from './pipeline/facts.ts'
@@ -97,13 +97,13 @@ async function* verifyPipeline(
     const { table, rowsEstimate } = await source.describe(pipeline.definition.table)
     const index = indexFor(pipeline, client, table)
     await existing(index, pipeline)
-    const mapper = createMapper(pipeline.definition)
+    const mapper = new Mapper(pipeline.definition)
     return yield* verify(
       {
         table: pipeline.definition.table,
         source,
         index,
-        enrich: (entries) => Promise.resolve(mapper(entries)),
+        enrich: (entries) => Promise.resolve(mapper.map(entries).works),
         chunkRows: load.chunkRows,
         chunkBytes: load.chunkMb * megabyte,
         idsMax: verifyIdsMax,

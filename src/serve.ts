@@ -11,7 +11,7 @@ import type { Operations } from './control/operations.ts'
 import { startControl } from './control/server.ts'
 import { Daemon, type DaemonPipeline, type DaemonSource } from './daemon.ts'
 import { createJournal, type Journal } from './journal.ts'
-import { createMapper } from './document/mapping.ts'
+import { Mapper } from './document/mapping.ts'
 import type { EmbeddedLog } from './log/embedded/embedded-log.ts'
 import { createHealth } from './observe/health.ts'
 import { createLogger } from './observe/logger.ts'
@@ -20,6 +20,7 @@ import { Board } from './pipeline/board.ts'
 import { Capture } from './pipeline/capture.ts'
 import type { Observe } from './pipeline/facts.ts'
 import { Feed } from './pipeline/feed.ts'
+import { lookingUp } from './pipeline/look-up.ts'
 import { Pipeline } from './pipeline/pipeline.ts'
 import type { SearchIndex } from './sink/search/index-admin.ts'
 import type { SearchClient } from './sink/search/search-client.ts'
@@ -205,7 +206,6 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
   const { settings } = workshop.configuration
   const { source, log, capture } = opened
   const client = clientOf(opened, file)
-  const mapper = createMapper(file.definition)
   const bulkBytesMax = Math.round(settings.delivery.bulkMb * megabyte)
   let checked = false
   const openIndex = async (): Promise<SearchIndex> => {
@@ -226,7 +226,16 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
     deadLetters: log.deadLetters,
     openIndex,
     sinkFor: ({ uuid }) => new SearchSink({ client, alias: file.target.index, uuid, bulkBytesMax }),
-    enrich: (entries) => Promise.resolve(mapper(entries)),
+    enrich: lookingUp({
+      group: groupOf(file),
+      table: file.definition.table,
+      mapper: new Mapper(file.definition),
+      source,
+      position: () => capture.position,
+      clock: systemClock,
+      observe,
+      rowsPerSecond: settings.delivery.lookUpsPerSecond,
+    }),
     clock: systemClock,
     observe,
     limits: {

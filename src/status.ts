@@ -129,9 +129,11 @@ async function pipelineStatus(parts: StatusParts, shown: Shown): Promise<Pipelin
 
 function pipelineBoard(
   seen: PipelineBoard | undefined,
-): Pick<PipelineStatus, 'state' | 'error' | 'remedy' | 'indexed' | 'deleted'> {
-  if (seen === undefined) return { state: 'offline', error: null, remedy: null, indexed: null, deleted: null }
-  return { state: seen.state, ...fault(seen.failure), indexed: seen.indexed, deleted: seen.deleted }
+): Pick<PipelineStatus, 'state' | 'error' | 'remedy' | 'indexed' | 'deleted' | 'lookedUp'> {
+  if (seen === undefined)
+    return { state: 'offline', error: null, remedy: null, indexed: null, deleted: null, lookedUp: null }
+  const { state, failure, indexed, deleted, lookedUp } = seen
+  return { state, ...fault(failure), indexed, deleted, lookedUp }
 }
 
 async function lagOf(

@@ -66,7 +66,10 @@ export type Position = string & { readonly [positionBrand]: true }
 /** A place in the log: the ordinal of a record, counted from 0 when the log began. */
 export type Offset = number
 
-/** Every member has every property, so that all changes share one shape. */
+/**
+ * Every member has every property, so that all changes share one shape. A row may be incomplete: columns that the source
+ * did not show are absent from it, which is not NULL.
+ */
 export type Change = {
   readonly table: Table
   /** When the source committed it, in milliseconds since 1970; 0 for rows that were read, not changed. */
@@ -75,6 +78,8 @@ export type Change = {
   | { readonly op: 'insert' | 'read'; readonly key: Key; readonly before: undefined; readonly after: Row }
   | { readonly op: 'update'; readonly key: Key; readonly before: Row; readonly after: Row }
   | { readonly op: 'delete'; readonly key: Key; readonly before: Row; readonly after: undefined }
+  /** Something about the row changed that the change itself does not show: the row is to be read. */
+  | { readonly op: 'touch'; readonly key: Key; readonly before: undefined; readonly after: undefined }
 )
 
 /** A statement that changed rows without showing them (TRUNCATE, ALTER ... DEFAULT): the table must be read again. */

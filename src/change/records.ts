@@ -3,7 +3,7 @@
  * them in place: a change becomes an object only where somebody asks for one.
  *
  *   record   byte  size
- *               0     1  operation: 0 insert, 1 read, 2 update, 3 delete
+ *               0     1  operation: 0 insert, 1 read, 2 update, 3 delete, 4 touch
  *               1     1  zero
  *               2     2  number of the table among the tables of these records
  *               4     6  committedAtMs
@@ -20,7 +20,7 @@ import { Failure } from './failure.ts'
 export const recordHeadBytes = 22
 
 /** The numbers of the operations. */
-export const operations = { insert: 0, read: 1, update: 2, delete: 3 } as const
+export const operations = { insert: 0, read: 1, update: 2, delete: 3, touch: 4 } as const
 
 /** A run of records; nobody changes it any more. */
 export class Records {
@@ -46,7 +46,7 @@ export class Records {
 
 /** Walks over records, or goes to one whose place is known; the fields describe the record that it stands on. */
 export class RecordCursor {
-  readonly #records: Records
+  readonly records: Records
   readonly #bytes: Buffer
   /** Where the record begins in the bytes; -1 before the first. */
   place = -1
@@ -62,16 +62,16 @@ export class RecordCursor {
   end = 0
 
   constructor(records: Records) {
-    this.#records = records
+    this.records = records
     this.#bytes = records.bytes
   }
 
   get committedAtMs(): number {
-    return this.#bytes.readUIntLE(this.place + 4, 6)
+    return committedAtMsOf(this.records, this.place)
   }
 
   get table(): Table {
-    const table = this.#records.tables[this.tableNumber]
+    const table = this.records.tables[this.tableNumber]
     if (table === undefined) throw new Failure('corrupt', `a record of the unknown table ${this.tableNumber}`)
     return table
   }
@@ -111,6 +111,8 @@ export class RecordCursor {
         return { table, committedAtMs, op: 'update', key, before: this.#before(), after: this.#after() }
       case operations.delete:
         return { table, committedAtMs, op: 'delete', key, before: this.#before(), after: undefined }
+      case operations.touch:
+        return { table, committedAtMs, op: 'touch', key, before: undefined, after: undefined }
       default:
         throw new Failure('unsupported', `a record has the unknown operation ${this.operation}`, {
           remedy: 'run the version of millrace that wrote it, or a newer one',
@@ -125,6 +127,11 @@ export class RecordCursor {
   #after(): Row {
     return this.#bytes.toString('latin1', this.afterAt, this.keyAt) as Row
   }
+}
+
+/** When the record at this place was committed, ms since 1970; 0 = a row that was read. */
+export function committedAtMsOf(records: Records, place: number): number {
+  return records.bytes.readUIntLE(place + 4, 6)
 }
 
 function lengthAt(bytes: Buffer, at: number): number {
@@ -143,26 +150,28 @@ function lengthAt(bytes: Buffer, at: number): number {
  *   begin() · row before, row after, key, written at `at` · end(...)
  */
 export class RecordsBuilder {
-  bytes: Buffer
+  bytes: Buffer = nothing
+  /** Of the same bytes. */
+  view = viewOf(nothing)
   /** Where the next byte goes. */
   at = 0
   count = 0
   #start = 0
+  readonly #usualBytes: number
+  /** Buffers of the usual size that came back. */
+  readonly #spare: Buffer[] = []
   #tables: Table[] = []
   #table: Table | undefined
   #tableNumber = 0
 
-  constructor(bytes = 4096) {
-    this.bytes = Buffer.allocUnsafeSlow(bytes)
+  /** `usualBytes`: what one run of records takes at most, as a rule. */
+  constructor(usualBytes = 4096) {
+    this.#usualBytes = usualBytes
   }
 
   /** Makes room for so many bytes from `at` on; `bytes` is another buffer then. */
   room(needed: number): Buffer {
-    if (this.at + needed > this.bytes.length) {
-      const bytes = Buffer.allocUnsafeSlow(Math.max(this.at + needed, 2 * this.bytes.length))
-      this.bytes.copy(bytes, 0, 0, this.at)
-      this.bytes = bytes
-    }
+    if (this.at + needed > this.bytes.length) this.#grow(this.at + needed)
     return this.bytes
   }
 
@@ -188,10 +197,14 @@ export class RecordsBuilder {
     bytes[start + 1] = 0
     bytes[start + 2] = number & 255
     bytes[start + 3] = number >> 8
-    bytes.writeUIntLE(committedAtMs, start + 4, 6)
-    bytes.writeUInt32LE(afterAt - start - recordHeadBytes, start + 10)
-    bytes.writeUInt32LE(keyAt - afterAt, start + 14)
-    bytes.writeUInt32LE(at - keyAt, start + 18)
+    writeLow32(bytes, committedAtMs, start + 4)
+    const high = Math.floor(committedAtMs / 0x1_0000_0000)
+    bytes[start + 8] = high
+    bytes[start + 9] = high >> 8
+    writeLow32(bytes, afterAt - start - recordHeadBytes, start + 10)
+    writeLow32(bytes, keyAt - afterAt, start + 14)
+    writeLow32(bytes, at - keyAt, start + 18)
+    if (at > bytes.length || at - start > recordBytesMax) throw new Error('a record beyond its bounds')
     this.count++
   }
 
@@ -216,12 +229,36 @@ export class RecordsBuilder {
     return records
   }
 
+  /**
+   * Takes back the buffer of records of this builder at which nobody looks any more, to write others into it. The first
+   * record is broken, so that somebody who does look all the same finds that out.
+   */
+  reuse({ bytes }: Records): void {
+    const { buffer, byteOffset } = bytes
+    if (byteOffset !== 0 || buffer.byteLength !== this.#usualBytes || this.#spare.length >= spareMax) return
+    bytes.fill(0xff, 0, recordHeadBytes)
+    this.#spare.push(Buffer.from(buffer))
+  }
+
   /** A buffer that is well filled goes out itself; a few bytes are copied, and the buffer is used again. */
   #cut(): Buffer {
     const { bytes, at } = this
-    if (at * 2 < bytes.length) return Buffer.from(bytes.subarray(0, at))
-    this.bytes = Buffer.allocUnsafeSlow(bytes.length)
-    return bytes.subarray(0, at)
+    const isFull = at * 2 >= bytes.length
+    if (isFull || bytes.length > 2 * this.#usualBytes) this.#use(nothing)
+    return isFull ? bytes.subarray(0, at) : Buffer.from(bytes.subarray(0, at))
+  }
+
+  #grow(needed: number): void {
+    const size = Math.max(needed, this.#usualBytes, 2 * this.bytes.length)
+    const spare = size === this.#usualBytes ? this.#spare.pop() : undefined
+    const bytes = spare ?? Buffer.allocUnsafeSlow(size)
+    this.bytes.copy(bytes, 0, 0, this.at)
+    this.#use(bytes)
+  }
+
+  #use(bytes: Buffer): void {
+    this.bytes = bytes
+    this.view = viewOf(bytes)
   }
 
   #write(text: string): void {
@@ -237,11 +274,31 @@ export class RecordsBuilder {
   }
 }
 
+function viewOf({ buffer, byteOffset, byteLength }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, byteLength)
+}
+
+function writeLow32(bytes: Buffer, value: number, at: number): void {
+  bytes[at] = value
+  bytes[at + 1] = value >> 8
+  bytes[at + 2] = value >> 16
+  bytes[at + 3] = value >> 24
+}
+
+const nothing = Buffer.alloc(0)
+/** What comes back beyond this goes to the garbage. */
+const spareMax = 8
 const tableNumberMax = 0xff_ff
+/** Lengths have 32 bits; no row of the source comes near. */
+const recordBytesMax = 0xffff_ffff
 /** Cheap: the engine knows that a string of one byte per character cannot match. */
 const notBytes = /[\u0100-\uffff]/
 
 export const noRecords = new Records(Buffer.alloc(0), [], 0)
+
+export function countOf(runs: readonly Records[]): number {
+  return runs.reduce((sum, { count }) => sum + count, 0)
+}
 
 export function packRecords(changes: Iterable<Change>): Records {
   const builder = new RecordsBuilder()

@@ -43,6 +43,39 @@ export function unpackRow(row: Row, count: number, cells: Cell[] = []): Cell[] {
   return cells
 }
 
+/**
+ * Where the cells of a packed row lie in a buffer: two numbers for each column, its first byte and its end. The first is
+ * `nullCell` or `absentCell` where there are no bytes. Writes to an array that the caller may use again, and returns
+ * whether no column is absent.
+ */
+export function findCells(bytes: Buffer, from: number, to: number, spans: Int32Array): boolean {
+  let at = from
+  let whole = true
+  for (let span = 0; span < spans.length; span += 2) {
+    let code = bytes[at++] ?? 0
+    for (let scale = 128, next = code; next > 127; scale *= 128) {
+      next = bytes[at++] ?? 0
+      code = (code % scale) + (next & 127) * scale + (next > 127 ? scale * 128 : 0)
+    }
+    spans[span] = code > 1 ? at : code === 0 ? nullCell : absentCell
+    if (code > 1) at += code - 2
+    else if (code === 1) whole = false
+    spans[span + 1] = at
+  }
+  if (at !== to) throw new Failure('corrupt', `a packed row of ${to - from} bytes ends at byte ${at - from}`)
+  return whole
+}
+
+export const nullCell = -1
+export const absentCell = -2
+
+/** The cell that `findCells` found for a column. */
+export function cellAt(bytes: Buffer, spans: Int32Array, column: number): Cell {
+  const from = spans[2 * column] ?? absentCell
+  if (from < 0) return from === nullCell ? null : undefined
+  return bytes.toString('latin1', from, spans[2 * column + 1])
+}
+
 /** Where a look goes, so that it is not optimised away. */
 const seen = new Uint16Array(1)
 
@@ -65,6 +98,38 @@ export function keyOf(table: Table, cells: readonly Cell[]): Key {
     key += (at === 0 ? '' : ',') + (cell ?? 'null')
   }
   return (key + ']') as Key
+}
+
+/** The cells of a key, in its order. */
+export function keyCells(key: Key): Cell[] {
+  const cells: Cell[] = []
+  const end = key.length - 1
+  for (let from = 1; from < end;) {
+    const to = endOfElement(key, from, end)
+    const text = key.slice(from, to)
+    cells.push(text === 'null' ? null : text)
+    from = to + 1
+  }
+  return cells
+}
+
+/** Where the element of a JSON array that begins at `from` ends: at a comma outside of strings and brackets, or at `end`. */
+function endOfElement(text: string, from: number, end: number): number {
+  let depth = 0
+  for (let at = from; at < end; at++) {
+    const sign = text[at]
+    if (sign === '"') at = endOfString(text, at)
+    else if (sign === '[') depth++
+    else if (sign === ']') depth--
+    else if (sign === ',' && depth === 0) return at
+  }
+  return end
+}
+
+function endOfString(text: string, from: number): number {
+  let at = from + 1
+  while (text[at] !== '"') at += text[at] === '\\' ? 2 : 1
+  return at
 }
 
 /** Text from bytes: undoes the one-character-per-byte form. */

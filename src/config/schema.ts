@@ -101,6 +101,12 @@ const settingsType = group('Settings of the millrace process.', {
       '... or when its first change has waited this long; 0 = at once, with what is there.',
     ),
     pendingMb: number(0.5, 0.1, 1024, 'So much of what was read may wait to be written, in each lane.'),
+    lookUpsPerSecond: integer(
+      10_000,
+      0,
+      10_000_000,
+      'Rows read from the table because a change did not show them, in each pipeline; 0 = without a limit.',
+    ),
   }),
   load: group('Reading whole tables.', {
     chunkRows: integer(2000, 1, 100_000, 'Rows in one read.'),

@@ -27,6 +27,8 @@ export interface PipelineStatus {
   /** Since the daemon started; null when no daemon answered. */
   readonly indexed: number | null
   readonly deleted: number | null
+  /** Rows read from the table because a change did not show them. */
+  readonly lookedUp: number | null
 }
 
 export interface SourceStatus {

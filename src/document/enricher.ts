@@ -1,11 +1,27 @@
 /** From entries of the log to operations on documents. */
-import type { Entry } from '../log/log.ts'
+import type { Key, Table } from '../change/change.ts'
+import type { Entries } from '../log/log.ts'
 import type { Operation } from '../sink/sink.ts'
 
-/** What one entry asks of the index; an entry may need none (filtered out, never indexed) or several. */
+/** One operation that an entry asks for. */
 export interface Work {
-  readonly entry: Entry
-  readonly operations: readonly Operation[]
+  /** The entry's number among the entries. */
+  readonly at: number
+  readonly operation: Operation
 }
 
-export type Enricher = (entries: readonly Entry[], signal: AbortSignal) => Promise<readonly Work[]>
+/** In the order of the entries; an entry may need no operation (filtered out, never indexed) or several. */
+export type Enricher = (entries: Entries, signal: AbortSignal) => Promise<readonly Work[]>
+
+/** What entries ask for as far as they show it themselves. */
+export interface RowMapper {
+  map(entries: Entries): Mapped
+  /** What a row that is not there any more asks for. */
+  gone(table: Table, key: Key, version: bigint): Operation
+}
+
+export interface Mapped {
+  readonly works: readonly Work[]
+  /** Entries that do not show what their document needs: numbers among the entries, ascending. */
+  readonly incomplete: readonly number[]
+}

@@ -1,18 +1,13 @@
-/**
- * One table's rows as documents, without any look-up: the cells of a row are JSON already, so a document is spliced from
- * them and never parsed.
- *
- *   row  3 "7" ∙ 5 "Ada" ∙ NULL      plan  {"id":  ,"name":  ,"phone":       document  {"id":7,"name":"Ada","phone":null}
- */
-import type { Change, Column, Row, Table } from '../change/change.ts'
+/** One table's rows as documents, without any look-up. */
+import type { Column, Key, Table } from '../change/change.ts'
 import { Failure } from '../change/failure.ts'
-import { bytesOf, inOnePiece, unpackRow, type Cell } from '../change/row.ts'
-import type { Entry } from '../log/log.ts'
+import { operations, RecordCursor } from '../change/records.ts'
+import type { Entries } from '../log/log.ts'
 import type { Operation } from '../sink/sink.ts'
 import type { DocumentDefinition } from './definition.ts'
-import { documentId } from './document-id.ts'
-import type { Work } from './enricher.ts'
-import { compileFilter, type Filter } from './filter.ts'
+import type { Mapped, RowMapper, Work } from './enricher.ts'
+import { compileFilter, type CompiledFilter } from './filter.ts'
+import { RowDocument } from './row-document.ts'
 
 export interface DocumentField {
   readonly field: string
@@ -22,25 +17,40 @@ export interface DocumentField {
 /**
  * Entries of a log may be older than a column that the definition uses: their documents are without it, and none where it
  * decides whether there is one. The load that the new column, or the new definition, brings about makes them whole.
- * Throws a Failure of kind `configuration` when the table lacks a column of the id.
+ * The methods throw a Failure of kind `configuration` when the table lacks a column of the id.
  */
-export type Mapper = (entries: readonly Entry[]) => Work[]
+export class Mapper implements RowMapper {
+  readonly #definition: DocumentDefinition
+  readonly #documents = new WeakMap<Table, RowDocument>()
+  #latest: RowDocument | undefined
 
-export function createMapper(definition: DocumentDefinition): Mapper {
-  const plans = new WeakMap<Table, Plan>()
-  let latest: Plan | undefined
-  const planOf = (table: Table): Plan => {
-    if (latest?.table === table) return latest
-    const plan = plans.get(table) ?? planFor(definition, table)
-    plans.set(table, plan)
-    return (latest = plan)
+  constructor(definition: DocumentDefinition) {
+    this.#definition = definition
   }
-  return (entries) => {
-    const cells: Cell[] = []
-    return entries.map((entry) => ({
-      entry,
-      operations: operationsOf(entry, planOf(entry.change.table), cells),
-    }))
+
+  map(entries: Entries): Mapped {
+    const cursor = new RecordCursor(entries.records)
+    const works: Work[] = []
+    const incomplete: number[] = []
+    for (let at = 0; at < entries.length; at++) {
+      cursor.seek(entries.places[at] ?? -1)
+      const operation = operationOf(cursor, this.#documentOf(cursor.table), entries.version(at))
+      if (operation === 'incomplete') incomplete.push(at)
+      else if (operation !== undefined) works.push({ at, operation })
+    }
+    return { works, incomplete }
+  }
+
+  gone(table: Table, key: Key, version: bigint): Operation {
+    const id = this.#documentOf(table).idOfKey(key)
+    return { op: 'delete', id, version, routing: undefined, repeatable: false, body: undefined }
+  }
+
+  #documentOf(table: Table): RowDocument {
+    if (this.#latest?.table === table) return this.#latest
+    const document = this.#documents.get(table) ?? planFor(this.#definition, table)
+    this.#documents.set(table, document)
+    return (this.#latest = document)
   }
 }
 
@@ -71,40 +81,19 @@ export function documentFields(definition: DocumentDefinition, table: Table): re
     })
 }
 
-/** All that can be worked out from the table alone. */
-interface Plan {
-  readonly table: Table
-  /** What stands before each value: `"id":`, `,"name":`. */
-  readonly steps: readonly Step[]
-  readonly idColumns: readonly number[]
-  readonly idPrefix: string
-  /** undefined = every row has a document. */
-  readonly matches: Filter | undefined
-}
-
-interface Step {
-  readonly at: number
-  readonly before: string
-  readonly dated: boolean
-}
-
-function planFor(definition: DocumentDefinition, table: Table): Plan {
+function planFor(definition: DocumentDefinition, table: Table): RowDocument {
   if (table.name !== definition.table)
     throw new Error(`a change of ${table.name} reached ${definition.table}`)
   const known = new Set(table.columns.map(({ name }) => name))
-  const fields = documentFields(knownFields(definition, known), table)
-  const steps = fields.map(({ field, column }, at) => ({
-    at: table.columns.indexOf(column),
-    before: `${at === 0 ? '' : ','}${bytesOf(JSON.stringify(field))}:`,
-    dated: datedKinds.has(column.kind),
-  }))
-  return {
-    table,
-    steps,
+  return new RowDocument(table, {
+    fields: documentFields(knownFields(definition, known), table).map(({ field, column }) => ({
+      field,
+      at: table.columns.indexOf(column),
+    })),
     idColumns: definition.id?.map((name) => keyColumnAt(table, name)) ?? table.key,
     idPrefix: definition.idPrefix,
-    matches: filterFor(definition, table, known),
-  }
+    filter: filterFor(definition, table, known),
+  })
 }
 
 function knownFields(definition: DocumentDefinition, known: ReadonlySet<string>): DocumentDefinition {
@@ -118,14 +107,12 @@ function filterFor(
   { where }: DocumentDefinition,
   table: Table,
   known: ReadonlySet<string>,
-): Filter | undefined {
+): CompiledFilter | undefined {
   if (where.length === 0) return undefined
-  return where.every(({ column }) => known.has(column)) ? compileFilter(where, table).matches : matchesNothing
+  return where.every(({ column }) => known.has(column)) ? compileFilter(where, table) : matchesNothing
 }
 
-const matchesNothing: Filter = () => false
-
-const datedKinds = new Set(['date', 'datetime', 'timestamp'])
+const matchesNothing: CompiledFilter = { columns: [], matches: () => false }
 
 function columnAt(table: Table, name: string, where: string): number {
   const at = table.columns.findIndex((column) => column.name === name)
@@ -145,80 +132,28 @@ function keyColumnAt(table: Table, name: string): number {
   return at
 }
 
-const none: readonly Operation[] = []
-
-/** `cells` is scratch. */
-function operationsOf({ change, version }: Entry, plan: Plan, cells: Cell[]): readonly Operation[] {
-  if (change.after !== undefined) {
-    read(change.after, plan, cells)
-    if (plan.matches?.(cells) ?? true) {
-      const id = idOf(plan, cells)
-      return [{ op: 'index', id, version, routing: undefined, body: inOnePiece(bodyOf(plan, cells)) }]
-    }
+function operationOf(
+  { records, operation, beforeAt, afterAt, keyAt }: RecordCursor,
+  document: RowDocument,
+  version: bigint,
+): Operation | 'incomplete' | undefined {
+  if (operation === operations.touch) return 'incomplete'
+  if (keyAt > afterAt) {
+    document.read(records.bytes, afterAt, keyAt)
+    if (!document.isWhole) return 'incomplete'
+    if (document.exists)
+      return {
+        op: 'index',
+        id: document.id(),
+        version,
+        routing: undefined,
+        repeatable: true,
+        body: document.body(),
+      }
   }
-  // Without a document before there is none to delete.
-  if (!hadDocument(change, plan, cells)) return none
-  return [{ op: 'delete', id: idOf(plan, cells), version, routing: undefined, body: undefined }]
+  // Without a row before there is no document to delete, nor where that row had none.
+  if (afterAt === beforeAt) return undefined
+  document.read(records.bytes, beforeAt, afterAt)
+  if (document.isDecided && !document.exists) return undefined
+  return { op: 'delete', id: document.id(), version, routing: undefined, repeatable: true, body: undefined }
 }
-
-/** Whether the row before the change had a document; its cells are read then. */
-function hadDocument(change: Change, plan: Plan, cells: Cell[]): boolean {
-  if (change.before === undefined) return false
-  read(change.before, plan, cells)
-  return plan.matches?.(cells) ?? true
-}
-
-function read(row: Row, { table }: Plan, cells: Cell[]): void {
-  unpackRow(row, table.columns.length, cells)
-}
-
-function idOf({ idColumns, idPrefix }: Plan, cells: readonly Cell[]): string {
-  return documentId(
-    idColumns.map((at) => cells[at]),
-    idPrefix,
-  )
-}
-
-function bodyOf({ steps, table }: Plan, cells: readonly Cell[]): string {
-  let body = '{'
-  for (const { at, before, dated } of steps) {
-    const cell = cells[at]
-    if (cell === undefined) throw absent(table, at)
-    body += before + (cell === null || (dated && !isRealDate(cell)) ? 'null' : cell)
-  }
-  body += '}'
-  // Looking at a character makes one flat text of the many pieces: documents live until they are written, and pieces
-  // would cost the garbage collector more than twice the time.
-  if (body.charCodeAt(0) !== openBrace) throw new Error('a document begins with a brace')
-  return body
-}
-
-const openBrace = 123
-
-function absent(table: Table, at: number): Failure {
-  return new Failure('unsupported', `${table.name}: a row without its column ${table.columns[at]?.name}`, {
-    remedy: 'let the source show whole rows, and load the pipeline anew',
-  })
-}
-
-/** Zero dates, dates with a zero in them and days that no calendar has: the source may hold them, an index cannot. */
-function isRealDate(cell: string): boolean {
-  // "YYYY-MM-DD in quotes
-  const month = digits(cell, 6)
-  const day = digits(cell, 9)
-  if (month === 0 || day === 0 || month > 12) return false
-  return day <= 28 || day <= (monthDays[month - 1] ?? 0) || (month === 2 && day === 29 && isLeapYear(cell))
-}
-
-const monthDays = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-
-function isLeapYear(cell: string): boolean {
-  const year = Number(cell.slice(1, 5))
-  return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
-}
-
-function digits(cell: string, at: number): number {
-  return (cell.charCodeAt(at) - zero) * 10 + cell.charCodeAt(at + 1) - zero
-}
-
-const zero = 48

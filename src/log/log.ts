@@ -1,6 +1,6 @@
 /** The durable change log: what capture appends to and deliverers read. */
 import type { Barrier, Change, Key, Offset } from '../change/change.ts'
-import { RecordCursor, type Records } from '../change/records.ts'
+import { noRecords, RecordCursor, type Records } from '../change/records.ts'
 
 /** Progress and numbering; saved in the same atomic append as the records it describes. Control records never expire. */
 export interface Control {
@@ -54,6 +54,13 @@ export class Entries {
     this.#first = first
   }
 
+  /** All records of a run. */
+  static all(records: Records, first: { readonly offset: Offset; readonly version: bigint }): Entries {
+    const places: number[] = []
+    for (const cursor = records.cursor(); cursor.next();) places.push(cursor.place)
+    return new Entries(records, places, [...places.keys()], first)
+  }
+
   get length(): number {
     return this.places.length
   }
@@ -81,6 +88,8 @@ export class Entries {
   }
 }
 
+export const noEntries = new Entries(noRecords, [], [], { offset: 0, version: 0n })
+
 /** What one lane gets: entries in log order, of the group's tables only. */
 export interface LaneBatch {
   readonly lane: number
@@ -93,8 +102,9 @@ export interface LaneBatch {
 
 export interface ChangeLog {
   /**
-   * Atomic: all of it or nothing survives a crash; resolved = it survives. One call at a time. After a rejection the
-   * outcome is unknown: call `tail` and go on from what it says. The answer is the offset after its last record.
+   * Atomic: all of it or nothing survives a crash; resolved = it survives, and nobody looks at the batch's records any
+   * more. One call at a time. After a rejection the outcome is unknown: call `tail` and go on from what it says. The
+   * answer is the offset after its last record.
    */
   append(batch: LogBatch): Promise<Offset>
   /** The last control record; undefined = the log is new. Fences earlier writers and mends a torn last append. */

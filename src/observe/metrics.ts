@@ -120,6 +120,11 @@ function sinkMeters({ gauge, counter, histogram }: Make) {
       outcomes,
       'Documents sent, by what was asked and what came of it.',
     ),
+    lookUps: counter(
+      'enrich_rows_total',
+      [...delivery, 'result'],
+      'Rows read from the table because a change did not show them, by whether they were there.',
+    ),
     bytes: counter('sink_bytes_total', delivery, 'Bytes of documents sent.'),
     requestSeconds: histogram(
       'sink_bulk_duration_seconds',
@@ -205,6 +210,10 @@ function observeDelivery(meters: Meters, fact: Fact): void {
   if (!('group' in fact)) return
   const labels = partsOfGroup(fact.group)
   switch (fact.kind) {
+    case 'looked-up':
+      meters.lookUps.inc({ ...labels, result: 'found' }, fact.found)
+      meters.lookUps.inc({ ...labels, result: 'gone' }, fact.keys - fact.found)
+      break
     case 'written':
       observeWritten(meters, fact)
       break

@@ -3,14 +3,15 @@
  * and gathers whatever arrives while an append is under way into the next one (group commit).
  */
 import assert from 'node:assert/strict'
-import type { Barrier, Change, Offset, Position } from '../change/change.ts'
+import type { Barrier, Offset, Position } from '../change/change.ts'
+import { countOf, type Records } from '../change/records.ts'
 import type { ChangeLog, Control } from '../log/log.ts'
 import type { SourceBatch } from '../source/source.ts'
 import { advance } from './numbering.ts'
 
 export interface Appended {
   readonly firstSeq: number
-  readonly changes: readonly Change[]
+  readonly records: readonly Records[]
   readonly barriers: readonly Barrier[]
 }
 
@@ -19,7 +20,7 @@ export interface AppenderParts {
   /** Name of the source's entry among the producers. */
   readonly producer: string
   readonly batchBytesMax: number
-  /** Told after each append of changes from the source, before the next begins. */
+  /** Told after each append of changes from the source, before the next begins. The records may be looked at until it returns. */
   readonly appended: (appended: Appended, control: Control) => void
   /** Producers' states that must change with these barriers, in the same append; `seq` is the number that they took. */
   readonly onBarriers: (barriers: readonly Barrier[], control: Control) => Control['producers']
@@ -29,10 +30,10 @@ export interface AppenderParts {
 
 /** Records and states that are not the source's; asked for what to append when their turn comes. */
 export type Insertion = (control: Control) => {
-  readonly changes: readonly Change[]
+  readonly records: readonly Records[]
   readonly addressee: string | undefined
   readonly producers: Control['producers']
-  /** How many sequence numbers it takes that no change gets. */
+  /** How many sequence numbers it takes that no record gets. */
   readonly reserved?: number
   /** A higher epoch to go on in. */
   readonly epoch?: number
@@ -140,16 +141,16 @@ export class Appender {
     const batches = this.#cut()
     const last = batches.at(-1)
     assert(last !== undefined, 'a cut is never empty')
-    const changes = batches.length === 1 ? last.changes : batches.flatMap((batch) => batch.changes)
+    const records = batches.flatMap((batch) => batch.records)
     // Barriers take a number of their own: what they sweep away gets it, above all before them, below all after them.
     const reserved = last.barriers.length > 0 ? 1 : 0
-    const { firstSeq, control } = advance(this.#control, changes.length + reserved)
+    const { firstSeq, control } = advance(this.#control, countOf(records) + reserved)
     const producers = {
       ...(last.barriers.length > 0 ? this.#parts.onBarriers(last.barriers, control) : control.producers),
       [this.#parts.producer]: last.position as string,
     }
     await this.#append({
-      changes,
+      records,
       firstSeq,
       addressee: undefined,
       barriers: last.barriers,
@@ -157,7 +158,8 @@ export class Appender {
     })
     this.#bytes -= batches.reduce((sum, batch) => sum + batch.bytes, 0)
     this.#letIn()
-    this.#parts.appended({ firstSeq, changes, barriers: last.barriers }, this.#control)
+    this.#parts.appended({ firstSeq, records, barriers: last.barriers }, this.#control)
+    for (const batch of batches) batch.release?.()
   }
 
   /** The next batches that make one append: bounded in bytes, and a barrier ends it. */
@@ -178,11 +180,11 @@ export class Appender {
     assert(waiting !== undefined, 'an insertion waits')
     try {
       const insertion = waiting.insertion(this.#control)
-      const { changes, addressee, producers, reserved = 0, epoch = this.#control.epoch } = insertion
-      const { firstSeq, control } = advance(this.#control, changes.length + reserved)
+      const { records, addressee, producers, reserved = 0, epoch = this.#control.epoch } = insertion
+      const { firstSeq, control } = advance(this.#control, countOf(records) + reserved)
       assert(epoch >= control.epoch, 'epochs never go back')
       await this.#append({
-        changes,
+        records,
         firstSeq,
         addressee,
         barriers: [],

@@ -27,6 +27,8 @@ export interface PipelineBoard {
   deadLetters: number
   indexed: number
   deleted: number
+  /** Rows that were read from the table because a change did not show them. */
+  lookedUp: number
   load: LoadBoard | undefined
 }
 
@@ -59,6 +61,7 @@ export class Board {
       deadLetters: 0,
       indexed: 0,
       deleted: 0,
+      lookedUp: 0,
       load: undefined,
     }
     this.#pipelines.set(group, made)
@@ -111,6 +114,9 @@ export class Board {
         break
       case 'dead-letters':
         board.deadLetters = fact.open
+        break
+      case 'looked-up':
+        board.lookedUp += fact.keys
         break
       case 'written':
         board.indexed += fact.indexed

@@ -2,11 +2,13 @@
  * One reader per source: what the binlog said goes into the log, numbered, in the order of commit. Its only checkpoint is
  * the log's own tail, read anew at each start; so a crash, a failed append and a restart all go the same way.
  */
-import type { Barrier, Change, Key, Offset, Position } from '../change/change.ts'
+import type { Barrier, Key, Offset, Position } from '../change/change.ts'
 import { Failure } from '../change/failure.ts'
+import { countOf, operations, type Records } from '../change/records.ts'
 import type { ChangeLog, Control } from '../log/log.ts'
 import type { Chunk, Source, SourceBatch } from '../source/source.ts'
 import { Appender, positionIn, type Appended } from './appender.ts'
+import { chunkRecords } from './chunk-records.ts'
 import type { Clock } from './clock.ts'
 import type { Observe } from './facts.ts'
 import { demandLoads, loadState, withLoadState, type LoadState } from './load-state.ts'
@@ -52,6 +54,13 @@ export class Capture {
     return this.#appender?.control
   }
 
+  /** All of the source that the log has, durably. */
+  get position(): Position {
+    const position = positionIn(this.#running().control, this.#producer)
+    if (position === undefined) throw new Error('capture has no position')
+    return position
+  }
+
   /** The offset after the last record. */
   get next(): Offset {
     return this.#running().next
@@ -70,12 +79,12 @@ export class Capture {
       failed.abort()
     })
     try {
-      await appender.insert((now) => ({ changes: [], addressee: undefined, producers: now.producers }))
+      await appender.insert((now) => ({ records: [], addressee: undefined, producers: now.producers }))
       this.#state({ kind: 'capture-started', source: this.#parts.name, position: from, epoch: control.epoch })
       this.#moved.notify()
       for await (const batch of this.#stream(from, AbortSignal.any([signal, failed.signal]))) {
         this.#state({ kind: 'source-alive', source: this.#parts.name, atMs: this.#parts.clock.now() })
-        if (batch.changes.length > 0) this.#stateCaptured(batch.changes)
+        if (countOf(batch.records) > 0) this.#stateCaptured(batch.records)
         if (worthKeeping(batch, appender.control, this.#producer)) await appender.take(batch)
       }
       await appender.drained()
@@ -122,7 +131,7 @@ export class Capture {
     await this.#running().insert((control) => {
       const state = change(loadState(control, group), { ...control, seq: control.seq + 1 })
       const producers = withLoadState(control.producers, group, state)
-      return { changes: [], addressee: undefined, producers, reserved: 1 }
+      return { records: [], addressee: undefined, producers, reserved: 1 }
     })
     this.#moved.notify()
   }
@@ -130,7 +139,7 @@ export class Capture {
   /** Goes on in a higher epoch, durably. */
   async raiseEpoch(epoch: number): Promise<void> {
     await this.#running().insert(({ producers, epoch: now }) => ({
-      changes: [],
+      records: [],
       addressee: undefined,
       producers,
       epoch: Math.max(epoch, now),
@@ -138,9 +147,7 @@ export class Capture {
   }
 
   openWindow({ table, generation }: LoadState): OpenWindow {
-    const control = this.#running().control
-    const low = positionIn(control, this.#producer)
-    if (low === undefined) throw new Error('capture has no position')
+    const low = this.position
     const window = new WatermarkWindow(table, this.#parts.windowKeysMax)
     this.#windows.add(window)
     return { low, window, generation }
@@ -166,14 +173,14 @@ export class Capture {
     await this.#running().insert((control) => {
       const state = loadState(control, group)
       if (window.state !== 'open' || state?.phase !== 'reading' || state.generation !== generation) {
-        return { changes: [], addressee: undefined, producers: control.producers }
+        return { records: [], addressee: undefined, producers: control.producers }
       }
       const rows = window.close(chunk.rows)
       appended = rows.length
       const after: Key | null = chunk.last ?? state.after
       const next: LoadState = { ...state, after, rowsDone: state.rowsDone + chunk.rows.length }
       return {
-        changes: rows.map(({ key, row }) => readChange(chunk, key, row)),
+        records: [chunkRecords(chunk.table, rows)],
         addressee: group,
         producers: withLoadState(control.producers, group, next),
       }
@@ -186,8 +193,7 @@ export class Capture {
     for (;;) {
       const seen = this.#moved.count
       if (window.state !== 'open') return
-      const position = positionIn(this.#running().control, this.#producer)
-      if (position !== undefined && this.#parts.source.covers(position, head)) return
+      if (this.#parts.source.covers(this.position, head)) return
       await this.#moved.next(seen, signal)
     }
   }
@@ -215,15 +221,15 @@ export class Capture {
     this.#moved.notify()
   }
 
-  #appended({ changes, barriers }: Appended, control: Control): void {
+  #appended({ records, barriers }: Appended, control: Control): void {
     for (const window of this.#windows) {
-      window.observe(changes)
+      window.observe(records)
       if (barriers.some((barrier) => barrier.table === window.table)) window.repeat()
     }
     this.#state({
       kind: 'appended',
       source: this.#parts.name,
-      records: changes.length,
+      records: countOf(records),
       seq: control.seq,
       position: positionIn(control, this.#producer) ?? '',
     })
@@ -250,20 +256,25 @@ export class Capture {
     return this.#appender
   }
 
-  #stateCaptured(changes: readonly Change[]): void {
-    let [inserts, deletes] = [0, 0]
-    for (const { op } of changes) {
-      if (op === 'insert') inserts++
-      else if (op === 'delete') deletes++
+  #stateCaptured(runs: readonly Records[]): void {
+    let [inserts, deletes, lastCommittedAtMs] = [0, 0, 0]
+    for (const records of runs) {
+      const cursor = records.cursor()
+      while (cursor.next()) {
+        if (cursor.operation === operations.insert) inserts++
+        else if (cursor.operation === operations.delete) deletes++
+      }
+      if (records.count > 0) lastCommittedAtMs = cursor.committedAtMs
     }
+    const changes = countOf(runs)
     this.#state({
       kind: 'captured',
       source: this.#parts.name,
-      changes: changes.length,
+      changes,
       inserts,
-      updates: changes.length - inserts - deletes,
+      updates: changes - inserts - deletes,
       deletes,
-      lastCommittedAtMs: changes.at(-1)?.committedAtMs ?? 0,
+      lastCommittedAtMs,
     })
   }
 
@@ -273,20 +284,10 @@ export class Capture {
 }
 
 /** A heartbeat that moves nothing is not worth a record. */
-function worthKeeping(
-  batch: {
-    readonly changes: readonly Change[]
-    readonly barriers: readonly Barrier[]
-    readonly position: Position
-  },
-  control: Control,
-  producer: string,
-): boolean {
+function worthKeeping(batch: SourceBatch, control: Control, producer: string): boolean {
   return (
-    batch.changes.length > 0 || batch.barriers.length > 0 || positionIn(control, producer) !== batch.position
+    countOf(batch.records) > 0 ||
+    batch.barriers.length > 0 ||
+    positionIn(control, producer) !== batch.position
   )
-}
-
-function readChange(chunk: Chunk, key: Key, row: Chunk['rows'][number]['row']): Change {
-  return { op: 'read', table: chunk.table, key, before: undefined, after: row, committedAtMs: 0 }
 }

@@ -2,20 +2,80 @@
  * The work that a lane holds: of several operations on one document, only the last is written; every entry that asked
  * for it is finished when that one is.
  */
-import type { Key, Offset } from '../change/change.ts'
-import type { Entry } from '../log/log.ts'
+import type { Offset } from '../change/change.ts'
+import { committedAtMsOf, RecordCursor } from '../change/records.ts'
+import { textOf } from '../change/row.ts'
+import type { Work } from '../document/enricher.ts'
+import type { Entries } from '../log/log.ts'
 import type { Operation } from '../sink/sink.ts'
 
-export interface PendingWork {
+/** An entry of the log, without an object of its own where it is the only one. */
+interface Place {
+  readonly entries: Entries
+  readonly at: number
+}
+
+export class PendingWork {
   operation: Operation
-  readonly table: string
-  readonly key: Key
-  /** The entries that this operation settles. */
-  readonly offsets: Offset[]
-  /** Their commit times, ms since 1970; 0 = not a change but a row that was read. */
-  readonly committedAtMs: number[]
-  attempts: number
+  attempts = 0
   bytes: number
+  #entries: Entries
+  #at: number
+  /** The entries that asked for the document before. */
+  #earlier: Place[] | undefined
+
+  constructor(entries: Entries, { at, operation }: Work) {
+    this.operation = operation
+    this.bytes = bytesOf(operation)
+    this.#entries = entries
+    this.#at = at
+  }
+
+  /** A later entry's operation takes the place of this one's. */
+  replace(entries: Entries, { at, operation }: Work): void {
+    this.#earlier ??= []
+    this.#earlier.push({ entries: this.#entries, at: this.#at })
+    this.#entries = entries
+    this.#at = at
+    this.operation = operation
+    this.bytes = bytesOf(operation)
+    this.attempts = 0
+  }
+
+  /** `schema.table`. */
+  get table(): string {
+    return this.#record().table.name
+  }
+
+  /** The key as JSON text, for people. */
+  get key(): string {
+    return textOf(this.#record().key)
+  }
+
+  /** Calls with each entry that this work settles: its offset, and its commit time (0 = a row that was read). */
+  forEachEntry(tell: (offset: Offset, committedAtMs: number) => void): void {
+    for (const { entries, at } of this.#earlier ?? []) tellEntry(entries, at, tell)
+    tellEntry(this.#entries, this.#at, tell)
+  }
+
+  #record(): RecordCursor {
+    const cursor = new RecordCursor(this.#entries.records)
+    cursor.seek(this.#entries.places[this.#at] ?? -1)
+    return cursor
+  }
+}
+
+function tellEntry(
+  entries: Entries,
+  at: number,
+  tell: (offset: Offset, committedAtMs: number) => void,
+): void {
+  tell(entries.offset(at), committedAtMsOf(entries.records, entries.places[at] ?? -1))
+}
+
+/** About what the operation takes in a request. */
+function bytesOf({ body, id }: Operation): number {
+  return (body?.bytesMax ?? 0) + id.length + 100
 }
 
 export class PendingOperations {
@@ -30,28 +90,18 @@ export class PendingOperations {
     return this.#bytes
   }
 
-  add(operation: Operation, { offset, change }: Entry): void {
-    const bytes = (operation.body?.length ?? 0) + operation.id.length + 100
-    const known = this.#byId.get(operation.id)
+  add(entries: Entries, work: Work): void {
+    const { id } = work.operation
+    const known = this.#byId.get(id)
     if (known === undefined) {
-      this.#byId.set(operation.id, {
-        operation,
-        table: change.table.name,
-        key: change.key,
-        offsets: [offset],
-        committedAtMs: [change.committedAtMs],
-        attempts: 0,
-        bytes,
-      })
-      this.#bytes += bytes
+      const pending = new PendingWork(entries, work)
+      this.#byId.set(id, pending)
+      this.#bytes += pending.bytes
       return
     }
-    this.#bytes += bytes - known.bytes
-    known.operation = operation
-    known.offsets.push(offset)
-    known.committedAtMs.push(change.committedAtMs)
-    known.attempts = 0
-    known.bytes = bytes
+    this.#bytes -= known.bytes
+    known.replace(entries, work)
+    this.#bytes += known.bytes
   }
 
   /** The oldest work, at most so many operations and so many bytes, but at least one. */
@@ -68,9 +118,5 @@ export class PendingOperations {
 
   remove(work: PendingWork): void {
     if (this.#byId.delete(work.operation.id)) this.#bytes -= work.bytes
-  }
-
-  values(): IterableIterator<PendingWork> {
-    return this.#byId.values()
   }
 }

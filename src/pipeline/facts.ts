@@ -62,6 +62,14 @@ export type Fact =
       readonly seconds: number
     }
   | { readonly kind: 'writing'; readonly group: string; readonly lane: number; readonly operations: number }
+  /** Rows of entries that did not show them were read from the table. */
+  | {
+      readonly kind: 'looked-up'
+      readonly group: string
+      readonly keys: number
+      readonly found: number
+      readonly tookMs: number
+    }
   | {
       readonly kind: 'written'
       readonly group: string
@@ -73,7 +81,7 @@ export type Fact =
       readonly rejected: number
       readonly bytes: number
       readonly tookMs: number
-      /** Commit to acknowledged, ms, of each change that was finished; loads excluded. */ readonly latenciesMs: readonly number[]
+      /** Commit to acknowledged, ms, of changes that were finished, loads excluded; of a large request a sample. */ readonly latenciesMs: readonly number[]
     }
   | { readonly kind: 'committed'; readonly group: string; readonly lane: number; readonly next: number }
   | {

@@ -70,7 +70,7 @@ export class Feed {
 
   async #append(control: Control): Promise<void> {
     await this.#parts.log.append({
-      changes: [],
+      records: [],
       firstSeq: control.seq + 1,
       addressee: undefined,
       barriers: [],

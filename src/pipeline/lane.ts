@@ -8,10 +8,9 @@
  */
 import type { Offset } from '../change/change.ts'
 import { Failure } from '../change/failure.ts'
-import { textOf } from '../change/row.ts'
 import type { Enricher } from '../document/enricher.ts'
-import type { ChangeLog, DeadLetter, Entry, LaneBatch } from '../log/log.ts'
-import type { Outcome, Sink } from '../sink/sink.ts'
+import type { ChangeLog, DeadLetter, Entries, LaneBatch } from '../log/log.ts'
+import { textOfBody, type Outcome, type Sink } from '../sink/sink.ts'
 import { AckTracker } from './ack-tracker.ts'
 import type { Clock } from './clock.ts'
 import { PendingOperations, type PendingWork } from './dedupe.ts'
@@ -75,7 +74,7 @@ export class Lane {
   async give(batch: LaneBatch, signal: AbortSignal): Promise<void> {
     this.#queue.push(batch)
     this.#queued += batch.entries.length
-    this.#queuedBytes += bytesOf(batch)
+    this.#queuedBytes += batch.bytes
     this.#changed.notify()
     for (let seen = this.#taken.count; this.#queuedBytes > this.#parts.limits.queuedBytesMax;) {
       seen = await this.#taken.next(seen, signal)
@@ -109,7 +108,7 @@ export class Lane {
       await this.#expand(batch.entries, signal)
       this.#acks.pass(batch.next)
       this.#queued -= batch.entries.length
-      this.#queuedBytes -= bytesOf(batch)
+      this.#queuedBytes -= batch.bytes
       this.#taken.notify()
     }
   }
@@ -121,11 +120,15 @@ export class Lane {
     await clock.sleep(limits.batchAgeMs, signal)
   }
 
-  async #expand(entries: readonly Entry[], signal: AbortSignal): Promise<void> {
+  async #expand(entries: Entries, signal: AbortSignal): Promise<void> {
     if (entries.length === 0) return
-    for (const { entry, operations } of await this.#parts.enrich(entries, signal)) {
-      if (operations.length > 0) this.#acks.start(entry.offset, operations.length)
-      for (const operation of operations) this.#pending.add(operation, entry)
+    const works = await this.#parts.enrich(entries, signal)
+    for (let from = 0; from < works.length;) {
+      const at = works[from]?.at ?? -1
+      let to = from
+      for (let work = works[to]; work?.at === at; work = works[++to]) this.#pending.add(entries, work)
+      this.#acks.start(entries.offset(at), to - from)
+      from = to
     }
   }
 
@@ -170,7 +173,7 @@ export class Lane {
     outcomes: readonly Outcome[],
     startedAtMs: number,
   ): Promise<void> {
-    const tally = new Tally(this.#parts.clock.now())
+    const tally = new Tally(this.#parts.clock.now(), works.length)
     const letters: { readonly work: PendingWork; readonly letter: DeadLetter }[] = []
     const done: PendingWork[] = []
     for (const [at, work] of works.entries()) {
@@ -206,7 +209,7 @@ export class Lane {
     return {
       id: operation.id,
       table: work.table,
-      key: textOf(work.key),
+      key: work.key,
       version: String(operation.version),
       op: operation.op,
       reason: outcome.reason,
@@ -214,12 +217,12 @@ export class Lane {
       attempts,
       firstAtMs: now,
       lastAtMs: now,
-      document: operation.body === undefined ? undefined : textOf(operation.body),
+      document: operation.body === undefined ? undefined : textOfBody(operation.body),
     }
   }
 
   #finish(work: PendingWork): void {
-    for (const offset of work.offsets) this.#acks.finish(offset)
+    work.forEachEntry((offset) => this.#acks.finish(offset))
     this.#pending.remove(work)
   }
 
@@ -249,10 +252,4 @@ export class Lane {
   #throwCommitFailure(): void {
     if (this.#commitFailure !== undefined) throw this.#commitFailure.error
   }
-}
-
-function bytesOf({ entries }: LaneBatch): number {
-  let bytes = 0
-  for (const { change } of entries) bytes += (change.before?.length ?? 0) + (change.after?.length ?? 0)
-  return bytes
 }

@@ -46,6 +46,7 @@ async function remove(
     id,
     routing,
     version,
+    repeatable: true,
     body: undefined,
   }))
   let deleted = 0

@@ -2,13 +2,21 @@
 import type { Outcome } from '../sink/sink.ts'
 import type { PendingWork } from './dedupe.ts'
 
+/** Of a large request, about so many works tell their latency: more would cost without telling more. */
+const latenciesMax = 100
+
 export class Tally {
   readonly #nowMs: number
+  /** Each so manieth work tells its latency. */
+  readonly #every: number
+  #works = 0
   readonly #latenciesMs: number[] = []
   readonly #counts = { indexed: 0, deleted: 0, stale: 0, busy: 0, rejected: 0, bytes: 0 }
 
-  constructor(nowMs: number) {
+  /** `works`: how many will be added. */
+  constructor(nowMs: number, works: number) {
     this.#nowMs = nowMs
+    this.#every = Math.ceil(works / latenciesMax)
   }
 
   add(work: PendingWork, outcome: Outcome): void {
@@ -20,9 +28,10 @@ export class Tally {
     else if (work.operation.op === 'index') counts.indexed++
     else counts.deleted++
     if (outcome.kind !== 'applied' && outcome.kind !== 'stale') return
-    for (const committedAtMs of work.committedAtMs) {
+    if (this.#works++ % this.#every !== 0) return
+    work.forEachEntry((_, committedAtMs) => {
       if (committedAtMs > 0) this.#latenciesMs.push(Math.max(0, this.#nowMs - committedAtMs))
-    }
+    })
   }
 
   figures(): Readonly<Record<'indexed' | 'deleted' | 'stale' | 'busy' | 'rejected' | 'bytes', number>> & {

@@ -4,10 +4,11 @@
  * are looked at twice, so that a change that was under way is not reported.
  */
 import type { Key } from '../change/change.ts'
-import { textOf } from '../change/row.ts'
 import type { Enricher } from '../document/enricher.ts'
-import type { IndexAdmin, StoredDocument } from '../sink/sink.ts'
+import { Entries } from '../log/log.ts'
+import { textOfBody, type IndexAdmin, type StoredDocument } from '../sink/sink.ts'
 import type { Chunk, Source } from '../source/source.ts'
+import { chunkRecords } from './chunk-records.ts'
 import { compareDocuments } from './compare-documents.ts'
 
 export type Difference =
@@ -112,16 +113,11 @@ async function expectedDocuments(
   chunk: Chunk,
   signal: AbortSignal,
 ): Promise<Map<string, string>> {
-  const entries = chunk.rows.map(({ key, row }, offset) => ({
-    offset,
-    version: 0n,
-    change: { op: 'read', table: chunk.table, key, before: undefined, after: row, committedAtMs: 0 } as const,
-  }))
   const documents = new Map<string, string>()
-  for (const { operations } of await enrich(entries, signal)) {
-    for (const operation of operations)
-      if (operation.op === 'index') documents.set(operation.id, textOf(operation.body))
-  }
+  // As if a log had the rows; the versions do not matter.
+  const entries = Entries.all(chunkRecords(chunk.table, chunk.rows), { offset: 0, version: 0n })
+  for (const { operation } of await enrich(entries, signal))
+    if (operation.op === 'index') documents.set(operation.id, textOfBody(operation.body))
   return documents
 }
 

@@ -6,7 +6,8 @@
  *            low   window    high: the chunk's rows less the window's keys go in here
  *                 └ chunk read ┘
  */
-import type { Change, Key } from '../change/change.ts'
+import type { Key } from '../change/change.ts'
+import type { Records } from '../change/records.ts'
 
 export type WindowState = 'open' | 'repeat' | 'closed'
 
@@ -26,10 +27,12 @@ export class WatermarkWindow {
   }
 
   /** Sees everything that is appended while the window is open. */
-  observe(changes: readonly Change[]): void {
+  observe(runs: readonly Records[]): void {
     if (this.#state !== 'open') return
-    for (const change of changes) {
-      if (change.table.name === this.table) this.#keys.add(change.key)
+    for (const records of runs) {
+      if (!records.tables.some(({ name }) => name === this.table)) continue
+      for (const cursor = records.cursor(); cursor.next();)
+        if (cursor.table.name === this.table) this.#keys.add(cursor.key)
     }
     if (this.#keys.size > this.#keysMax) this.repeat()
   }

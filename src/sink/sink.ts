@@ -1,22 +1,30 @@
 /** Where documents go. */
-import type { Bytes } from '../change/bytes.ts'
 
-export type Operation =
-  | {
-      readonly op: 'index'
-      readonly id: string
-      readonly version: bigint
-      readonly routing: string | undefined
-      /** The document as JSON in UTF-8, without line breaks. */
-      readonly body: Bytes
-    }
-  | {
-      readonly op: 'delete'
-      readonly id: string
-      readonly version: bigint
-      readonly routing: string | undefined
-      readonly body: undefined
-    }
+/** A document as JSON in UTF-8 without line breaks; it is made where it is wanted, as often as it is wanted. */
+export interface Body {
+  /** It takes at most so many bytes. */
+  readonly bytesMax: number
+  /** Writes the document where the target has room for it, and returns where it ends. */
+  write(target: Buffer, at: number): number
+}
+
+/** The document as text. */
+export function textOfBody(body: Body): string {
+  const target = Buffer.allocUnsafe(body.bytesMax)
+  return target.toString('utf8', 0, body.write(target, 0))
+}
+
+export type Operation = {
+  readonly id: string
+  readonly version: bigint
+  readonly routing: string | undefined
+  /**
+   * The same version always brings the same content, so that it may be written over itself. Where it does not (a row that
+   * is read when it is delivered), the first that was written under a version stays: one that a server takes in late
+   * must not undo what came after.
+   */
+  readonly repeatable: boolean
+} & ({ readonly op: 'index'; readonly body: Body } | { readonly op: 'delete'; readonly body: undefined })
 
 export type Outcome =
   /** Written; or a delete found nothing to delete. */

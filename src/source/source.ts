@@ -13,6 +13,8 @@ export interface SourceBatch {
   readonly position: Position
   /** About how many bytes the changes take, for bounds. */
   readonly bytes: number
+  /** Lets the source write over the records, at which nobody may look afterwards. Need not be called. */
+  readonly release?: () => void
 }
 
 export interface ChunkRequest {
@@ -35,6 +37,22 @@ export interface Chunk {
   readonly head: Position
 }
 
+export interface KeysRequest {
+  /** `schema.table`. */
+  readonly table: string
+  /** At least one; a bounded number, for they become one statement. */
+  readonly keys: readonly Key[]
+  /** The read waits until the server it reads from has all of this. */
+  readonly includes: Position
+}
+
+export interface KeyedRows {
+  /** As it is now. */
+  readonly table: Table
+  /** Rows that have one of the keys, in any order; a key that the server takes for equal may be spelled differently. */
+  readonly rows: readonly { readonly key: Key; readonly row: Row }[]
+}
+
 export interface Source {
   /**
    * Changes after `from`, in commit order, for ever; ends when the signal aborts. Reconnects by itself while the failure
@@ -50,6 +68,8 @@ export interface Source {
   head(): Promise<Position>
   /** A keyset-paginated read; short, read-only, fenced by `includes`. */
   chunk(request: ChunkRequest, signal: AbortSignal): Promise<Chunk>
+  /** The rows that are there now, by key; short, read-only, fenced by `includes`. */
+  rows(request: KeysRequest, signal: AbortSignal): Promise<KeyedRows>
   /** Whether everything in `other` is in `position` too. Pure. */
   covers(position: Position, other: Position): boolean
 }

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Failure, type FailureKind } from '../../src/change/failure.ts'
-import { bytesOf } from '../../src/change/row.ts'
 import type { IndexAdmin, IndexState, Operation, Outcome, Sink, StoredDocument } from '../../src/sink/sink.ts'
+import { bodyOf } from '../support/bodies.ts'
 
 /** An index that does not exist yet; its documents have the text `name` and the integer `quantity`. */
 export interface SinkUnderTest {
@@ -64,6 +64,21 @@ const sinkPromises: Promises = {
     assert.deepEqual(await write(highest, 4), applied)
     const [found] = await admin.get([{ id: 'a', routing: undefined }])
     assert.deepEqual(found, { id: 'a', version: highest, routing: undefined, source: '{"quantity":4}' })
+  },
+
+  'does not write what is not repeatable over an equal version': async (open) => {
+    const { admin, sink } = await opened(open)
+    const once = { ...put('a', base, { quantity: 1 }), repeatable: false }
+    assert.deepEqual(await sink.write([once], never), [applied])
+    assert.deepEqual(await sink.write([{ ...del('a', base), repeatable: false }], never), [
+      { kind: 'stale', stored: base },
+    ])
+    assert.equal((await admin.get([{ id: 'a', routing: undefined }])).length, 1)
+    assert.deepEqual(await sink.write([{ ...del('a', base + 1n), repeatable: false }], never), [applied])
+    assert.deepEqual(await sink.write([{ ...once, version: base + 1n }], never), [
+      { kind: 'stale', stored: base + 1n },
+    ])
+    assert.deepEqual(await admin.get([{ id: 'a', routing: undefined }]), [])
   },
 
   'deletes by version too: what is older than the delete stays away': async (open) => {
@@ -184,7 +199,7 @@ const indexPromises: Promises = {
   'keeps numbers in documents as they were written': async (open) => {
     const { admin, sink } = await opened(open)
     const source = '{"quantity":1,"exact":[9223372036854775807,1.10,-0,1e400,0.1234567890123456789]}'
-    await sink.write([{ ...put('n', base, {}), body: source }], never)
+    await sink.write([{ ...put('n', base, {}), body: bodyOf(source) }], never)
     await admin.refresh()
     for await (const [first] of admin.scan({ source: true }, never)) assert.equal(first?.source, source)
     assert.equal((await admin.get([{ id: 'n', routing: undefined }]))[0]?.source, source)
@@ -200,11 +215,18 @@ const indexPromises: Promises = {
 }
 
 export function put(id: string, version: bigint, document: object): Operation & { op: 'index' } {
-  return { op: 'index', id, version, routing: undefined, body: bytesOf(JSON.stringify(document)) }
+  return {
+    op: 'index',
+    id,
+    version,
+    routing: undefined,
+    repeatable: true,
+    body: bodyOf(JSON.stringify(document)),
+  }
 }
 
 export function del(id: string, version: bigint): Operation & { op: 'delete' } {
-  return { op: 'delete', id, version, routing: undefined, body: undefined }
+  return { op: 'delete', id, version, routing: undefined, repeatable: true, body: undefined }
 }
 
 export async function refuses(kind: FailureKind, work: Promise<unknown>): Promise<Failure> {

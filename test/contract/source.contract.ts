@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Change, Key, Position, Row } from '../../src/change/change.ts'
+import { countOf } from '../../src/change/records.ts'
 import { textOf, unpackRow, valueOf } from '../../src/change/row.ts'
 import type { Chunk, Source, SourceBatch } from '../../src/source/source.ts'
 
@@ -75,7 +76,7 @@ async function keyChange({ source, write }: SourceSubject): Promise<void> {
     { op: 'insert', key: '[100]', before: undefined, after: [100, 'moves', 1] },
   ])
   const together = batches.some(
-    ({ changes }) => changes.at(-1)?.key === '[100]' && changes.at(-2)?.op === 'delete',
+    (batch) => changesIn([batch]).at(-1)?.key === '[100]' && changesIn([batch]).at(-2)?.op === 'delete',
   )
   assert(together, 'a crash must not come between the two')
 }
@@ -93,7 +94,7 @@ async function hugeTransaction({ source, write, hugeRows }: SourceSubject): Prom
   await write(Array.from({ length: hugeRows }, (_, at) => item(at + 1, name, at)))
   const head = await source.head()
   const batches = await readTo(source, from, head)
-  const pieces = batches.filter((batch) => batch.changes.length > 0)
+  const pieces = batches.filter((batch) => countOf(batch.records) > 0)
   assert(pieces.length > 1, 'the transaction fits into one piece: it must be larger for this rule')
   assert.deepEqual(
     changesIn(batches).map((change) => change.key),
@@ -194,7 +195,7 @@ async function silence({ source, write }: SourceSubject): Promise<void> {
   const stop = new AbortController()
   let silent = 0
   for await (const batch of source.read(from, stop.signal)) {
-    if (batch.changes.length === 0) silent++
+    if (countOf(batch.records) === 0) silent++
     if (silent === 2) stop.abort()
   }
   assert.equal(silent, 2, 'an aborted read ends and gives nothing more')
@@ -210,7 +211,7 @@ async function assertResumable(
   const all = changesIn(await readTo(source, from, until)).map(plain)
   let given = 0
   for (const batch of batches) {
-    given += batch.changes.length
+    given += countOf(batch.records)
     const rest = await readTo(source, batch.position, until)
     assert.deepEqual(changesIn(rest).map(plain), all.slice(given))
   }
@@ -229,7 +230,7 @@ async function readTo(source: Source, from: Position, until: Position): Promise<
 }
 
 function changesIn(batches: readonly SourceBatch[]): Change[] {
-  return batches.flatMap((batch) => batch.changes)
+  return batches.flatMap((batch) => batch.records.flatMap((records) => [...records]))
 }
 
 function plain(change: Change): {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import type { Column } from '../../src/change/change.ts'
-import { bytesOf } from '../../src/change/row.ts'
+import { textOf } from '../../src/change/row.ts'
 import { connectElasticsearch } from '../../src/sink/search/elasticsearch.ts'
 import { SearchIndex } from '../../src/sink/search/index-admin.ts'
 import type { IndexWishes } from '../../src/sink/search/index-definition.ts'
@@ -11,6 +11,7 @@ import type { IndexState, Sink } from '../../src/sink/sink.ts'
 import { del, put, refuses, sinkContract } from '../contract/sink.contract.ts'
 import { startElasticsearch, type ElasticsearchServer } from '../stack/elasticsearch.ts'
 import { RunDirectory } from '../stack/run-directory.ts'
+import { bodyOf } from '../support/bodies.ts'
 
 let directory: RunDirectory
 let server: ElasticsearchServer
@@ -129,7 +130,7 @@ describe('Elasticsearch: writing', () => {
       (which) => `{${values.map(([field, { cells }]) => `"${field}":${cells[which]}`).join()}}`,
     )
     const outcomes = await sink.write(
-      bodies.map((body, at) => ({ ...put(`k${at}`, 1n, {}), body: bytesOf(body) })),
+      bodies.map((body, at) => ({ ...put(`k${at}`, 1n, {}), body: bodyOf(textOf(body)) })),
       never,
     )
     assert.deepEqual(outcomes, [{ kind: 'applied' }, { kind: 'applied' }])

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { after as atEnd, before as atStart, test } from 'node:test'
 import type { Position } from '../../src/change/change.ts'
+import { countOf } from '../../src/change/records.ts'
 import { createMysqlSource } from '../../src/source/mysql/mysql-source.ts'
 import { parsePosition } from '../../src/source/mysql/position.ts'
 import type { SourceBatch } from '../../src/source/source.ts'
 import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import {
+  changesOf,
   describeChange,
   failureOfReading,
   freshSchema,
@@ -74,7 +76,7 @@ for (const name of names) {
     for (const batch of first.batches) assert(batch.bytes < 512 * 1024, `a piece of ${batch.bytes} bytes`)
     let given = 0
     for (const batch of first.batches) {
-      given += batch.changes.length
+      given += countOf(batch.records)
       const rest = await startReading(serverOf(), [`${schema}.t`], { from: batch.position })
       await rest.untilHead()
       await rest.end()
@@ -124,9 +126,9 @@ for (const name of names) {
         `${schema}.t: RENAME TABLE t TO u, other TO t`,
       ],
     )
-    const order = reading.batches.flatMap(({ changes, barriers }) => [
-      ...changes.map(({ key }) => String(key)),
-      ...barriers.map(() => 'barrier'),
+    const order = reading.batches.flatMap((batch) => [
+      ...changesOf(batch).map(({ key }) => String(key)),
+      ...batch.barriers.map(() => 'barrier'),
     ])
     assert.deepEqual(order, ['[1]', 'barrier', '[2]', 'barrier', 'barrier'])
   })

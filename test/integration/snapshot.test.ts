@@ -67,7 +67,7 @@ function testChunks(name: string, serverOf: () => SqlServer): void {
     const known: Key[] = []
     let chunks = 0
     for await (const batch of source.read(from, AbortSignal.any([end.signal, alive()]))) {
-      known.push(...batch.changes.map(({ key }) => key))
+      for (const records of batch.records) known.push(...[...records].map(({ key }) => key))
       const request = {
         table: 'fence.t',
         after: undefined,

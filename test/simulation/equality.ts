@@ -1,5 +1,5 @@
 /** At rest the index equals the table: every document as its row says, none without a row, dead letters for refused rows only. */
-import { createMapper } from '../../src/document/mapping.ts'
+import { Mapper } from '../../src/document/mapping.ts'
 import { verify } from '../../src/pipeline/verify.ts'
 import type { Values } from '../support/memory-source.ts'
 import { hidden, hostile, table } from './application.ts'
@@ -45,13 +45,13 @@ async function lettersAgainst({ life }: World, refused: ReadonlySet<string>): Pr
 
 /** What the product's own check finds, the refused documents apart. */
 async function verified(world: World, refused: ReadonlySet<string>): Promise<string[]> {
-  const mapper = createMapper(definition)
+  const mapper = new Mapper(definition)
   const differences = verify(
     {
       table,
       source: world.plainSource(),
       index: world.target.index,
-      enrich: (entries) => Promise.resolve(mapper(entries)),
+      enrich: (entries) => Promise.resolve(mapper.map(entries).works),
       chunkRows: 40,
       chunkBytes: 10_000,
       idsMax: 70,

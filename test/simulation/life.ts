@@ -1,6 +1,6 @@
 /** One process from its start to its end: the real parts, put together as the daemon has them, behind one gate. */
 import { Daemon } from '../../src/daemon.ts'
-import { createMapper } from '../../src/document/mapping.ts'
+import { Mapper } from '../../src/document/mapping.ts'
 import type { DocumentDefinition } from '../../src/document/definition.ts'
 import type { Disk } from '../../src/log/embedded/disk.ts'
 import { openEmbeddedLog, type EmbeddedLog } from '../../src/log/embedded/embedded-log.ts'
@@ -9,8 +9,9 @@ import { Capture } from '../../src/pipeline/capture.ts'
 import type { Clock } from '../../src/pipeline/clock.ts'
 import type { Observe } from '../../src/pipeline/facts.ts'
 import { Feed } from '../../src/pipeline/feed.ts'
+import { lookingUp } from '../../src/pipeline/look-up.ts'
 import { Pipeline } from '../../src/pipeline/pipeline.ts'
-import type { Entry } from '../../src/log/log.ts'
+import type { Entries } from '../../src/log/log.ts'
 import type { Work } from '../../src/document/enricher.ts'
 import type { IndexAdmin, IndexState, Sink } from '../../src/sink/sink.ts'
 import type { Source } from '../../src/source/source.ts'
@@ -44,7 +45,7 @@ export interface LifeParts {
   readonly wishes: Wishes
   readonly observe: Observe
   /** Sees what entries were made into. */
-  readonly enriched: (works: readonly Work[]) => void
+  readonly enriched: (entries: Entries, works: readonly Work[]) => void
   /** Sees the log as it was found. */
   readonly opened: (log: EmbeddedLog) => Promise<void>
 }
@@ -169,7 +170,16 @@ export class Life {
     around: { readonly clock: Clock; readonly observe: Observe; readonly abort: AbortSignal },
   ): Pipeline {
     const { source, index, sinkFor, settings, wishes, enriched } = this.#parts
-    const mapper = createMapper(definition)
+    const lookUp = lookingUp({
+      group,
+      table,
+      mapper: new Mapper(definition),
+      source,
+      position: () => capture.position,
+      clock: around.clock,
+      observe: around.observe,
+      rowsPerSecond: 0,
+    })
     return new Pipeline({
       ...around,
       name: 'items',
@@ -183,10 +193,10 @@ export class Life {
       deadLetters: log.deadLetters,
       openIndex: () => Promise.resolve(index),
       sinkFor,
-      enrich: (entries: readonly Entry[]) => {
-        const works = mapper(entries)
-        enriched(works)
-        return Promise.resolve(works)
+      enrich: async (entries, signal) => {
+        const works = await lookUp(entries, signal)
+        enriched(entries, works)
+        return works
       },
       limits: settings.delivery,
       loadLimits: settings.load,

@@ -6,6 +6,8 @@ import type { Random } from '../support/random.ts'
 export interface Settings {
   readonly lanes: number
   readonly rowsAtStart: number
+  /** Share of changes of which the stream does not show every column. */
+  readonly shortened: number
   /** Row events in one piece of the source's stream. */
   readonly pieceRows: number
   readonly heartbeatMs: number
@@ -83,6 +85,7 @@ export function drawSettings(random: Random): Settings {
   return {
     lanes: 1 + random.below(4),
     rowsAtStart: random.pick([0, 20, 150]),
+    shortened: random.pick([0, 0, 0.2, 1]),
     pieceRows: random.pick([3, 20, 100]),
     heartbeatMs: random.pick([500, 5_000]),
     batchBytesMax: random.pick([300, 2_000, 20_000]),

@@ -13,6 +13,7 @@ import { VirtualClock } from '../support/virtual-clock.ts'
 import { Application } from './application.ts'
 import { Checks } from './checks.ts'
 import { Gate, gatedClock, gatedDisk } from './gate.ts'
+import { shorten } from './shortening.ts'
 import { Life, sourceName } from './life.ts'
 import { drawSettings, type Settings } from './settings.ts'
 import { Target } from './target.ts'
@@ -56,7 +57,7 @@ export class World {
     this.#tell = tell
     this.#startedAtMs = this.clock.now()
     const source = this.plainSource()
-    this.checks = new Checks(this.target.index, (a, b) => source.covers(a, b), this.settings.lanes)
+    this.checks = new Checks(this.target.index, (a, b) => source.covers(a, b), this.settings)
     if (this.settings.rowsAtStart > 0) this.application.transact(this.settings.rowsAtStart)
     this.tell(JSON.stringify(this.settings))
     this.life = this.#begin(false)
@@ -173,7 +174,7 @@ export class World {
       lineage: `log ${this.#logs}`,
       wishes: { ...noWishes, reload },
       observe: (fact) => this.#observe(fact),
-      enriched: (works) => this.checks.enriched(works),
+      enriched: (entries, works) => this.checks.enriched(entries, works),
       opened: (log) => this.checks.beginLife(log),
     })
   }
@@ -189,6 +190,8 @@ export class World {
       database: this.database,
       clock: gatedClock(this.clock, gate),
       pieceRows: this.settings.pieceRows,
+      shows: (change) =>
+        this.random.next() < this.settings.shortened ? shorten(change, this.random) : change,
       heartbeatMs: this.settings.heartbeatMs,
       suffer: async (call) => {
         // A chunk takes its time: much can happen between its window's opening and its append.

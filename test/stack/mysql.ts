@@ -163,12 +163,21 @@ export async function fetchMysql(version: string, report: Report): Promise<Progr
   }
 }
 
-async function fetchFromPackages(report: Report): Promise<Programs> {
+/** The server's own reader of binlogs, as the first words of a command. */
+export async function mysqlbinlogCommand(report: Report): Promise<readonly string[]> {
+  return commandInRoot(await fetchPackages(report), 'usr/bin/mysqlbinlog')
+}
+
+async function fetchPackages(report: Report): Promise<string> {
   const packages = ['mysql-server-core', 'mysql-client-core', 'mysql-client']
-  const root = await cached('mysql-9.7', report, async (filling) => {
+  return await cached('mysql-9.7', report, async (filling) => {
     const common = { server: 'mysql@9.7', suite: 'sid', withDependencies: true, bytesExpected: 66_000_000 }
     await fillFromPackages({ ...common, packages }, filling, report)
   })
+}
+
+async function fetchFromPackages(report: Report): Promise<Programs> {
+  const root = await fetchPackages(report)
   return {
     server: commandInRoot(root, 'usr/sbin/mysqld'),
     base: join(root, 'usr'),

@@ -1,6 +1,7 @@
 /** The changes in a server's binlog files, read from its data directory: no connection, no client. */
 import { readFile } from 'node:fs/promises'
 import type { Change } from '../../src/change/change.ts'
+import { RecordsBuilder } from '../../src/change/records.ts'
 import { rowsOf, type RowsEvent } from '../../src/source/mysql/row-decoder.ts'
 import { parseTableMap, type TableContext, type TableMap } from '../../src/source/mysql/table-map.ts'
 
@@ -26,7 +27,7 @@ export async function eventsOf(file: string, checksum = 4): Promise<readonly Fil
 
 /** The changes of captured tables in these events, in order. */
 export function changesIn(events: readonly FileEvent[], context: TableContext): Change[] {
-  const changes: Change[] = []
+  const builder = new RecordsBuilder()
   const maps = new Map<number, TableMap>()
   for (const { type, body } of events) {
     if (type === TABLE_MAP) {
@@ -39,9 +40,9 @@ export function changesIn(events: readonly FileEvent[], context: TableContext): 
     if (kind === undefined || map?.table === undefined) continue
     // Version 2 has extra data, whose length counts itself; version 1 (MariaDB) has none.
     const from = type >= 30 ? 8 + body.readUInt16LE(8) : 8
-    rowsOf(map, { kind, body, from, to: body.length, committedAtMs: 0 }, changes)
+    rowsOf(map, { kind, body, from, to: body.length, committedAtMs: 0 }, builder)
   }
-  return changes
+  return [...builder.finish()]
 }
 
 const TABLE_MAP = 19

@@ -1,7 +1,8 @@
 /** Tables and changes for tests of the log. */
 import type { Change, Key, Table } from '../../src/change/change.ts'
 import { bytesOf, packRow } from '../../src/change/row.ts'
-import type { Control, LaneBatch, LogBatch } from '../../src/log/log.ts'
+import { packRecords } from '../../src/change/records.ts'
+import type { Control, Entry, LaneBatch, LogBatch } from '../../src/log/log.ts'
 
 export function testTable(name: string): Table {
   return {
@@ -63,7 +64,8 @@ export class Numbering {
     const seq = this.control.seq + changes.length
     const producers = { 'source:main': `after ${seq}` }
     this.control = { ...this.control, seq, producers }
-    return { changes, firstSeq, addressee: undefined, barriers: [], control: this.control, ...more }
+    const records = changes.length === 0 ? [] : [packRecords(changes)]
+    return { records, firstSeq, addressee: undefined, barriers: [], control: this.control, ...more }
   }
 }
 
@@ -78,6 +80,11 @@ export async function readUntil(
     if (done(read)) break
   }
   return read
+}
+
+/** The entries of all batches, in the order of the log. */
+export function entriesOf(batches: readonly LaneBatch[]): Entry[] {
+  return batches.flatMap(({ entries }) => [...entries]).toSorted((one, other) => one.offset - other.offset)
 }
 
 /** Every lane has been told that everything before the offset is its own or nobody's. */

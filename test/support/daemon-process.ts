@@ -49,7 +49,7 @@ export class DaemonProcess implements AsyncDisposable {
     this.#process = new GuardedProcess({
       command: [
         process.execPath,
-        ...flags,
+        ...engineFlags,
         program,
         'run',
         '--config',
@@ -227,7 +227,7 @@ export class DaemonProcess implements AsyncDisposable {
 const pollIntervalMs = 50
 
 /** The engine's flags with which bin/millrace starts the program. */
-const flags = firstLine(new URL('../../bin/millrace', import.meta.url))
+export const engineFlags = firstLine(new URL('../../bin/millrace', import.meta.url))
   .split(' ')
   .filter((word) => word.startsWith('--'))
 

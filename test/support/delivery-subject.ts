@@ -1,8 +1,9 @@
 /** A group with its log, its index and a table of two columns, all in memory, for tests of delivery. */
 import type { Change, Key, Table } from '../../src/change/change.ts'
+import { packRecords } from '../../src/change/records.ts'
 import { packRow } from '../../src/change/row.ts'
 import type { DocumentDefinition } from '../../src/document/definition.ts'
-import { createMapper } from '../../src/document/mapping.ts'
+import { Mapper } from '../../src/document/mapping.ts'
 import type { Control } from '../../src/log/log.ts'
 import { Delivery } from '../../src/pipeline/delivery.ts'
 import type { DeliveryLimits } from '../../src/pipeline/lane.ts'
@@ -81,7 +82,13 @@ export class Subject {
   async append(changes: readonly Change[]): Promise<void> {
     const firstSeq = this.control.seq + 1
     this.control = { ...this.control, seq: this.control.seq + changes.length }
-    const batch = { changes, firstSeq, addressee: undefined, barriers: [], control: this.control }
+    const batch = {
+      records: [packRecords(changes)],
+      firstSeq,
+      addressee: undefined,
+      barriers: [],
+      control: this.control,
+    }
     await this.log.append(batch)
   }
 
@@ -89,12 +96,12 @@ export class Subject {
   async delivery(changed: Partial<DeliveryLimits> = {}): Promise<Delivery> {
     const [found] = await this.log.groups()
     if (found === undefined || this.state === undefined) throw new Error('nothing has begun')
-    const mapper = createMapper(definition)
+    const mapper = new Mapper(definition)
     return new Delivery({
       group: found,
       log: this.log,
       sink: this.index.sinkFor(this.state),
-      enrich: (entries) => Promise.resolve(mapper(entries)),
+      enrich: (entries) => Promise.resolve(mapper.map(entries).works),
       letters: this.letters,
       clock: this.clock,
       observe: this.facts.observe,

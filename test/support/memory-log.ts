@@ -5,8 +5,18 @@
 import assert from 'node:assert/strict'
 import type { Key, Offset } from '../../src/change/change.ts'
 import { Failure } from '../../src/change/failure.ts'
+import { packRecords } from '../../src/change/records.ts'
 import { laneHash, laneSeed } from '../../src/log/embedded/lane.ts'
-import type { ChangeLog, Control, DeadLetter, DeadLetters, Entry, Group } from '../../src/log/log.ts'
+import {
+  Entries,
+  noEntries,
+  type ChangeLog,
+  type Control,
+  type DeadLetter,
+  type DeadLetters,
+  type Entry,
+  type Group,
+} from '../../src/log/log.ts'
 import type { GroupLag, LaneBatch, LogAdmin, LogBatch, Retention, SegmentInfo } from '../../src/log/log.ts'
 
 interface Recorded {
@@ -50,7 +60,7 @@ export class MemoryLog implements ChangeLog, LogAdmin {
     if (owner !== this) throw new Failure('conflict', 'this log has not read the tail')
     assert(control === undefined || control.lineage === batch.control.lineage, 'a log has one lineage')
     assert(control === undefined || control.lanes === batch.control.lanes, 'the lanes are fixed')
-    for (const [index, change] of batch.changes.entries()) {
+    for (const [index, change] of batch.records.flatMap((run) => [...run]).entries()) {
       const version = (BigInt(batch.control.epoch) << 48n) | BigInt(batch.firstSeq + index)
       const entry = { offset: records.length, version, change }
       records.push({ entry, addressee: batch.addressee, appendedAtMs: this.#now() })
@@ -88,7 +98,7 @@ export class MemoryLog implements ChangeLog, LogAdmin {
         const start = Math.max(at, from[lane] ?? 0)
         const wanted = records.slice(start, next).filter((one) => this.#laneFor(group, one) === lane)
         if (signal.aborted) return
-        yield { lane, entries: wanted.map(({ entry }) => entry), next: Math.max(next, start) }
+        yield* batchesOf(lane, wanted, Math.max(next, start))
       }
       at = next
     }
@@ -195,7 +205,8 @@ export class MemoryLog implements ChangeLog, LogAdmin {
     const { table, key } = entry.change
     if (addressee !== undefined && addressee !== group) return undefined
     if (!this.#reading(group).tables.includes(table.name)) return undefined
-    return laneHash(laneSeed(table.name), key, 0, key.length) % (this.#contents.control?.lanes ?? 1)
+    const bytes = Buffer.from(key, 'latin1')
+    return laneHash(laneSeed(table.name), bytes, 0, bytes.length) % (this.#contents.control?.lanes ?? 1)
   }
 
   #appended(signal: AbortSignal): Promise<void> {
@@ -211,6 +222,28 @@ export class MemoryLog implements ChangeLog, LogAdmin {
 }
 
 const pieceRecords = 500
+
+/** One batch for each run of versions that go on as the offsets do. */
+function* batchesOf(lane: number, wanted: readonly Recorded[], next: Offset): Generator<LaneBatch> {
+  const ahead = ({ entry }: Recorded): bigint => entry.version - BigInt(entry.offset)
+  const runs = [...Map.groupBy(wanted, ahead).values()].map((run) => packed(run.map(({ entry }) => entry)))
+  if (runs.length === 0) yield { lane, entries: noEntries, bytes: 0, next }
+  for (const [at, entries] of runs.entries()) {
+    const isLast = at === runs.length - 1
+    const { length } = entries.records.bytes
+    yield { lane, entries, bytes: length, next: isLast ? next : entries.offset(entries.length - 1) + 1 }
+  }
+}
+
+function packed(run: readonly Entry[]): Entries {
+  const [first] = run
+  assert(first !== undefined, 'a run has entries')
+  const records = packRecords(run.map(({ change }) => change))
+  const places: number[] = []
+  for (const cursor = records.cursor(); cursor.next();) places.push(cursor.place)
+  const ordinals = run.map(({ offset }) => offset - first.offset)
+  return new Entries(records, places, ordinals, first)
+}
 
 function sizeOf({ change }: Entry): number {
   return change.key.length + (change.before?.length ?? 0) + (change.after?.length ?? 0)

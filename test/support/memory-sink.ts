@@ -4,15 +4,15 @@
  */
 import { randomUUID } from 'node:crypto'
 import { Failure, type FailureKind } from '../../src/change/failure.ts'
-import { bytesOf, textOf } from '../../src/change/row.ts'
-import type {
-  IndexAdmin,
-  IndexMark,
-  IndexState,
-  Operation,
-  Outcome,
-  Sink,
-  StoredDocument,
+import {
+  textOfBody,
+  type IndexAdmin,
+  type IndexMark,
+  type IndexState,
+  type Operation,
+  type Outcome,
+  type Sink,
+  type StoredDocument,
 } from '../../src/sink/sink.ts'
 
 /** What happens to one call of `write`. */
@@ -123,14 +123,14 @@ export class MemoryIndex implements IndexAdmin {
   documents(): ReadonlyMap<string, { readonly version: bigint; readonly source: string }> {
     const documents = new Map<string, { version: bigint; source: string }>()
     for (const [id, { version, body }] of this.#index?.now ?? []) {
-      if (body !== undefined) documents.set(id, { version, source: textOf(body) })
+      if (body !== undefined) documents.set(id, { version, source: body })
     }
     return documents
   }
 
   /** Somebody else writes a document, without our versions. */
   intrude(id: string, source: string, version = 1n): void {
-    this.#existing().now.set(id, { version, routing: undefined, body: bytesOf(source) })
+    this.#existing().now.set(id, { version, routing: undefined, body: source })
   }
 
   /** The index is deleted. */
@@ -146,7 +146,7 @@ export class MemoryIndex implements IndexAdmin {
     this.#made++
     const now = new Map<string, Stored>()
     for (const [id, { version, source }] of documents)
-      now.set(id, { version, routing: undefined, body: bytesOf(source) })
+      now.set(id, { version, routing: undefined, body: source })
     const name = `${this.#options.alias}-${String(this.#made).padStart(6, '0')}`
     this.#index = { name, uuid: randomUUID(), mark, now, searchable: new Map(now) }
   }
@@ -189,11 +189,13 @@ export class MemoryIndex implements IndexAdmin {
     return operations.map((operation) => this.#applyOne(index, operation))
   }
 
-  #applyOne({ now }: Index, { id, version, routing, body }: Operation): Outcome {
+  #applyOne({ now }: Index, { id, version, routing, repeatable, ...operation }: Operation): Outcome {
+    const body = operation.body === undefined ? undefined : textOfBody(operation.body)
     const reason = body === undefined ? undefined : this.#options.refusal(body)
     if (reason !== undefined) return { kind: 'rejected', reason, fingerprint: reason.replace(/: .*$/s, '') }
     const stored = now.get(id)?.version
-    if (stored !== undefined && stored > version) return { kind: 'stale', stored }
+    if (stored !== undefined && (stored > version || (stored === version && !repeatable)))
+      return { kind: 'stale', stored }
     now.set(id, { version, routing, body })
     return { kind: 'applied' }
   }
@@ -209,7 +211,7 @@ function stateOf({ name, uuid, searchable, mark }: Index): IndexState {
 }
 
 function documentOf(id: string, { version, routing, body }: Stored, source: boolean): StoredDocument {
-  return { id, version, routing, source: source && body !== undefined ? textOf(body) : undefined }
+  return { id, version, routing, source: source && body !== undefined ? body : undefined }
 }
 
 async function orAborted(until: Promise<void>, signal: AbortSignal): Promise<void> {

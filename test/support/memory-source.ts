@@ -8,10 +8,18 @@
  */
 import type { Barrier, Change, Column, Key, Position, Row, Table } from '../../src/change/change.ts'
 import { Failure } from '../../src/change/failure.ts'
+import { packRecords } from '../../src/change/records.ts'
 import { bytesOf, keyOf, packRow, textOf, type Cell } from '../../src/change/row.ts'
 import type { Clock } from '../../src/pipeline/clock.ts'
 import { Signal } from '../../src/pipeline/signal.ts'
-import type { Chunk, ChunkRequest, Source, SourceBatch } from '../../src/source/source.ts'
+import type {
+  Chunk,
+  ChunkRequest,
+  KeyedRows,
+  KeysRequest,
+  Source,
+  SourceBatch,
+} from '../../src/source/source.ts'
 
 /** Column name to value, as JSON has it. */
 export type Values = Readonly<Record<string, unknown>>
@@ -223,7 +231,9 @@ export interface MemorySourceOptions {
   /** How long a silent stream waits before it says that it is alive, ms. */
   readonly heartbeatMs: number
   /** What a call suffers before it is answered: it waits, or throws a Failure. */
-  readonly suffer: (call: 'read' | 'head' | 'chunk') => Promise<void>
+  readonly suffer: (call: 'read' | 'head' | 'chunk' | 'rows') => Promise<void>
+  /** What the stream shows of a change; undefined = all. */
+  readonly shows?: (change: Change) => Change
 }
 
 /** Positions are `EXECUTED` or, inside a transaction, `EXECUTED+EVENTS`. */
@@ -249,7 +259,7 @@ export class MemorySource implements Source {
         continue
       }
       const waited = await nextCommit({ database, clock, seen, heartbeatMs }, signal)
-      if (waited === 'silence') yield { changes: [], barriers: [], position: positionOf(place), bytes: 0 }
+      if (waited === 'silence') yield { records: [], barriers: [], position: positionOf(place), bytes: 0 }
     }
   }
 
@@ -262,13 +272,25 @@ export class MemorySource implements Source {
     const { database, suffer } = this.#options
     await suffer('chunk')
     signal.throwIfAborted()
-    const { executed, inside } = placeOf(request.includes)
-    database.reveal(executed + (inside > 0 ? 1 : 0))
+    revealTo(database, request.includes)
     const table = database.definition(request.table)
     const rows = page(database.visibleRows(request.table), request)
     await suffer('head')
     const head = positionOf({ executed: database.executed, inside: 0 })
     return { table, rows, last: rows.at(-1)?.key, head }
+  }
+
+  async rows({ table, keys, includes }: KeysRequest, signal: AbortSignal): Promise<KeyedRows> {
+    const { database, suffer } = this.#options
+    await suffer('rows')
+    signal.throwIfAborted()
+    revealTo(database, includes)
+    const visible = database.visibleRows(table)
+    const rows = keys.flatMap((key) => {
+      const row = visible.get(key)
+      return row === undefined ? [] : [{ key, row }]
+    })
+    return { table: database.definition(table), rows }
   }
 
   covers(position: Position, other: Position): boolean {
@@ -278,14 +300,14 @@ export class MemorySource implements Source {
 
   /** The next events, over transactions' ends but not over a barrier; undefined = there are none yet. */
   #piece(from: Place): { readonly batch: SourceBatch; readonly place: Place } | undefined {
-    const { database, pieceRows } = this.#options
+    const { database, pieceRows, shows = (change: Change) => change } = this.#options
     const changes: Change[] = []
     const barriers: Barrier[] = []
     let [{ executed, inside }, rows] = [from, 0]
     while (executed < database.executed && rows < pieceRows && barriers.length === 0) {
       const { events, barrier } = database.at(executed)
       const taken = events.slice(inside, inside + pieceRows - rows)
-      for (const event of taken) changes.push(...event)
+      for (const event of taken) changes.push(...event.map(shows))
       rows += taken.length
       inside += taken.length
       if (inside < events.length) break
@@ -296,8 +318,15 @@ export class MemorySource implements Source {
     if (executed === from.executed && inside === from.inside) return undefined
     const bytes = changes.reduce((sum, change) => sum + sizeOf(change), 0)
     const place = { executed, inside }
-    return { batch: { changes, barriers, position: positionOf(place), bytes }, place }
+    const records = changes.length === 0 ? [] : [packRecords(changes)]
+    return { batch: { records, barriers, position: positionOf(place), bytes }, place }
   }
+}
+
+/** Reads see this position, and the rest of a transaction that it is inside of. */
+function revealTo(database: MemoryDatabase, position: Position): void {
+  const { executed, inside } = placeOf(position)
+  database.reveal(executed + (inside > 0 ? 1 : 0))
 }
 
 interface Place {

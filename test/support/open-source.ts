@@ -29,7 +29,7 @@ export async function changesAfter(
   const end = new AbortController()
   const changes: Change[] = []
   for await (const batch of source.read(from, AbortSignal.any([end.signal, alive()]))) {
-    changes.push(...batch.changes)
+    for (const records of batch.records) changes.push(...records)
     if (changes.length >= count) end.abort()
   }
   assert.equal(changes.length, count)

@@ -30,7 +30,7 @@ export class Reading {
   }
 
   get changes(): readonly Change[] {
-    return this.batches.flatMap(({ changes }) => changes)
+    return this.batches.flatMap(changesOf)
   }
 
   get barriers(): readonly Barrier[] {
@@ -128,6 +128,11 @@ export async function failureOfReading(
     await source.close()
   }
   throw new Error('reading did not fail')
+}
+
+/** The changes of a batch. */
+export function changesOf({ records }: SourceBatch): readonly Change[] {
+  return records.flatMap((each) => [...each])
 }
 
 let schemas = 0

@@ -99,10 +99,16 @@ const pipelineColumns: readonly ColumnOf<PipelineStatus>[] = [
   { title: 'INDEX', text: ({ index, target }) => `${index} at ${target}` },
   { title: 'LAG', text: ({ lagSeconds }) => showDuration(lagSeconds), right: true },
   { title: 'CHANGES', text: ({ lagChanges }) => showCount(lagChanges), right: true },
-  { title: 'INDEXED', text: ({ indexed }) => (indexed === null ? '-' : showCount(indexed)), right: true },
-  { title: 'DELETED', text: ({ deleted }) => (deleted === null ? '-' : showCount(deleted)), right: true },
+  { title: 'INDEXED', text: ({ indexed }) => showKnown(indexed), right: true },
+  { title: 'DELETED', text: ({ deleted }) => showKnown(deleted), right: true },
+  { title: 'LOOKED UP', text: ({ lookedUp }) => showKnown(lookedUp), right: true },
   { title: 'DEAD LETTERS', text: ({ deadLetters }) => showCount(deadLetters), right: true },
 ]
+
+/** Counts since the daemon started, which only it knows. */
+function showKnown(value: number | null): string {
+  return value === null ? '-' : showCount(value)
+}
 
 function stateOf({ state, load }: PipelineStatus): string {
   if (load === null || load.state === 'done') return state

@@ -9,8 +9,10 @@ import type { Segment, SegmentFiles, SegmentIndex } from './segment.ts'
 export interface Extent {
   /** Oldest first. */
   segments(): Promise<readonly Segment[]>
-  /** How many bytes of the segment may be read; undefined = all that the file has. */
-  limit(segment: Segment): number | undefined
+  /** How many bytes of the segment may be read; `unknown` = all that the file has, `dropped` = it is kept no longer. */
+  limit(segment: Segment): number | 'unknown' | 'dropped'
+  /** The frame at that byte, where it is still in memory; it is as safe as what `limit` allows. */
+  recent(segment: Segment, at: number): Frame | undefined
   /** Another number whenever there may be more to read. */
   readonly generation: number
   /** Resolves when the generation is no longer the one seen, or when the signal aborts. */
@@ -22,7 +24,12 @@ export interface Extent {
 interface Place {
   readonly segment: Segment
   readonly index: SegmentIndex
-  readonly reader: FrameReader
+  /** Where the next frame begins. */
+  at: number
+  /** Everything before this byte may be read. */
+  limit: number
+  /** undefined until something has to be read from the file. */
+  reader: FrameReader | undefined
 }
 
 export class LogCursor {
@@ -32,7 +39,6 @@ export class LogCursor {
   /** The offset that the next frame begins with. */
   #expected: Offset
   #place: Place | undefined
-  #limit = 0
   /** Where a frame was broken at the last look: what is broken at two looks was not just being written. */
   #brokenAt: number | undefined
 
@@ -54,7 +60,7 @@ export class LogCursor {
     for (;;) {
       const place = this.#place ?? (await this.#begin())
       if (place === undefined) return undefined
-      const next = await place.reader.next(this.#limit)
+      const next = await this.#look(place)
       if (next.kind === 'frame') {
         this.#take(place, next.frame)
         if (next.frame.next > this.#from) return next.frame
@@ -72,14 +78,28 @@ export class LogCursor {
   }
 
   async close(): Promise<void> {
-    await this.#place?.reader.close()
+    await this.#place?.reader?.close()
     this.#place = undefined
+  }
+
+  async #look(place: Place): Promise<Next> {
+    if (place.at >= place.limit) return { kind: 'end' }
+    const recent = this.#extent.recent(place.segment, place.at)
+    if (recent !== undefined) return { kind: 'frame', frame: recent }
+    const reader = await this.#readerOf(place)
+    reader.goTo(place.at)
+    return reader.next(place.limit)
+  }
+
+  async #readerOf(place: Place): Promise<FrameReader> {
+    return (place.reader ??= await this.#files.reader(place.segment, place.at))
   }
 
   #take(place: Place, frame: Frame): void {
     assertFollows(place.segment.path, frame, this.#expected)
     place.index.learn(frame)
     this.#expected = frame.next
+    place.at = frame.end
     this.#brokenAt = undefined
   }
 
@@ -96,25 +116,31 @@ export class LogCursor {
   }
 
   async #enter(segment: Segment, at: number): Promise<Place> {
-    await this.#place?.reader.close()
+    await this.#place?.reader?.close()
     const index = this.#files.index(segment)
-    const reader = await this.#files.reader(segment, at)
-    this.#place = { segment, index, reader }
-    this.#limit = this.#extent.limit(segment) ?? (await reader.bytes())
+    this.#place = { segment, index, at, limit: at, reader: undefined }
+    this.#place.limit = await this.#limitOf(this.#place)
     return this.#place
   }
 
+  /** Of a segment that is dropped nothing more may be read than before. */
+  async #limitOf(place: Place): Promise<number> {
+    const limit = this.#extent.limit(place.segment)
+    if (limit === 'dropped') return place.limit
+    return limit === 'unknown' ? (await this.#readerOf(place)).bytes() : limit
+  }
+
   async #hasGrown(place: Place): Promise<boolean> {
-    const limit = this.#extent.limit(place.segment) ?? (await place.reader.bytes())
-    if (limit < place.reader.at) {
+    const limit = await this.#limitOf(place)
+    if (limit < place.at) {
       this.#files.forget(place.segment)
       throw new Failure('transient', `${place.segment.path} was mended behind its reader`, {
         remedy: 'read again',
       })
     }
-    if (limit === this.#limit) return false
-    this.#limit = limit
-    place.reader.again()
+    if (limit === place.limit) return false
+    place.limit = limit
+    place.reader?.again()
     return true
   }
 
@@ -122,10 +148,10 @@ export class LogCursor {
     const isLast = (await this.#extent.segments()).at(-1)?.ordinal === place.segment.ordinal
     const seenBefore = this.#brokenAt === next.at
     this.#brokenAt = next.at
-    place.reader.again()
+    const reader = await this.#readerOf(place)
+    reader.again()
     if (!this.#extent.seesUnfinished || !isLast) throw damaged(place.segment.path, next.at, next.why)
-    if (seenBefore && !(await place.reader.isUnfinished()))
-      throw damaged(place.segment.path, next.at, next.why)
+    if (seenBefore && !(await reader.isUnfinished())) throw damaged(place.segment.path, next.at, next.why)
     return undefined
   }
 
@@ -141,6 +167,8 @@ export class LogCursor {
     }
     // Frames may have been written to this segment between the look at its size and the roll.
     if (await this.#hasGrown(place)) return true
+    if (following.first !== this.#expected && this.#extent.limit(place.segment) === 'dropped')
+      throw lost(`the rest of ${place.segment.path} is kept no longer`)
     if (following.first !== this.#expected)
       throw damaged(following.path, 0, `the segment before it ends with offset ${this.#expected}`)
     await this.#enter(following, 0)

@@ -1,6 +1,6 @@
 /** The table definitions that a segment holds, as its writer sees them: each is written once, in the frame that needs it. */
 import type { Table } from '../../change/change.ts'
-import { packTable } from '../../change/codec.ts'
+import { bytesOf, textOf } from '../../change/row.ts'
 import type { Definitions } from './record.ts'
 
 export class SegmentDefinitions {
@@ -49,3 +49,13 @@ export class SegmentDefinitions {
 }
 
 const tablesMax = 4096
+
+/** A table's definition as JSON text, one character per byte. */
+export function packTable(table: Table): string {
+  return bytesOf(JSON.stringify({ name: table.name, columns: table.columns, key: table.key }))
+}
+
+export function unpackTable(packed: string): Table {
+  // The text was written by packTable and has passed its frame's checksum.
+  return JSON.parse(textOf(packed)) as Table
+}

@@ -41,7 +41,11 @@ export class ForeignStanding implements Standing {
     this.#generation++
   }
 
-  limit(): undefined {
+  limit(): 'unknown' {
+    return 'unknown'
+  }
+
+  recent(): undefined {
     return undefined
   }
 

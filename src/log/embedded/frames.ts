@@ -42,18 +42,26 @@ export class FrameReader {
     if (limit - this.at < headerBytes) return this.#broken('a header is cut short')
     if (this.#to - this.#from < headerBytes) await this.#fill(headerBytes, limit)
     if (this.#to - this.#from < headerBytes) return this.#broken('a header is cut short')
-    const header = readHeader(this.#buffer, this.#from)
+    const header = readHeader(this.#buffer, this.#from, this.path)
     if (header === undefined) return this.#broken('there is no frame header')
     const bytes = frameBytes(header)
     if (limit - this.at < bytes) return this.#broken('a frame is cut short')
     if (this.#to - this.#from < bytes) await this.#fill(bytes, limit)
     if (this.#to - this.#from < bytes) return this.#broken('a frame is cut short')
-    const text = readPayload(this.#buffer, this.#from, header)
-    if (text === undefined) return this.#broken('a frame does not match its checksum')
-    const frame = new Frame(header, this.at, text)
-    this.at = frame.end
-    this.#from += bytes
+    const payload = readPayload(this.#buffer, this.#from, header)
+    if (payload === undefined) return this.#broken('a frame does not match its checksum')
+    const frame = new Frame(header, this.at, ownCopy(payload))
+    this.goTo(frame.end)
     return { kind: 'frame', frame }
+  }
+
+  /** Goes on from a later byte, which is a frame's end. */
+  goTo(at: number): void {
+    this.#from = Math.min(this.#to, this.#from + (at - this.at))
+    this.at = at
+    // A buffer that one large frame needed is not kept for the small ones after it.
+    if (this.#buffer.length > this.#chunkBytes)
+      this.#keep(ownCopy(this.#buffer.subarray(this.#from, this.#to)))
   }
 
   /** Forgets what was read ahead: what is not yet a frame may become one. */
@@ -68,7 +76,7 @@ export class FrameReader {
 
   /** Whether what stands at `at` is what an interrupted write leaves behind. */
   isUnfinished(): Promise<boolean> {
-    return isUnfinished(this.#file, this.at)
+    return isUnfinished(this.#file, this.at, this.path)
   }
 
   close(): Promise<void> {
@@ -86,9 +94,7 @@ export class FrameReader {
     const fits = this.#buffer.length >= room && this.#buffer.length <= Math.max(room, this.#chunkBytes)
     const buffer = fits ? this.#buffer : Buffer.allocUnsafe(room)
     buffer.set(kept, 0)
-    this.#buffer = buffer
-    this.#from = 0
-    this.#to = kept.length
+    this.#keep(buffer, kept.length)
     const wanted = Math.min(buffer.length, limit - this.at)
     try {
       this.#to += await this.#file.read(buffer.subarray(this.#to, wanted), this.at + this.#to)
@@ -96,6 +102,19 @@ export class FrameReader {
       throw diskFailure(error, `reading ${this.path}`)
     }
   }
+
+  #keep(buffer: Buffer, filled = buffer.length): void {
+    this.#buffer = buffer
+    this.#from = 0
+    this.#to = filled
+  }
+}
+
+/** In memory of its own: what is kept of a frame must not keep alive all that was read along with it. */
+function ownCopy(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length)
+  bytes.copy(copy)
+  return copy
 }
 
 /** The frames up to `limit`; where that is undefined, up to what an interrupted write may have left at the end. */
@@ -111,20 +130,20 @@ export async function* wholeFrames(reader: FrameReader, limit: number | undefine
 }
 
 /** Whether the bytes from `at` to the file's end are what an interrupted write leaves behind. */
-async function isUnfinished(file: DiskFile, at: number): Promise<boolean> {
+async function isUnfinished(file: DiskFile, at: number, path: string): Promise<boolean> {
   const rest = Buffer.alloc((await file.bytes()) - at)
   await file.read(rest, at)
   if (rest.length < headerBytes) return true
-  if (hasFrameBehind(rest)) return false
-  const header = readHeader(rest, 0)
+  if (hasFrameBehind(rest, path)) return false
+  const header = readHeader(rest, 0, path)
   if (header !== undefined && rest.length < frameBytes(header)) return true
   if (header !== undefined && rest.length > frameBytes(header)) return false
   return hasEmptySector(rest, at)
 }
 
-function hasFrameBehind(rest: Buffer): boolean {
+function hasFrameBehind(rest: Buffer, path: string): boolean {
   for (let at = rest.indexOf('MRL', 1, 'latin1'); at >= 0; at = rest.indexOf('MRL', at + 1, 'latin1'))
-    if (at + headerBytes <= rest.length && readHeader(rest, at) !== undefined) return true
+    if (at + headerBytes <= rest.length && readHeader(rest, at, path) !== undefined) return true
   return false
 }
 

@@ -1,10 +1,11 @@
 /** Questions about a log that are answered by reading it: how far a group is behind, what is kept of a key. */
 import type { Key, Offset, Table } from '../../change/change.ts'
+import type { RecordCursor, Records } from '../../change/records.ts'
 import type { Entry, GroupLag } from '../log.ts'
 import { LogCursor, type Extent } from './cursor.ts'
 import type { GroupState } from './group-file.ts'
 import { oldestPlace, placesOf } from './groups.ts'
-import { LaneFinder, tableOf } from './lanes.ts'
+import { assertCounted, LaneFinder } from './lanes.ts'
 import { firstVersion, type Frame } from './record.ts'
 import type { SegmentFiles } from './segment.ts'
 
@@ -49,12 +50,14 @@ function firstWanted(
   finder: LaneFinder,
 ): { readonly offset: Offset; readonly committedAtMs: number } | undefined {
   if (!finder.concerns(frame)) return undefined
-  const records = frame.changes()
-  for (let offset = frame.header.first; records.next(); offset++) {
-    if (finder.laneOf(records, tableOf(tables, records), offset) < 0) continue
-    // Rows that were read have no commit time: they are as old as their place in the log.
-    const committedAtMs = records.committedAtMs === 0 ? frame.header.appendedAtMs : records.committedAtMs
-    return { offset, committedAtMs }
+  let offset = frame.header.first
+  for (const records of frame.pieces(tables)) {
+    const seeds = finder.seedsOf(records)
+    for (const record = records.cursor(); record.next(); offset++) {
+      if (finder.laneOf(record, seeds, offset) < 0) continue
+      // Rows that were read have no commit time: they are as old as their place in the log.
+      return { offset, committedAtMs: record.committedAtMs || frame.header.appendedAtMs }
+    }
   }
   return undefined
 }
@@ -66,29 +69,44 @@ export async function* findKey(
 ): AsyncGenerator<Entry & { readonly addressee: string | undefined }> {
   const segments = await log.extent.segments()
   const cursor = new LogCursor(log.files, log.extent, segments[0]?.first ?? 0)
+  const wanted = { table, key: Buffer.from(key, 'latin1') }
   try {
     for await (const frame of cursor.frames())
-      for (const entry of entriesOf(frame, cursor.tables, { table, key }))
+      for (const entry of entriesOf(frame, cursor.tables, wanted))
         yield { ...entry, addressee: frame.addressee }
   } finally {
     await cursor.close()
   }
 }
 
-function* entriesOf(
-  frame: Frame,
-  tables: readonly Table[],
-  wanted: { readonly table: string; readonly key: Key },
-): Generator<Entry> {
+interface WantedKey {
+  readonly table: string
+  readonly key: Buffer
+}
+
+function* entriesOf(frame: Frame, tables: readonly Table[], wanted: WantedKey): Generator<Entry> {
   if (frame.header.count === 0) return
-  const records = frame.changes()
-  const version = firstVersion(frame.header)
-  for (let index = 0; records.next(); index++) {
-    if (records.keyLength !== wanted.key.length) continue
-    if (!records.text.startsWith(wanted.key, records.keyAt)) continue
-    const table = tableOf(tables, records)
-    if (table.name !== wanted.table) continue
-    const offset = frame.header.first + index
-    yield { offset, version: version + BigInt(index), change: records.change(table) }
+  let offset = frame.header.first
+  let version = firstVersion(frame.header)
+  for (const records of frame.pieces(tables)) {
+    for (const { ordinal, record } of recordsOf(records, wanted))
+      yield { offset: offset + ordinal, version: version + BigInt(ordinal), change: record.change() }
+    offset += records.count
+    version += BigInt(records.count)
   }
+}
+
+function* recordsOf(
+  records: Records,
+  { table, key }: WantedKey,
+): Generator<{ readonly ordinal: number; readonly record: RecordCursor }> {
+  if (!records.tables.some(({ name }) => name === table)) return
+  const record = records.cursor()
+  let ordinal = 0
+  for (; record.next(); ordinal++) {
+    if (record.end - record.keyAt !== key.length) continue
+    if (records.bytes.compare(key, 0, key.length, record.keyAt, record.end) !== 0) continue
+    if (record.table.name === table) yield { ordinal, record }
+  }
+  assertCounted(records, ordinal)
 }

@@ -1,7 +1,8 @@
 /** Sorts the records of frames into the lanes of one group. */
 import type { Offset, Table } from '../../change/change.ts'
-import type { PackedChanges } from '../../change/codec.ts'
-import type { Entry, LaneBatch } from '../log.ts'
+import { Failure } from '../../change/failure.ts'
+import type { RecordCursor, Records } from '../../change/records.ts'
+import { Entries, noEntries, type LaneBatch } from '../log.ts'
 import { laneHash, laneSeed } from './lane.ts'
 import { firstVersion, type Frame } from './record.ts'
 
@@ -17,7 +18,10 @@ export interface Wanted {
 const batchEntriesMax = 2000
 const batchBytesMax = 2 * 2 ** 20
 
-/** Finds the lane of each record that a group wants; undefined = it does not want it. */
+/** By the number of the table in a run of records; undefined = the group does not want it. */
+export type Seeds = readonly (number | undefined)[]
+
+/** Finds the lane of each record that a group wants. */
 export class LaneFinder {
   readonly #wanted: Wanted
   readonly #seeds = new Map<Table, number | undefined>()
@@ -32,12 +36,21 @@ export class LaneFinder {
     return frame.addressee === undefined || frame.addressee === this.#wanted.group
   }
 
+  seedsOf(records: Records): Seeds {
+    return records.tables.map((table) => this.#seedOf(table))
+  }
+
   /** The lane that the record belongs to, -1 where the group does not want it or has finished it. */
-  laneOf(record: PackedChanges, table: Table, offset: Offset): number {
-    const seed = this.#seedOf(table)
-    if (seed === undefined) return -1
+  laneOf(record: RecordCursor, seeds: Seeds, offset: Offset): number {
+    const seed = seeds[record.tableNumber]
+    if (seed === undefined) {
+      // A table that its run does not know is not one that nobody wants.
+      if (record.tableNumber >= seeds.length)
+        throw new Failure('corrupt', `a record of the unknown table ${record.tableNumber}`)
+      return -1
+    }
     const { places } = this.#wanted
-    const lane = laneHash(seed, record.text, record.keyAt, record.keyAt + record.keyLength) % places.length
+    const lane = laneHash(seed, record.records.bytes, record.keyAt, record.end) % places.length
     return offset < (places[lane] ?? 0) ? -1 : lane
   }
 
@@ -54,12 +67,19 @@ const tablesMax = 4096
 
 /** What one lane has been given and has not yet taken. */
 interface Gathered {
-  entries: Entry[]
-  /** Bytes of each entry. */
-  bytes: number[]
+  batches: LaneBatch[]
   /** What the last batch of the lane said is finished. */
   told: Offset
 }
+
+/** What one lane gets of a run of records, up to the bounds of a batch. */
+interface Share {
+  readonly places: number[]
+  readonly ordinals: number[]
+  bytes: number
+}
+
+type First = ConstructorParameters<typeof Entries>[3]
 
 export class Lanes {
   readonly #finder: LaneFinder
@@ -69,34 +89,32 @@ export class Lanes {
 
   constructor(wanted: Wanted) {
     this.#finder = new LaneFinder(wanted)
-    this.#gathered = wanted.places.map((told) => ({ entries: [], bytes: [], told }))
+    this.#gathered = wanted.places.map((told) => ({ batches: [], told }))
     this.#next = Math.min(...wanted.places)
   }
 
   add(frame: Frame, tables: readonly Table[]): void {
     this.#next = frame.next
     if (!this.#finder.concerns(frame)) return
-    const records = frame.changes()
     let offset = frame.header.first
     let version = firstVersion(frame.header)
-    for (; records.next(); offset++, version++) {
-      const table = tableOf(tables, records)
-      const lane = this.#gathered[this.#finder.laneOf(records, table, offset)]
-      if (lane === undefined) continue
-      lane.entries.push({ offset, version, change: records.change(table) })
-      lane.bytes.push(records.keyLength + records.beforeLength + records.afterLength)
+    for (const records of frame.pieces(tables)) {
+      this.#sort(records, { offset, version })
+      offset += records.count
+      version += BigInt(records.count)
     }
   }
 
   /** What was gathered, lane by lane. */
   *take(): Generator<LaneBatch> {
-    for (const [lane, gathered] of this.#gathered.entries()) {
-      if (gathered.entries.length === 0) continue
-      const { entries, bytes } = gathered
-      gathered.entries = []
-      gathered.bytes = []
+    for (const gathered of this.#gathered) {
+      const { batches } = gathered
+      const last = batches.pop()
+      if (last === undefined) continue
+      gathered.batches = []
       gathered.told = this.#next
-      yield* this.#pieces(lane, entries, bytes)
+      yield* batches
+      yield { ...last, next: this.#next }
     }
   }
 
@@ -105,7 +123,7 @@ export class Lanes {
     for (const [lane, gathered] of this.#gathered.entries()) {
       if (this.#next - gathered.told < records) continue
       gathered.told = this.#next
-      yield { lane, entries: [], next: this.#next }
+      yield { lane, entries: noEntries, bytes: 0, next: this.#next }
     }
   }
 
@@ -113,24 +131,46 @@ export class Lanes {
     return this.#gathered.some((gathered) => gathered.told < this.#next)
   }
 
-  *#pieces(lane: number, entries: readonly Entry[], bytes: readonly number[]): Generator<LaneBatch> {
-    for (let from = 0; from < entries.length;) {
-      let size = 0
-      let to = from
-      while (to < entries.length && to - from < batchEntriesMax && (to === from || size < batchBytesMax))
-        size += bytes[to++] ?? 0
-      const after = entries[to]
-      const last = entries[to - 1]
-      const next = after === undefined || last === undefined ? this.#next : last.offset + 1
-      const piece = from === 0 && after === undefined ? entries : entries.slice(from, to)
-      yield { lane, entries: piece, next }
-      from = to
+  #sort(records: Records, first: First): void {
+    const seeds = this.#finder.seedsOf(records)
+    if (seeds.every((seed) => seed === undefined)) return
+    const shares: (Share | undefined)[] = this.#gathered.map(() => undefined)
+    const record = records.cursor()
+    let ordinal = 0
+    for (; record.next(); ordinal++) {
+      const lane = this.#finder.laneOf(record, seeds, first.offset + ordinal)
+      if (lane < 0) continue
+      let share = shares[lane]
+      if (share === undefined || isFull(share)) {
+        this.#give(lane, share, { records, first })
+        shares[lane] = share = { places: [], ordinals: [], bytes: 0 }
+      }
+      share.places.push(record.place)
+      share.ordinals.push(ordinal)
+      share.bytes += record.end - record.place
     }
+    assertCounted(records, ordinal)
+    for (const [lane, share] of shares.entries()) this.#give(lane, share, { records, first })
+  }
+
+  #give(
+    lane: number,
+    share: Share | undefined,
+    of: { readonly records: Records; readonly first: First },
+  ): void {
+    if (share === undefined) return
+    const entries = new Entries(of.records, share.places, share.ordinals, of.first)
+    const next = entries.offset(entries.length - 1) + 1
+    this.#gathered[lane]?.batches.push({ lane, entries, bytes: share.bytes, next })
   }
 }
 
-export function tableOf(tables: readonly Table[], records: PackedChanges): Table {
-  const table = tables[records.tableNumber]
-  if (table === undefined) throw new Error(`the segment defines no table number ${records.tableNumber}`)
-  return table
+function isFull({ places, bytes }: Share): boolean {
+  return places.length >= batchEntriesMax || bytes >= batchBytesMax
+}
+
+/** Offsets would be wrong from here on. */
+export function assertCounted(records: Records, found: number): void {
+  if (found !== records.count)
+    throw new Failure('corrupt', `a piece of the log holds ${found} records, not ${records.count}`)
 }

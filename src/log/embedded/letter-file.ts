@@ -1,5 +1,5 @@
 /**
- * One group's dead letters: a file of frames as in record.ts. A frame's payload is a row of items:
+ * One group's dead letters: a file of frames as in record.ts. A frame has no pieces, and its head is a row of items:
  *
  *   "P", serial number, string (JSON text of a letter)     a letter was put aside
  *   "S", string (id)                                       its id was settled
@@ -14,7 +14,7 @@ import { bytesOf, textOf } from '../../change/row.ts'
 import type { DeadLetter } from '../log.ts'
 import { codeOf, diskFailure, type Disk, type DiskFile } from './disk.ts'
 import { FrameReader, wholeFrames } from './frames.ts'
-import { FrameEncoder } from './record.ts'
+import { encodeFrame } from './frame-writing.ts'
 
 export interface LetterFileOptions {
   readonly disk: Disk
@@ -37,7 +37,6 @@ export type Item =
 export class LetterFile {
   readonly #options: LetterFileOptions
   readonly #path: string
-  readonly #encoder = new FrameEncoder()
   readonly #alive = new Map<string, Alive>()
   /** undefined until first used, and after a failure: what the file holds must be looked up. */
   #file: DiskFile | undefined
@@ -149,9 +148,8 @@ export class LetterFile {
   }
 
   #encode(items: readonly Item[]): Uint8Array {
-    const payload = items.map(packItem).join('')
     const appendedAtMs = this.#options.now()
-    return this.#encoder.encode(payload, {
+    return encodeFrame(items.map(packItem).join(''), [], {
       count: items.length,
       first: 0,
       appendedAtMs,
@@ -234,7 +232,7 @@ export async function* itemsIn(
   const reader = new FrameReader(file, path, { at: 0, chunkBytes })
   try {
     for await (const frame of wholeFrames(reader, limit))
-      for (const item of unpackItems(frame.text)) yield { item, end: frame.end }
+      for (const item of unpackItems(frame.head)) yield { item, end: frame.end }
   } finally {
     await reader.close()
   }

@@ -3,6 +3,7 @@ import type { Offset } from '../../change/change.ts'
 import type { Control } from '../log.ts'
 import type { GroupState } from './group-file.ts'
 import type { Groups } from './groups.ts'
+import type { Frame } from './record.ts'
 import type { Standing } from './standing.ts'
 import type { Segment, WrittenSegment } from './segment.ts'
 import type { Writer } from './writer.ts'
@@ -29,8 +30,12 @@ export class OwnStanding implements Standing {
     return Promise.resolve(this.#writer.written)
   }
 
-  limit(segment: Segment): number | undefined {
-    return this.#writer.limit(segment)
+  limit(segment: Segment): number | 'dropped' {
+    return this.#writer.limit(segment) ?? 'dropped'
+  }
+
+  recent(segment: Segment, at: number): Frame | undefined {
+    return this.#writer.recent.frameAt(segment, at)
   }
 
   control(): Promise<Control | undefined> {

@@ -33,6 +33,7 @@ export async function* readGroup(
   const places = placesOf(group, count)
   const lanes = new Lanes({ group: name, tables: new Set(group.tables), places })
   const cursor = new LogCursor(parts.files, parts.standing, oldestPlace(group, count))
+  const stillness = new Stillness(parts, signal)
   try {
     while (!signal.aborted) {
       await existing(parts, name)
@@ -40,7 +41,7 @@ export async function* readGroup(
       const caughtUp = await gather(cursor, lanes, parts.pieceBytes)
       yield* unlessAborted(lanes.take(), signal)
       if (!caughtUp) yield* unlessAborted(lanes.idle(1), signal)
-      else if (await staysStill(parts, lanes, { seen, signal })) yield* unlessAborted(lanes.idle(1), signal)
+      else if (lanes.hasIdle() && (await stillness.lasts(seen))) yield* unlessAborted(lanes.idle(1), signal)
       else {
         yield* unlessAborted(lanes.idle(idleRecordsMax), signal)
         await parts.standing.grown(seen, signal)
@@ -69,27 +70,37 @@ async function gather(cursor: LogCursor, lanes: Lanes, bytesMax: number): Promis
   return false
 }
 
-/** Whether lanes wait to be told and nothing is appended for a moment. */
-async function staysStill(
-  parts: ReaderParts,
-  lanes: Lanes,
-  look: { readonly seen: number; readonly signal: AbortSignal },
-): Promise<boolean> {
-  if (!lanes.hasIdle()) return false
-  const woken = new AbortController()
-  const stop = () => {
-    woken.abort()
+/** Whether nothing is appended for a moment. One timer serves many looks: at a busy tail there are hundreds a second. */
+class Stillness {
+  readonly #parts: ReaderParts
+  readonly #signal: AbortSignal
+  /** A moment that is passing, and the generation that it began with. */
+  #moment: { readonly seen: number; readonly passed: Promise<'passed'> } | undefined
+
+  constructor(parts: ReaderParts, signal: AbortSignal) {
+    this.#parts = parts
+    this.#signal = signal
   }
-  look.signal.addEventListener('abort', stop)
-  const moment = parts.sleep(idleMs, woken.signal).then(
-    () => true,
-    () => false,
-  )
-  const growth = parts.standing.grown(look.seen, woken.signal).then(() => false)
-  const isStill = await Promise.race([moment, growth])
-  look.signal.removeEventListener('abort', stop)
-  stop()
-  return isStill
+
+  async lasts(seen: number): Promise<boolean> {
+    const growth = this.#parts.standing.grown(seen, this.#signal)
+    for (;;) {
+      const moment = (this.#moment ??= { seen, passed: this.#pass() })
+      if ((await Promise.race([growth, moment.passed])) !== 'passed') return false
+      this.#moment = undefined
+      if (moment.seen === seen) return true
+    }
+  }
+
+  /** Ends early where the signal aborts; the growth ends then, too. */
+  async #pass(): Promise<'passed'> {
+    try {
+      await this.#parts.sleep(idleMs, this.#signal)
+    } catch (error) {
+      if (!this.#signal.aborted) throw error
+    }
+    return 'passed'
+  }
 }
 
 async function existing(parts: ReaderParts, name: string): Promise<GroupState> {

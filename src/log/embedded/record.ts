@@ -13,36 +13,46 @@
  *     36     2  flags: 1 addressee, 2 table definitions, 4 barriers
  *     38     2  zero
  *     40     4  CRC-32 of bytes 0 to 39
- *     44        payload: [addressee] [table definitions] control [barriers] changes
+ *     44        payload: length of the head (4 bytes), head, pieces
  *            1  "M": never zero, so that a last sector that was not written shows (frames.ts)
  *
+ *   head         [addressee] [definitions] control [barriers]: text, one character per byte
  *   addressee    string
  *   definitions  number of the first, how many, each as a string (JSON text of a table)
  *   control      string (JSON text)
  *   barriers     how many, each as two strings: table, statement
- *   changes      packed changes up to the payload's end (change/codec.ts), where there are any
  *
- * Strings and numbers are as in change/packing.ts. The header has a checksum of its own, so that a length can be believed
- * before the payload is there: that is how an unfinished write is told from damage (frames.ts).
+ * Strings and numbers in the head are as in change/packing.ts. A piece is a run of records:
+ *
+ *      0     4  number of records, not zero
+ *      4     4  bytes of the records
+ *      8     4  number of tables
+ *     12   4 n  for each number of a table in the records: the number of its definition
+ *               the records, as they came from the source (change/records.ts)
+ *
+ * The header has a checksum of its own, so that a length can be believed before the payload is there: that is how an
+ * unfinished write is told from damage (frames.ts).
  *
  * A definition is written once per segment, in the frame that uses it first, and numbered from 0 in each segment; so a
  * segment can be read without any other, and old ones can go.
  *
- * Format history: version 1, the above.
+ * Format history:
+ *   1  the head, then packed changes as one text; never released
+ *   2  the above
  */
 import { crc32 } from 'node:zlib'
-import type { Barrier, Offset } from '../../change/change.ts'
-import { PackedChanges } from '../../change/codec.ts'
+import type { Barrier, Offset, Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
-import { packNumber, packString, Unpacker } from '../../change/packing.ts'
-import { bytesOf, textOf } from '../../change/row.ts'
-import type { Control, LogBatch } from '../log.ts'
+import { Unpacker } from '../../change/packing.ts'
+import { Records } from '../../change/records.ts'
+import { textOf } from '../../change/row.ts'
+import type { Control } from '../log.ts'
 
 /** What a batch adds to a segment's definitions. */
 export interface Definitions {
   /** The number of the first of them. */
   readonly first: number
-  /** JSON texts of tables, one character per byte (change/codec.ts). */
+  /** JSON texts of tables, one character per byte (definitions.ts). */
   readonly texts: readonly string[]
 }
 
@@ -57,20 +67,19 @@ export interface FrameHeader {
   readonly flags: number
 }
 
+export const formatVersion = 2
+export const magic = Buffer.from('MRL', 'latin1')
 export const headerBytes = 44
-const trailer = 0x4d
-/** What V8 holds as one string, less a little. */
-const payloadBytesMax = 2 ** 29 - 1024
-/** An encoder keeps a buffer for the next frame only up to this size. */
-const bufferBytesKept = 8 * 2 ** 20
+export const trailer = 0x4d
+export const headLengthBytes = 4
+/** What comes before the numbers of a piece's tables. */
+export const pieceHeadBytes = 12
 
-const magic = Buffer.from('MRL', 'latin1')
-const formatVersion = 1
-const addresseeFlag = 1
-const definitionsFlag = 2
-const barriersFlag = 4
+export const addresseeFlag = 1
+export const definitionsFlag = 2
+export const barriersFlag = 4
 
-/** A frame as it was read from its file. */
+/** A frame whose checksums hold. */
 export class Frame {
   readonly header: FrameHeader
   /** Where it begins and ends in its file. */
@@ -80,45 +89,66 @@ export class Frame {
   readonly next: Offset
   readonly addressee: string | undefined
   readonly definitions: Definitions | undefined
-  /** The payload, one character per byte. */
-  readonly text: string
+  /** Kept alive as long as any of its records; nothing else is in the same buffer. */
+  readonly payload: Buffer
+  readonly #piecesAt: number
+  /** Where the control record begins in the head. */
   readonly #controlAt: number
 
-  constructor(header: FrameHeader, at: number, text: string) {
+  constructor(header: FrameHeader, at: number, payload: Buffer) {
     this.header = header
     this.at = at
     this.end = at + frameBytes(header)
     this.next = header.first + header.count
-    this.text = text
-    const unpacker = new Unpacker(text, 0)
-    this.addressee = (header.flags & addresseeFlag) === 0 ? undefined : textOf(unpacker.string())
-    this.definitions = (header.flags & definitionsFlag) === 0 ? undefined : unpackDefinitions(unpacker)
+    this.payload = payload
+    this.#piecesAt = headEnd(payload)
+    const { flags } = header
+    const unpacker = new Unpacker((flags & (addresseeFlag | definitionsFlag)) === 0 ? '' : this.head, 0)
+    this.addressee = (flags & addresseeFlag) === 0 ? undefined : textOf(unpacker.string())
+    this.definitions = (flags & definitionsFlag) === 0 ? undefined : unpackDefinitions(unpacker)
     this.#controlAt = unpacker.at
   }
 
+  /** The head, one character per byte; made anew each time, because most readers never ask. */
+  get head(): string {
+    return this.payload.toString('latin1', headLengthBytes, this.#piecesAt)
+  }
+
   control(): Control {
-    // The text was written by packPayload and has passed the frame's checksum.
-    return JSON.parse(textOf(new Unpacker(this.text, this.#controlAt).string())) as Control
+    // The text was written by packHead and has passed the frame's checksum.
+    return JSON.parse(textOf(new Unpacker(this.head, this.#controlAt).string())) as Control
   }
 
   barriers(): readonly Barrier[] {
-    return this.#behindControl().barriers
-  }
-
-  changes(): PackedChanges {
-    return new PackedChanges(this.text, this.#behindControl().at)
-  }
-
-  #behindControl(): { readonly barriers: readonly Barrier[]; readonly at: number } {
-    const unpacker = new Unpacker(this.text, this.#controlAt)
-    const length = unpacker.number()
-    unpacker.at += length
+    if ((this.header.flags & barriersFlag) === 0) return []
+    const unpacker = new Unpacker(this.head, this.#controlAt)
+    const controlBytes = unpacker.number()
+    unpacker.at += controlBytes
     const barriers: Barrier[] = []
-    if ((this.header.flags & barriersFlag) !== 0)
-      for (let rest = unpacker.number(); rest > 0; rest--)
-        barriers.push({ table: textOf(unpacker.string()), statement: textOf(unpacker.string()) })
-    return { barriers, at: unpacker.at }
+    for (let rest = unpacker.number(); rest > 0; rest--)
+      barriers.push({ table: textOf(unpacker.string()), statement: textOf(unpacker.string()) })
+    return barriers
   }
+
+  /** Its records, piece by piece, without copying them; `tables`: the segment's, by the number of their definition. */
+  pieces(tables: readonly Table[]): Records[] {
+    const pieces: Records[] = []
+    let count = 0
+    for (let at = this.#piecesAt; at < this.payload.length;) {
+      const { piece, end } = pieceAt(this.payload, at, tables)
+      pieces.push(piece)
+      count += piece.count
+      at = end
+    }
+    if (count !== this.header.count) throw malformed(`holds ${count} records, not ${this.header.count}`)
+    return pieces
+  }
+}
+
+function headEnd(payload: Buffer): number {
+  const end = payload.length < headLengthBytes ? 0 : headLengthBytes + payload.readUInt32LE(0)
+  if (end < headLengthBytes || end > payload.length) throw malformed('ends inside its head')
+  return end
 }
 
 function unpackDefinitions(unpacker: Unpacker): Definitions {
@@ -128,73 +158,31 @@ function unpackDefinitions(unpacker: Unpacker): Definitions {
   return { first, texts }
 }
 
-/** What a frame's header says apart from what follows from the payload. */
-export type FrameFields = Omit<FrameHeader, 'payloadBytes' | 'payloadChecksum'>
-
-/** Makes frames in a buffer that it uses again. */
-export class FrameEncoder {
-  #buffer = Buffer.allocUnsafe(2 ** 16)
-
-  /** The frame's bytes, valid until the next call. */
-  encode(payload: string, fields: FrameFields): Uint8Array {
-    if (payload.length > payloadBytesMax)
-      throw new Failure(
-        'unsupported',
-        `a batch of ${payload.length} bytes; one frame holds ${payloadBytesMax}`,
-        { remedy: 'exclude the columns with the largest values from the pipeline' },
-      )
-    const end = headerBytes + payload.length
-    const buffer = this.#roomFor(end + 1)
-    buffer.write(payload, headerBytes, 'latin1')
-    magic.copy(buffer, 0)
-    buffer[3] = formatVersion
-    buffer.writeUInt32LE(payload.length, 4)
-    buffer.writeUInt32LE(crc32(buffer.subarray(headerBytes, end)), 8)
-    buffer.writeUInt32LE(fields.count, 12)
-    buffer.writeUIntLE(fields.first, 16, 6)
-    buffer.writeUIntLE(fields.appendedAtMs, 22, 6)
-    buffer.writeUIntLE(fields.firstSeq, 28, 6)
-    buffer.writeUInt16LE(fields.epoch, 34)
-    buffer.writeUInt16LE(fields.flags, 36)
-    buffer.writeUInt16LE(0, 38)
-    buffer.writeUInt32LE(crc32(buffer.subarray(0, 40)), 40)
-    buffer[end] = trailer
-    return buffer.subarray(0, end + 1)
-  }
-
-  #roomFor(size: number): Buffer {
-    if (size <= this.#buffer.length) return this.#buffer
-    const buffer = Buffer.allocUnsafe(Math.max(size, 2 * this.#buffer.length))
-    if (buffer.length <= bufferBytesKept) this.#buffer = buffer
-    return buffer
-  }
+function pieceAt(payload: Buffer, at: number, tables: readonly Table[]): { piece: Records; end: number } {
+  const numbersAt = at + pieceHeadBytes
+  if (numbersAt > payload.length) throw malformed('ends inside the head of a piece')
+  const count = payload.readUInt32LE(at)
+  const tableCount = payload.readUInt32LE(at + 8)
+  const from = numbersAt + 4 * tableCount
+  const end = from + payload.readUInt32LE(at + 4)
+  if (count === 0 || end > payload.length) throw malformed('ends inside a piece')
+  const own: Table[] = []
+  for (let number = 0; number < tableCount; number++)
+    own.push(tableOf(tables, payload.readUInt32LE(numbersAt + 4 * number)))
+  return { piece: new Records(payload.subarray(from, end), own, count), end }
 }
 
-/** The payload of a batch whose changes are packed already, and the flags that say what is in it. */
-export function packPayload(
-  batch: LogBatch,
-  definitions: Definitions,
-  packed: string,
-): { readonly payload: string; readonly flags: number } {
-  let flags = 0
-  let payload = ''
-  if (batch.addressee !== undefined) {
-    flags |= addresseeFlag
-    payload += packString(bytesOf(batch.addressee))
-  }
-  if (definitions.texts.length > 0) {
-    flags |= definitionsFlag
-    payload += packNumber(definitions.first) + packNumber(definitions.texts.length)
-    for (const text of definitions.texts) payload += packString(text)
-  }
-  payload += packString(bytesOf(JSON.stringify(batch.control)))
-  if (batch.barriers.length > 0) {
-    flags |= barriersFlag
-    payload += packNumber(batch.barriers.length)
-    for (const barrier of batch.barriers)
-      payload += packString(bytesOf(barrier.table)) + packString(bytesOf(barrier.statement))
-  }
-  return { payload: payload + packed, flags }
+function tableOf(tables: readonly Table[], number: number): Table {
+  const table = tables[number]
+  if (table === undefined) throw malformed(`uses the table ${number}, which its segment does not define`)
+  return table
+}
+
+/** Its checksums hold, so no disk did it. */
+function malformed(why: string): Failure {
+  return new Failure('corrupt', `a frame of the log ${why}`, {
+    remedy: 'report it: whoever wrote the frame wrote it wrong',
+  })
 }
 
 /** All of a frame, from its header to its last byte. */
@@ -202,26 +190,20 @@ export function frameBytes(header: FrameHeader): number {
   return headerBytes + header.payloadBytes + 1
 }
 
-/** The payload of the whole frame that begins at `at` of the buffer; undefined = it is not what was written. */
-export function readPayload(buffer: Buffer, at: number, header: FrameHeader): string | undefined {
+/** The payload of the whole frame that begins at `at` of the buffer, in place; undefined = it is not what was written. */
+export function readPayload(buffer: Buffer, at: number, header: FrameHeader): Buffer | undefined {
   const from = at + headerBytes
-  const to = from + header.payloadBytes
-  if (buffer[to] !== trailer || crc32(buffer.subarray(from, to)) !== header.payloadChecksum) return undefined
-  return buffer.toString('latin1', from, to)
+  const payload = buffer.subarray(from, from + header.payloadBytes)
+  if (buffer[from + header.payloadBytes] !== trailer || crc32(payload) !== header.payloadChecksum)
+    return undefined
+  return payload
 }
 
 /** The header at `at` of the buffer, which holds all of it; undefined = these bytes are none. */
-export function readHeader(buffer: Buffer, at: number): FrameHeader | undefined {
+export function readHeader(buffer: Buffer, at: number, path: string): FrameHeader | undefined {
   if (magic.compare(buffer, at, at + 3) !== 0) return undefined
   if (crc32(buffer.subarray(at, at + 40)) !== buffer.readUInt32LE(at + 40)) return undefined
-  if (buffer[at + 3] !== formatVersion)
-    throw new Failure(
-      'unsupported',
-      `a frame of format ${buffer[at + 3]}; this program knows ${formatVersion}`,
-      {
-        remedy: 'run the version of millrace that wrote this log, or a newer one',
-      },
-    )
+  if (buffer[at + 3] !== formatVersion) throw unknownFormat(path, buffer[at + 3] ?? 0)
   return {
     payloadBytes: buffer.readUInt32LE(at + 4),
     payloadChecksum: buffer.readUInt32LE(at + 8),
@@ -232,6 +214,20 @@ export function readHeader(buffer: Buffer, at: number): FrameHeader | undefined 
     epoch: buffer.readUInt16LE(at + 34),
     flags: buffer.readUInt16LE(at + 36),
   }
+}
+
+function unknownFormat(path: string, found: number): Failure {
+  const remedy =
+    found < formatVersion
+      ? 'move the log directory away: millrace then begins a new log and loads every index again'
+      : 'run the version of millrace that wrote this log, or a newer one'
+  return new Failure(
+    'unsupported',
+    `${path} has frames of format ${found}; this program knows ${formatVersion}`,
+    {
+      remedy,
+    },
+  )
 }
 
 /** The version of the record at `index` of a frame is this plus `index`. */

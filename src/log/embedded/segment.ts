@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import type { Offset, Table } from '../../change/change.ts'
-import { unpackTable } from '../../change/codec.ts'
+import { unpackTable } from './definitions.ts'
 import { diskFailure, type Disk } from './disk.ts'
 import { assertFollows, damaged, FrameReader } from './frames.ts'
 import { headerBytes, readHeader, type Frame } from './record.ts'
@@ -134,7 +134,7 @@ export class SegmentFiles {
       try {
         const start = Buffer.alloc(headerBytes)
         const read = await file.read(start, 0)
-        const header = read < headerBytes ? undefined : readHeader(start, 0)
+        const header = read < headerBytes ? undefined : readHeader(start, 0, segment.path)
         return { bytes: await file.bytes(), firstAppendedAtMs: header?.appendedAtMs }
       } finally {
         await file.close()

@@ -1,13 +1,15 @@
 /** The one writer of a log: mends what a crash left behind, then appends frames and says how far they are safe. */
 import assert from 'node:assert/strict'
 import type { Offset } from '../../change/change.ts'
-import { packChanges } from '../../change/codec.ts'
 import { Failure } from '../../change/failure.ts'
+import { countOf } from '../../change/records.ts'
 import type { Control, LogBatch } from '../log.ts'
 import { SegmentDefinitions } from './definitions.ts'
 import { diskFailure, type DiskFile } from './disk.ts'
 import { damaged, wholeFrames } from './frames.ts'
-import { FrameEncoder, packPayload, type Frame } from './record.ts'
+import { encodeFrame, packHead, piecesOf } from './frame-writing.ts'
+import { RecentFrames } from './recent.ts'
+import { Frame, headerBytes, readHeader } from './record.ts'
 import {
   segmentAt,
   type Segment,
@@ -27,9 +29,9 @@ export interface WriterOptions {
 export class Writer {
   /** One more with each append, and at the close. */
   generation = 0
+  readonly recent = new RecentFrames()
   readonly #files: SegmentFiles
   readonly #options: WriterOptions
-  readonly #encoder = new FrameEncoder()
   readonly #definitions = new SegmentDefinitions()
   readonly #waiting = new Set<() => void>()
   #state: State = 'unread'
@@ -151,7 +153,7 @@ export class Writer {
   #check(batch: LogBatch): void {
     const { control } = batch
     const before = this.#control
-    const count = batch.changes.length
+    const count = countOf(batch.records)
     assert(control.epoch >= 1 && control.epoch <= 32767, 'epochs are 1 to 32767')
     assert(control.seq < 2 ** 48 && control.lanes >= 1, 'seq is below 2^48 and there is a lane')
     assert(count === 0 || batch.firstSeq + count - 1 <= control.seq, 'the control record covers its records')
@@ -164,36 +166,39 @@ export class Writer {
     assert(count === 0 || batch.firstSeq > before.seq, 'versions ascend')
   }
 
+  /** The frame becomes known, in memory too, once it is safe and not before. */
   async #write(batch: LogBatch): Promise<void> {
     let segment = this.#segments.at(-1)
     if (segment === undefined || segment.bytes >= this.#options.segmentBytes) segment = await this.#roll()
     assert(this.#file !== undefined, 'the last segment is open')
-    // Packing comes first: it decides which definitions are pending.
-    const packed = batch.changes.length === 0 ? '' : this.#pack(batch)
-    const { payload, flags } = packPayload(batch, this.#definitions.pending(), packed)
-    const appendedAtMs = this.#options.now()
-    const bytes = this.#encoder.encode(payload, {
-      count: batch.changes.length,
+    const bytes = this.#encode(batch)
+    await this.#file.write(bytes, segment.bytes)
+    await this.#file.sync()
+    this.#definitions.keep()
+    const frame = frameOf(bytes, segment)
+    this.#files.index(segment).learn(frame)
+    this.recent.keep(segment, frame)
+    this.#segments[this.#segments.length - 1] = {
+      ...segment,
+      bytes: frame.end,
+      firstAppendedAtMs: segment.firstAppendedAtMs ?? frame.header.appendedAtMs,
+    }
+    this.#next = frame.next
+    this.#control = batch.control
+  }
+
+  #encode(batch: LogBatch): Buffer {
+    // The pieces come first: they decide which definitions are pending.
+    const pieces = piecesOf(batch.records, (table) => this.#definitions.numberOf(table))
+    const { head, flags } = packHead(batch, this.#definitions.pending())
+    return encodeFrame(head, pieces, {
+      count: countOf(batch.records),
       first: this.#next,
-      appendedAtMs,
+      appendedAtMs: this.#options.now(),
       firstSeq: batch.firstSeq,
       epoch: batch.control.epoch,
       flags,
     })
-    await this.#file.write(bytes, segment.bytes)
-    await this.#file.sync()
-    this.#definitions.keep()
-    this.#segments[this.#segments.length - 1] = {
-      ...segment,
-      bytes: segment.bytes + bytes.length,
-      firstAppendedAtMs: segment.firstAppendedAtMs ?? appendedAtMs,
-    }
-    this.#next += batch.changes.length
-    this.#control = batch.control
-  }
-
-  #pack(batch: LogBatch): string {
-    return packChanges(batch.changes, (table) => this.#definitions.numberOf(table))
   }
 
   /** A new, empty segment at the end. */
@@ -264,6 +269,13 @@ export class Writer {
       throw damaged(last.path, 0, `the segment before it ends with offset ${index.next}`)
     return lastFrame.control()
   }
+}
+
+/** The frame that was just written at the end of the segment, as whoever reads the file gets it. */
+function frameOf(bytes: Buffer, segment: WrittenSegment): Frame {
+  const header = readHeader(bytes, 0, segment.path)
+  assert(header !== undefined, 'what was encoded is a frame')
+  return new Frame(header, segment.bytes, bytes.subarray(headerBytes, headerBytes + header.payloadBytes))
 }
 
 function writtenSegment(segment: Segment, index: SegmentIndex): WrittenSegment {

@@ -3,6 +3,7 @@ import { Failure } from '../../change/failure.ts'
 import type { Operation, Outcome, Sink } from '../sink.ts'
 import { bulkParts, type BulkPart } from './bulk-body.ts'
 import { failureOf, readBulk, refusal } from './outcomes.ts'
+import { RequestBuffers } from './request-buffers.ts'
 import type { Answer, SearchClient } from './search-client.ts'
 
 export interface SearchSinkOptions {
@@ -16,6 +17,7 @@ export interface SearchSinkOptions {
 export class SearchSink implements Sink {
   readonly #options: SearchSinkOptions
   readonly #path: string
+  readonly #buffers = new RequestBuffers()
   #verifiedAtMs = -Infinity
 
   constructor(options: SearchSinkOptions) {
@@ -27,7 +29,7 @@ export class SearchSink implements Sink {
     // A delete in an index that is gone would make the server create an empty one under the alias's name.
     if (performance.now() - this.#verifiedAtMs > verifiedForMs) await this.#verify(signal)
     const outcomes: Outcome[] = []
-    for (const part of bulkParts(operations, this.#options.bulkBytesMax)) {
+    for (const part of bulkParts(operations, this.#options.bulkBytesMax, this.#buffers.take)) {
       const written = await this.#send(part, operations.slice(part.first, part.next), signal)
       for (const outcome of written) outcomes.push(outcome)
     }
@@ -46,6 +48,8 @@ export class SearchSink implements Sink {
       signal,
     )
     if (answer.status !== 200) return await this.#halve(answer, operations, signal)
+    // The server has read all of it; after any other answer, bytes of it may still be on their way.
+    this.#buffers.give(part.body)
     const { outcomes, missed } = readBulk(answer.text, operations, alias)
     if (missed) await this.#verify(signal)
     return outcomes
@@ -62,7 +66,8 @@ export class SearchSink implements Sink {
     const middle = operations.length >> 1
     const outcomes: Outcome[] = []
     for (const half of [operations.slice(0, middle), operations.slice(middle)]) {
-      for (const part of bulkParts(half, Infinity)) outcomes.push(...(await this.#send(part, half, signal)))
+      for (const part of bulkParts(half, Infinity, this.#buffers.take))
+        outcomes.push(...(await this.#send(part, half, signal)))
     }
     return outcomes
   }

@@ -1,5 +1,6 @@
 /** Watches the statements of the binlog for those that may have changed rows of captured tables unseen, by a cascade. */
 import type { Barrier, Change, Table } from '../../change/change.ts'
+import { RecordsBuilder } from '../../change/records.ts'
 import { unpackRow } from '../../change/row.ts'
 import type { BinlogEvent, RowsHeader } from './binlog-events.ts'
 import type { ForeignKeys } from './foreign-keys.ts'
@@ -41,13 +42,12 @@ export class CascadeWatch {
     return header.kind !== 'insert' && header.checksForeignKeys && this.#keys.isParent(nameOf(map))
   }
 
-  /** `changes` are those of the event, where the table is captured. */
-  rows(event: BinlogEvent, header: RowsHeader, map: TableMap, changes: readonly Change[]): void {
+  rows(event: BinlogEvent, header: RowsHeader, map: TableMap): void {
     const table = nameOf(map)
     if (header.kind === 'delete') return this.#reach(table, 'deleted')
     const columns = this.#keys.followedColumns(table)
     if (columns.size === 0) return undefined
-    const updates = map.table === undefined ? this.#updatesOf(event, header) : changes
+    const updates = this.#updatesOf(event, header, map)
     if (updates === undefined || updates.some((change) => touches(change, columns)))
       this.#reach(table, 'updated')
   }
@@ -78,13 +78,14 @@ export class CascadeWatch {
     }
   }
 
-  #updatesOf(event: BinlogEvent, header: RowsHeader): readonly Change[] | undefined {
-    const map = this.#watched.get(header.tableId)
-    if (map?.table === undefined) return undefined
-    const changes: Change[] = []
+  /** Read apart from the records that go out, because few tables have others that follow their columns. */
+  #updatesOf(event: BinlogEvent, header: RowsHeader, map: TableMap): readonly Change[] | undefined {
+    const readable = map.table === undefined ? this.#watched.get(header.tableId) : map
+    if (readable?.table === undefined) return undefined
+    const builder = new RecordsBuilder()
     const { kind, from } = header
-    rowsOf(map, { kind, body: event.buffer, from, to: event.to, committedAtMs: 0 }, changes)
-    return changes
+    rowsOf(readable, { kind, body: event.buffer, from, to: event.to, committedAtMs: 0 }, builder)
+    return [...builder.finish()]
   }
 }
 

@@ -5,6 +5,8 @@ import type {
   Chunk,
   ChunkRequest,
   Finding,
+  KeyedRows,
+  KeysRequest,
   Source,
   SourceAdmin,
   SourceBatch,
@@ -18,7 +20,7 @@ import type { Flavor } from './gtid.ts'
 import { covers, formatPosition, showPosition } from './position.ts'
 import { examine } from './preflight.ts'
 import { readExecuted, readPurged, readRetentionSeconds, readServerFacts } from './server-facts.ts'
-import { readChunk } from './snapshot.ts'
+import { readChunk, readKeys } from './snapshot.ts'
 
 /** Reads nothing and connects to nothing until it is asked. `tables` are all that will be read, as `schema.table`. */
 export function createMysqlSource(settings: MysqlSettings, tables: readonly string[]): Source & SourceAdmin {
@@ -60,8 +62,13 @@ class MysqlSource implements Source, SourceAdmin {
   async chunk(request: ChunkRequest, signal: AbortSignal): Promise<Chunk> {
     const options = tableOptions(this.#settings, request.table)
     return await this.#with(
-      async (session) => await readChunk(request, { ...session, options, head: () => this.head() }, signal),
+      async (session) => await readChunk(request, { ...session, options }, () => this.head(), signal),
     )
+  }
+
+  async rows(request: KeysRequest, signal: AbortSignal): Promise<KeyedRows> {
+    const options = tableOptions(this.#settings, request.table)
+    return await this.#with(async (session) => await readKeys(request, { ...session, options }, signal))
   }
 
   covers(position: Position, other: Position): boolean {

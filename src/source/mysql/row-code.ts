@@ -73,7 +73,7 @@ export function labelTexts(labels: readonly string[]): readonly string[] {
   return labels.map((label) => JSON.stringify(bytesOf(label)))
 }
 
-/** An expression over `body`, `text`, `at` and `size`; the column's parameter is `parameters[index]`. */
+/** An expression over `body`, `at` and `size`; the column's parameter is `parameters[index]`. */
 export function valueCode(type: ColumnType, plan: ValuePlan, index: number): string {
   return byKind(codes(plan, index), type)
 }
@@ -89,8 +89,8 @@ function codes({ column, collation }: ValuePlan, index: number): ByKind<string> 
   const isForeign = decoderOf(charsetOf(collation ?? 0) ?? 'utf8mb4') !== undefined
   const text = (): string =>
     isForeign
-      ? `foreignCell(body, text.slice(at, at + size), at, parameters[${index}])`
-      : 'textCell(text.slice(at, at + size))'
+      ? `foreignCell(body, body.latin1Slice(at, at + size), at, parameters[${index}])`
+      : 'textCell(body.latin1Slice(at, at + size))'
   return {
     integer: ({ bytes, unsigned }) => integerCode(bytes, unsigned),
     decimal: ({ precision, scale }) => `decimalCell(body, at, ${precision}, ${scale})`,

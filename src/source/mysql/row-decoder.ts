@@ -1,5 +1,5 @@
 /**
- * Rows events: images of rows, made into changes by a function that is compiled once for each definition of a table.
+ * Rows events: images of rows, made into records by a function that is compiled once for each definition of a table.
  *
  *   column count · bits of the columns that are present (an update has two such fields: before, after)
  *   · rows until the end; an update's row is two images
@@ -8,11 +8,14 @@
  * The compiled function is straight-line code: place and width of every column stand in it as numbers. Only numbers that
  * this file computed become code; names, labels and values of the server never do.
  */
-import type { Change, Key, Row, Table } from '../../change/change.ts'
+import type { Change } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
-import { inOnePiece, packCell } from '../../change/row.ts'
+import { operations, type RecordsBuilder } from '../../change/records.ts'
+import { writeCell, writeNull, type ImageBytes } from './cell.ts'
 import type { ColumnType } from './column-type.ts'
 import { helpers, parameterOf, valueCode } from './row-code.ts'
+import { KeyCells } from './key-cells.ts'
+import { cellWriterOf } from './row-writer.ts'
 import type { TableMap } from './table-map.ts'
 import { layoutOf, type WireColumn } from './wire-column.ts'
 import { WireReader } from './wire-reader.ts'
@@ -34,6 +37,8 @@ export interface RowDecoder {
   /** How many columns an image has. */
   readonly width: number
   readonly decode: DecodeImage
+  /** The keys of the last two images. */
+  readonly keys: readonly [KeyCells, KeyCells]
 }
 
 /** What becomes of one column of the image. */
@@ -46,25 +51,20 @@ export interface ColumnPlan {
   readonly keyAt: number | undefined
 }
 
-/** Reads the image at `out.at`, leaves its end there and its key in `out.key`. `text` is `body`, a character a byte. */
-type DecodeImage = (body: Buffer, text: string, out: ImageEnd) => Row
-
-interface ImageEnd {
-  at: number
-  key: Key
-}
+/** Writes the row whose image is at `at` to the builder, notes where its key's cells are, and returns the image's end. */
+type DecodeImage = (image: ImageBytes, at: number, builder: RecordsBuilder, key: KeyCells) => number
 
 /**
- * Appends the event's changes to `into`, and returns how many rows the event holds. An update whose key changed becomes a
+ * Makes records of the event's changes, and returns how many rows the event holds. An update whose key changed becomes a
  * delete and an insert. `map.table` must not be undefined.
- * Throws a Failure: `unsupported` for images without all columns, `corrupt`.
+ * Throws a Failure: `unsupported` for images without all columns, `corrupt`; what was made by then is of no use.
  */
-export function rowsOf(map: TableMap, event: RowsEvent, into: Change[]): number {
+export function rowsOf(map: TableMap, event: RowsEvent, builder: RecordsBuilder): number {
   try {
-    return readRows(map, event, into)
+    return readRows(map, event, builder)
   } catch (error) {
     if (!isTooLong(error)) throw error
-    throw new Failure('unsupported', `${map.schema}.${map.name}: a row image of more than half a gigabyte`, {
+    throw new Failure('unsupported', `${map.schema}.${map.name}: a value of more than half a gigabyte`, {
       remedy: "exclude the table's largest column",
       cause: error,
     })
@@ -79,73 +79,80 @@ function isTooLong(error: unknown): boolean {
   )
 }
 
-function readRows(map: TableMap, event: RowsEvent, into: Change[]): number {
+function readRows(map: TableMap, event: RowsEvent, builder: RecordsBuilder): number {
   const { table, decoder } = map
   if (table === undefined || decoder === undefined)
     throw new Error(`${map.schema}.${map.name} is not captured`)
-  const { committedAtMs, kind } = event
-  const body = event.body.subarray(event.from, event.to)
-  const out: ImageEnd = { at: headerEnd(map, body, event), key: '' as Key }
-  const text = body.toString('latin1')
-  const images = new Images()
-  while (out.at < body.length) images.add(decoder.decode(body, text, out), out.key)
-  const { keys, rows } = images.cut()
-  if (kind === 'update') return pushUpdates(table, committedAtMs, { keys, rows }, into)
-  for (const [at, image] of rows.entries()) {
-    const key = keys[at] ?? out.key
-    if (kind === 'insert')
-      into.push({ table, committedAtMs, op: 'insert', key, before: undefined, after: image })
-    else into.push({ table, committedAtMs, op: 'delete', key, before: image, after: undefined })
-  }
-  return rows.length
+  const { body, to, committedAtMs, kind } = event
+  const view = new DataView(body.buffer, body.byteOffset, body.byteLength)
+  const writing = { image: { body, view, to }, context: { table, committedAtMs }, decoder, builder }
+  let rows = 0
+  for (let at = headerEnd(map, event); at < to; rows++) at = writeRow[kind](writing, at)
+  return rows
 }
 
-/** Images come in pairs, before and after. */
-function pushUpdates(table: Table, committedAtMs: number, images: Cut, into: Change[]): number {
-  const { keys, rows } = images
-  if (rows.length % 2 !== 0) throw new Failure('corrupt', `an update of ${table.name} has no image after`)
-  for (let at = 0; at < rows.length; at += 2) {
-    const [before, after, key, keyAfter] = [rows[at], rows[at + 1], keys[at], keys[at + 1]]
-    if (before === undefined || after === undefined || key === undefined || keyAfter === undefined) break
-    if (key === keyAfter) {
-      into.push({ table, committedAtMs, op: 'update', key, before, after })
-    } else {
-      into.push({ table, committedAtMs, op: 'delete', key, before, after: undefined })
-      into.push({ table, committedAtMs, op: 'insert', key: keyAfter, before: undefined, after })
-    }
-  }
-  return rows.length / 2
+interface RowWriting {
+  readonly image: ImageBytes
+  readonly context: Pick<Change, 'table' | 'committedAtMs'>
+  readonly decoder: RowDecoder
+  readonly builder: RecordsBuilder
 }
 
-interface Cut {
-  readonly keys: readonly Key[]
-  readonly rows: readonly Row[]
+/** Makes the record of the row at `at`, and returns the row's end. */
+const writeRow = { insert: writeInsert, update: writeUpdate, delete: writeDelete }
+
+function writeInsert({ image, context, decoder, builder }: RowWriting, at: number): number {
+  builder.begin()
+  const afterAt = builder.at
+  const [key] = decoder.keys
+  const end = decoder.decode(image, at, builder, key)
+  const keyAt = builder.at
+  key.write(builder)
+  builder.end(operations.insert, context, afterAt, keyAt)
+  return end
 }
 
-/** The images of one event, joined to one text from which each is a slice: they live and die together. */
-class Images {
-  #text = ''
-  readonly #ends: number[] = []
-  readonly #keys: Key[] = []
+function writeDelete({ image, context, decoder, builder }: RowWriting, at: number): number {
+  builder.begin()
+  const [key] = decoder.keys
+  const end = decoder.decode(image, at, builder, key)
+  const keyAt = builder.at
+  key.write(builder)
+  builder.end(operations.delete, context, keyAt, keyAt)
+  return end
+}
 
-  add(image: Row, key: Key): void {
-    this.#text += image
-    this.#ends.push(this.#text.length)
-    this.#keys.push(key)
+function writeUpdate({ image, context, decoder, builder }: RowWriting, at: number): number {
+  const [key, keyAfter] = decoder.keys
+  builder.begin()
+  const middle = decoder.decode(image, at, builder, key)
+  if (middle >= image.to)
+    throw new Failure('corrupt', `an update of ${context.table.name} has no image after`)
+  const afterAt = builder.at
+  const end = decoder.decode(image, middle, builder, keyAfter)
+  const keyAt = builder.at
+  if (key.equals(keyAfter, builder.bytes)) {
+    key.write(builder)
+    builder.end(operations.update, context, afterAt, keyAt)
+    return end
   }
-
-  cut(): Cut {
-    const text = inOnePiece(this.#text)
-    let from = 0
-    const rows = this.#ends.map((end) => text.slice(from, (from = end)) as Row)
-    return { keys: this.#keys, rows }
-  }
+  // The row after is written again, in a record of its own.
+  builder.at = afterAt
+  key.write(builder)
+  builder.end(operations.delete, context, afterAt, afterAt)
+  builder.begin()
+  const insertedAt = builder.at
+  decoder.decode(image, middle, builder, keyAfter)
+  const insertedKeyAt = builder.at
+  keyAfter.write(builder)
+  builder.end(operations.insert, context, insertedAt, insertedKeyAt)
+  return end
 }
 
 /** Checks the head of the event against the table; where the rows begin. */
-function headerEnd(map: TableMap, body: Buffer, event: RowsEvent): number {
+function headerEnd(map: TableMap, event: RowsEvent): number {
   const name = `${map.schema}.${map.name}`
-  const reader = new WireReader(body, 0, body.length, `a rows event of ${name}`)
+  const reader = new WireReader(event.body, event.from, event.to, `a rows event of ${name}`)
   const width = reader.packed()
   if (width !== map.decoder?.width)
     throw new Failure(
@@ -166,35 +173,38 @@ function headerEnd(map: TableMap, body: Buffer, event: RowsEvent): number {
 
 /** Compiles the decoder of a table. Throws a Failure, `unsupported`, for a column whose length is not known. */
 export function compileDecoder(table: string, plans: readonly ColumnPlan[]): RowDecoder {
-  const code = plans.map((plan, index) => columnCode(table, plan, index)).join('')
-  const keys = plans.flatMap(({ keyAt }) => (keyAt === undefined ? [] : [keyAt])).toSorted((a, b) => a - b)
+  const writers = plans.map(({ type, column, collation }) =>
+    type === undefined ? undefined : cellWriterOf(type, column, collation),
+  )
+  const code = plans
+    .map((plan, index) => columnCode(table, plan, index, writers[index] !== undefined))
+    .join('')
   const source = `
     'use strict'
     const { ${Object.keys(helpers).join(', ')} } = helpers
-    return function decodeImage(body, text, out) {
-      const start = out.at, end = body.length
-      let at = start + ${(plans.length + 7) >> 3}, size = 0, cell = '', row = ''
+    const [${plans.map((_, index) => `write${index}`).join(', ')}] = writers
+    return function decodeImage(image, start, builder, key) {
+      const body = image.body, end = image.to
+      let at = start + ${(plans.length + 7) >> 3}, size = 0, from = 0
       if (at > end) short()
-      ${keys.map((key) => `let key${key} = 'null'`).join('\n')}
       ${code}
-      out.at = at
-      out.key = '[' + ${keys.map((key) => `key${key}`).join(` + ',' + `)} + ']'
-      return row
+      return at
     }`
   // oxlint-disable-next-line typescript/no-implied-eval -- the text holds nothing but the numbers of this file
-  const build = new Function('helpers', 'parameters', 'codes', 'packCell', 'short', source)
+  const build = new Function('helpers', 'parameters', 'writers', 'writeCell', 'writeNull', 'short', source)
   const parameters = plans.map(({ type, collation }) =>
     type === undefined ? undefined : parameterOf(type, collation),
   )
   const short = (): never => {
     throw new Failure('corrupt', `a row image of ${table} is cut short or overlong`)
   }
-  const decode = build(helpers, parameters, LENGTH_CODES, packCell, short) as DecodeImage
-  return { width: plans.length, decode }
+  const decode = build(helpers, parameters, writers, writeCell, writeNull, short) as DecodeImage
+  const keyColumns = plans.filter(({ keyAt }) => keyAt !== undefined).length
+  return { width: plans.length, decode, keys: [new KeyCells(keyColumns), new KeyCells(keyColumns)] }
 }
 
 /** The statements that read one column. */
-function columnCode(table: string, plan: ColumnPlan, index: number): string {
+function columnCode(table: string, plan: ColumnPlan, index: number, hasWriter: boolean): string {
   const layout = layoutOf(plan.column)
   if (layout === undefined)
     throw new Failure(
@@ -205,23 +215,27 @@ function columnCode(table: string, plan: ColumnPlan, index: number): string {
       },
     )
   const isNull = `(body[start + ${index >> 3}] & ${1 << (index & 7)}) !== 0`
-  const sizeCode =
-    layout.prefix === 0
-      ? `if (at + ${layout.fixed} > end) short()`
-      : `if (at + ${layout.prefix} > end) short()
-         size = ${lengthCode(layout.prefix)}
-         at += ${layout.prefix}
-         if (at + size > end) short()`
-  const advance = `at += ${layout.prefix === 0 ? layout.fixed : 'size'}`
-  if (plan.type === undefined) return `if (!(${isNull})) { ${sizeCode}\n ${advance} }\n`
+  const isFixed = layout.prefix === 0
+  const sizeCode = isFixed
+    ? `if (at + ${layout.fixed} > end) short()`
+    : `if (at + ${layout.prefix} > end) short()
+       size = ${lengthCode(layout.prefix)}
+       at += ${layout.prefix}
+       if (at + size > end) short()`
+  const size = isFixed ? layout.fixed : 'size'
+  if (plan.type === undefined) return `if (!(${isNull})) { ${sizeCode}\n at += ${size} }\n`
+  const asString = `writeCell(builder, ${valueCode(plan.type, plan, index)})`
+  const { keyAt } = plan
   return `
-    if (${isNull}) row += '\\0'
-    else {
+    if (${isNull}) {
+      writeNull(builder)
+      ${keyAt === undefined ? '' : `key.isNull(${keyAt})`}
+    } else {
       ${sizeCode}
-      cell = ${valueCode(plan.type, plan, index)}
-      ${advance}
-      row += cell.length < ${LENGTH_CODES.length - 2} ? codes[cell.length + 2] + cell : packCell(cell)
-      ${plan.keyAt === undefined ? '' : `key${plan.keyAt} = cell`}
+      ${keyAt === undefined ? '' : 'from = builder.at'}
+      ${hasWriter ? `if (!write${index}(image, at, ${size}, builder)) ${asString}` : asString}
+      at += ${size}
+      ${keyAt === undefined ? '' : `key.is(${keyAt}, from, builder)`}
     }
   `
 }
@@ -230,8 +244,3 @@ function lengthCode(bytes: number): string {
   const parts = ['body[at]', 'body[at + 1] * 256', 'body[at + 2] * 65536', 'body[at + 3] * 16777216']
   return parts.slice(0, bytes).join(' + ')
 }
-
-/** The packed row's length codes of all but large cells. */
-const LENGTH_CODES: readonly string[] = Array.from({ length: 4096 }, (_, code) =>
-  code < 2 ? '' : packCell('x'.repeat(code - 2)).slice(0, code < 128 ? 1 : 2),
-)

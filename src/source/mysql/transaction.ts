@@ -8,8 +8,9 @@
  * committed. A ROLLBACK is in the binlog only where a part could not be rolled back (tables without transactions): the
  * rows before it are given as they stand, and a barrier has their tables read again, so that the end is right either way.
  */
-import type { Barrier, Change, Position } from '../../change/change.ts'
+import type { Barrier, Position } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
+import { RecordsBuilder, type Records } from '../../change/records.ts'
 import type { SourceBatch } from '../source.ts'
 import {
   endsStatement,
@@ -65,9 +66,11 @@ export class TransactionReader {
   #checksums: boolean
   #file: string | undefined
   #offset: number | undefined
-  #changes: Change[] = []
+  readonly #builder = new RecordsBuilder(batchBytesUsual)
+  /** What comes before the builder's records. */
+  #finished: Records[] = []
+  #finishedBytes = 0
   #barriers: Barrier[] = []
-  #bytes = 0
   #moved = false
 
   /** `checksums`: whether events before the first format description bear them. */
@@ -91,7 +94,7 @@ export class TransactionReader {
 
   /** Bytes of the changes that wait to be taken. */
   get bytes(): number {
-    return this.#bytes
+    return this.#finishedBytes + this.#builder.at
   }
 
   /** A barrier ends its batch: the changes of a batch come before its barriers. */
@@ -100,7 +103,7 @@ export class TransactionReader {
   }
 
   get hasChanges(): boolean {
-    return this.#changes.length > 0 || this.#barriers.length > 0
+    return this.bytes > 0 || this.#barriers.length > 0
   }
 
   /** Whether the position is another than that of the last batch. */
@@ -125,17 +128,24 @@ export class TransactionReader {
 
   /** Everything since the last take. */
   take(): SourceBatch {
-    const batch = {
-      changes: this.#changes,
-      barriers: this.#barriers,
-      position: this.#position(),
-      bytes: this.#bytes,
+    const { bytes } = this
+    this.#finish(this.#builder)
+    const records = this.#finished
+    const release = (): void => {
+      for (const each of records) this.#builder.reuse(each)
     }
-    this.#changes = []
+    const batch = { records, barriers: this.#barriers, position: this.#position(), bytes, release }
+    this.#finished = []
+    this.#finishedBytes = 0
     this.#barriers = []
-    this.#bytes = 0
     this.#moved = false
     return batch
+  }
+
+  #finish(builder: RecordsBuilder): void {
+    if (builder.count === 0) return
+    this.#finishedBytes += builder.at
+    this.#finished.push(builder.finish())
   }
 
   /** Throws a Failure that names transaction and place when the event cannot be understood. */
@@ -204,9 +214,11 @@ export class TransactionReader {
   #end(): void {
     const current = this.#inTransaction()
     this.#endStatement()
-    for (const change of current.held?.changes ?? []) this.#changes.push(change)
+    if (current.held !== undefined) {
+      this.#finish(this.#builder)
+      this.#finish(current.held.builder)
+    }
     this.#barriers.push(...current.barriers.values())
-    this.#bytes += current.held?.bytes ?? 0
     this.#executed.add(current.start.gtid)
     this.#executedText = undefined
     this.#current = undefined
@@ -238,17 +250,14 @@ export class TransactionReader {
     const given = current.events <= current.given
     const cascades = this.#cascades.concern(map, header)
     if (given && !cascades) return
-    const changes = given ? [] : (current.held?.changes ?? this.#changes)
-    const first = changes.length
-    if (map.table !== undefined) {
+    if (map.table !== undefined && !given) {
       const { kind, from } = header
       const { committedAtMs } = current.start
-      rowsOf(map, { kind, body: event.buffer, from, to: event.to, committedAtMs }, changes)
-      const bytes = given ? 0 : bytesOf(changes, first)
-      if (current.held === undefined) this.#bytes += bytes
-      else current.held.count(map.table.name, bytes)
+      const builder = current.held?.builder ?? this.#builder
+      rowsOf(map, { kind, body: event.buffer, from, to: event.to, committedAtMs }, builder)
+      current.held?.check(map.table.name)
     }
-    if (cascades) this.#cascades.rows(event, header, map, changes.slice(first))
+    if (cascades) this.#cascades.rows(event, header, map)
   }
 
   /** Rows of a table that is not captured, in a form that is not read. */
@@ -370,12 +379,5 @@ export class TransactionReader {
   }
 }
 
-function bytesOf(changes: readonly Change[], first: number): number {
-  let bytes = 0
-  for (let at = first; at < changes.length; at++) {
-    const change = changes[at]
-    if (change !== undefined)
-      bytes += change.key.length + (change.before?.length ?? 0) + (change.after?.length ?? 0)
-  }
-  return bytes
-}
+/** A batch is taken when it has 256 KB; the last event comes on top. */
+const batchBytesUsual = 288 * 1024

@@ -150,7 +150,7 @@ function fractionDigits(body: Buffer, at: number, scale: number, first: number):
 }
 
 /** A big-endian number of 1 to 4 bytes; the first is changed by `mask`, the others by its lower bits' pattern. */
-function turned(body: Buffer, at: number, bytes: number, mask: number): number {
+export function turned(body: Buffer, at: number, bytes: number, mask: number): number {
   const rest = (mask & 0x7f) === 0 ? 0 : 0xff
   let value = (body[at] ?? 0) ^ mask
   for (let index = 1; index < bytes; index++) value = value * 256 + ((body[at + index] ?? 0) ^ rest)

@@ -2,8 +2,8 @@
  * XA: a branch's rows are in the binlog when it is prepared, and its COMMIT or ROLLBACK follows later, in a transaction of
  * its own. Branches without captured rows pass; one with captured rows passes only when it commits in the same step.
  */
-import type { Change } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
+import { RecordsBuilder } from '../../change/records.ts'
 
 /** How many bytes of a branch are kept until it is known what becomes of them. */
 const heldBytesMax = 64 * 1024 * 1024
@@ -15,19 +15,17 @@ const remedy =
 
 /** The changes of a branch of which is not known yet whether it commits at once. */
 export class HeldChanges {
-  readonly changes: Change[] = []
-  bytes = 0
+  readonly builder = new RecordsBuilder()
   readonly #mayCommitAtOnce: boolean
 
   constructor(mayCommitAtOnce: boolean) {
     this.#mayCommitAtOnce = mayCommitAtOnce
   }
 
-  /** Changes of this table were added. */
-  count(table: string, bytes: number): void {
-    this.bytes += bytes
+  /** Changes of this table were added; throws a Failure when they cannot be kept. */
+  check(table: string): void {
     if (!this.#mayCommitAtOnce) throw preparedWith(table)
-    if (this.bytes > heldBytesMax)
+    if (this.builder.at > heldBytesMax)
       throw new Failure('unsupported', `an XA transaction with more than ${heldBytesMax} bytes of changes`, {
         remedy,
       })

@@ -20,6 +20,7 @@ const pipeline: PipelineStatus = {
   load: { table: 'shop.orders', state: 'reading', rowsDone: 250, rowsEstimate: 1000, etaSeconds: 75 },
   indexed: 99,
   deleted: 1,
+  lookedUp: 0,
 }
 
 function statusWith(change: Partial<PipelineStatus>, daemon: boolean): Status {
@@ -89,13 +90,16 @@ test('status ends with 1 and tells the remedy when something has failed', async 
 })
 
 test('status reads the state folder when no daemon answers, and ends with 3', async (t) => {
-  const offline = statusWith({ state: 'offline', indexed: null, deleted: null, load: null }, false)
+  const offline = statusWith(
+    { state: 'offline', indexed: null, deleted: null, lookedUp: null, load: null },
+    false,
+  )
   const line = commandLine(t, { localStatus: () => Promise.resolve(offline) })
   line.write('config/millrace.yaml', twoServers)
   const { code, out, err } = await line.run('status')
   assert.equal(code, 3)
   assert.deepEqual(err, ['no daemon runs on this state folder; this is what it says:'])
-  assert.match(out.join('\n'), /orders +offline .* - +- +0$/m)
+  assert.match(out.join('\n'), /orders +offline .* - +- +- +0$/m)
 })
 
 test('status of an address where nobody answers ends with 3', async (t) => {

@@ -3,11 +3,12 @@ import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import type { Change, Column, ColumnKind, Row, Table } from '../../../src/change/change.ts'
 import { Failure } from '../../../src/change/failure.ts'
-import { bytesOf, keyOf, packRow, textOf, type Cell } from '../../../src/change/row.ts'
+import { packRecords } from '../../../src/change/records.ts'
+import { bytesOf, keyOf, packRow, type Cell } from '../../../src/change/row.ts'
 import type { DocumentDefinition } from '../../../src/document/definition.ts'
-import { checkDefinition, createMapper, documentFields } from '../../../src/document/mapping.ts'
-import type { Entry } from '../../../src/log/log.ts'
-import type { Operation } from '../../../src/sink/sink.ts'
+import { checkDefinition, Mapper, documentFields } from '../../../src/document/mapping.ts'
+import { Entries } from '../../../src/log/log.ts'
+import { textOfBody, type Operation } from '../../../src/sink/sink.ts'
 
 const column = (name: string, kind: ColumnKind): Column => ({ name, kind, type: kind, nullable: true })
 
@@ -34,7 +35,7 @@ const open: DocumentDefinition = { ...whole, where: [{ column: 'state', comparis
 
 type Images = { readonly before?: readonly Cell[]; readonly after?: readonly Cell[]; readonly read?: boolean }
 
-function entryOf({ before, after, read }: Images, of = table): Entry {
+function entryOf({ before, after, read }: Images, of = table): Entries {
   const key = keyOf(of, after ?? before ?? [])
   const common = { table: of, committedAtMs: 1, key }
   const rows = [before, after].map((cells): Row | undefined =>
@@ -43,12 +44,18 @@ function entryOf({ before, after, read }: Images, of = table): Entry {
   const op =
     after === undefined ? 'delete' : before === undefined ? (read === true ? 'read' : 'insert') : 'update'
   const change = { ...common, op, before: rows[0], after: rows[1] } as Change
-  return { offset: 0, version: 77n, change }
+  return Entries.all(packRecords([change]), { offset: 0, version: 77n })
 }
 
-function operationsOf(definition: DocumentDefinition, images: Images, of = table): readonly Operation[] {
-  const [work] = createMapper(definition)([entryOf(images, of)])
-  return work?.operations ?? []
+/** Operations whose bodies can be read. */
+type Shown = Omit<Operation, 'body'> & { readonly body: string | undefined }
+
+function operationsOf(definition: DocumentDefinition, images: Images, of = table): readonly Shown[] {
+  return new Mapper(definition).map(entryOf(images, of)).works.map(({ operation }) => shown(operation))
+}
+
+function shown(operation: Operation): Shown {
+  return { ...operation, body: operation.body === undefined ? undefined : textOfBody(operation.body) }
 }
 
 const row = (state: string): readonly Cell[] => ['7', JSON.stringify(state), '"1.50"', '"2026-01-31"']
@@ -61,7 +68,8 @@ describe('a row as a document', () => {
       id: '7',
       version: 77n,
       routing: undefined,
-      body: bytesOf('{"id":7,"state":"Köln","größe":null,"day":"2026-01-31"}'),
+      repeatable: true,
+      body: '{"id":7,"state":"Köln","größe":null,"day":"2026-01-31"}',
     })
   })
 
@@ -73,6 +81,20 @@ describe('a row as a document', () => {
     assert.equal(named?.body, '{"number":7,"also":7,"total":"1.50"}')
     const [rest] = operationsOf({ ...whole, exclude: ['größe', 'day'] }, { after: row('open') })
     assert.equal(rest?.body, '{"id":7,"state":"open"}')
+  })
+
+  it('shows one column under many names', () => {
+    const fields = { a: 'state', b: 'state', c: 'state', d: 'id', e: 'größe', f: 'day' }
+    const long = 'x'.repeat(5000)
+    const [operation] = operationsOf({ ...whole, fields }, { after: row(long) })
+    assert.deepEqual(JSON.parse(operation?.body ?? ''), {
+      a: long,
+      b: long,
+      c: long,
+      d: 7,
+      e: '1.50',
+      f: '2026-01-31',
+    })
   })
 
   it('has null for dates that no calendar has', () => {
@@ -108,16 +130,42 @@ describe('a row as a document', () => {
           ({ name }, at) =>
             `${JSON.stringify(name)}:${at === 0 ? 1 : JSON.stringify(values[at - 1] ?? null)}`,
         )
-        assert.equal(textOf(operation?.body ?? ''), `{${expected.join(',')}}`)
+        assert.equal(operation?.body, `{${expected.join(',')}}`)
       }),
     )
   })
 
-  it('needs all its columns', () => {
-    assert.throws(
-      () => operationsOf(whole, { after: ['7', undefined, null, null] }),
-      (error) => error instanceof Failure && error.kind === 'unsupported' && error.message.includes('state'),
-    )
+  it('cannot be made from a row that lacks columns which it shows, or which decide whether there is one', () => {
+    const mapper = new Mapper(open)
+    const lacks = (cells: readonly Cell[]): boolean =>
+      mapper.map(entryOf({ after: cells })).incomplete.length > 0
+    assert.ok(lacks(['7', undefined, null, null]))
+    assert.ok(lacks(['7', '"open"', null, undefined]))
+    assert.ok(!lacks(['7', '"open"', null, null]))
+    const narrow = new Mapper({ ...open, fields: { number: 'id' } })
+    assert.deepEqual(narrow.map(entryOf({ after: ['7', '"open"', undefined, undefined] })).incomplete, [])
+    assert.deepEqual(narrow.map(entryOf({ after: ['7', undefined, null, null] })).incomplete, [0])
+  })
+
+  it('is deleted where the row before does not show whether there was one', () => {
+    assert.deepEqual(kinds({ before: ['7', undefined, undefined, undefined] }), ['delete'])
+  })
+
+  it('has the same id from the key alone', () => {
+    const of: Table = { ...table, key: [1, 0] }
+    const mapper = new Mapper({ ...whole, idPrefix: 'p-' })
+    for (const text of ['a', 'Köln', 'a,b', '"]', '\\', '[', ''])
+      for (const state of [JSON.stringify(text), null]) {
+        const cells: readonly Cell[] = ['7', state === null ? null : bytesOf(state), null, null]
+        const entries = entryOf({ after: cells }, of)
+        const [change] = [...entries.records]
+        assert.ok(change !== undefined)
+        const { id } = mapper.gone(of, change.key, 5n)
+        assert.deepEqual(
+          [id],
+          mapper.map(entries).works.map(({ operation }) => operation.id),
+        )
+      }
   })
 })
 
@@ -136,7 +184,7 @@ describe('a change', () => {
 
   it('becomes a delete when the row goes', () => {
     assert.deepEqual(operationsOf(whole, { before: row('a') }), [
-      { op: 'delete', id: '7', version: 77n, routing: undefined, body: undefined },
+      { op: 'delete', id: '7', version: 77n, routing: undefined, repeatable: true, body: undefined },
     ])
   })
 
@@ -154,10 +202,10 @@ describe('a change', () => {
 
   it('follows each table definition that it meets', () => {
     const wider: Table = { ...table, columns: [...table.columns, column('extra', 'integer')] }
-    const mapper = createMapper(whole)
+    const mapper = new Mapper(whole)
     const bodies = [table, wider, table].map((of) => {
       const cells = [...row('a'), '5'].slice(0, of.columns.length)
-      return mapper([entryOf({ after: cells }, of)])[0]?.operations[0]?.body
+      return mapper.map(entryOf({ after: cells }, of)).works.map(({ operation }) => shown(operation).body)[0]
     })
     assert.equal(bodies[0], bodies[2])
     assert.equal(bodies[1], `${bodies[0]?.slice(0, -1)},"extra":5}`)

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import type { Change, Key, Offset, Position } from '../../../src/change/change.ts'
 import { Failure } from '../../../src/change/failure.ts'
+import { countOf, packRecords, type Records } from '../../../src/change/records.ts'
 import { packRow } from '../../../src/change/row.ts'
 import type { Control, LogBatch } from '../../../src/log/log.ts'
 import { Appender, type Appended } from '../../../src/pipeline/appender.ts'
@@ -23,7 +24,7 @@ class SlowLog {
     this.#waiting.push(turn)
     await turn.promise
     this.batches.push(batch)
-    this.#next += batch.changes.length
+    this.#next += countOf(batch.records)
     return this.#next
   }
 
@@ -67,15 +68,19 @@ function subject(batchBytesMax = 100): Subject {
 
 let ids = 0
 
+function changesOf(runs: readonly Records[]): Change[] {
+  return runs.flatMap((records) => [...records])
+}
+
 function change(): Change {
   const table = { name: 't', columns: [], key: [] }
   const key = `[${++ids}]` as Key
-  return { table, op: 'insert', key, before: undefined, after: packRow([]), committedAtMs: 1 }
+  return { table, op: 'insert', key, before: undefined, after: packRow([null]), committedAtMs: 1 }
 }
 
 function piece(count: number, position: string, more: Partial<SourceBatch> = {}): SourceBatch {
-  const changes = Array.from({ length: count }, change)
-  return { changes, barriers: [], position: position as Position, bytes: count * 10, ...more }
+  const records = [packRecords(Array.from({ length: count }, change))]
+  return { records, barriers: [], position: position as Position, bytes: count * 10, ...more }
 }
 
 const barriers = [{ table: 't', statement: 'TRUNCATE t' }]
@@ -98,7 +103,7 @@ test('what arrives while an append is under way goes into the next one together'
   for (const each of pieces) await appender.take(each)
   await log.endAll()
   assert.deepEqual(
-    log.batches.map(({ changes, control }) => [changes.length, control.producers['source:main']]),
+    log.batches.map(({ records, control }) => [countOf(records), control.producers['source:main']]),
     [
       [2, 'p1'],
       [6, 'p4'],
@@ -118,7 +123,7 @@ test('an append is bounded in bytes, and a full one holds the source back until 
   await second
   await log.endAll()
   assert.deepEqual(
-    log.batches.map(({ changes }) => changes.length),
+    log.batches.map(({ records }) => countOf(records)),
     [3, 3],
   )
 })
@@ -130,7 +135,11 @@ test('a barrier ends its append, and changes the states of the loads in the same
   await appender.take(piece(1, 'p3'))
   await log.endAll()
   assert.deepEqual(
-    log.batches.map(({ changes, control, ...batch }) => [changes.length, batch.barriers.length, control.seq]),
+    log.batches.map(({ records, control, ...batch }) => [
+      countOf(records),
+      batch.barriers.length,
+      control.seq,
+    ]),
     [
       [1, 0, 101],
       [2, 1, 104],
@@ -151,7 +160,11 @@ test('an insertion is asked when its turn comes, sees all that was appended befo
   let seen: Control | undefined
   const next = appender.insert((control) => {
     seen = control
-    return { changes: [change()], addressee: 'g', producers: { ...control.producers, 'task:x': 'done' } }
+    return {
+      records: [packRecords([change()])],
+      addressee: 'g',
+      producers: { ...control.producers, 'task:x': 'done' },
+    }
   })
   await settled()
   assert.equal(seen, undefined, 'its turn has not come')
@@ -170,7 +183,7 @@ test('a busy source and insertions take turns', async () => {
     for (let at = 0; at < 5; at++) await appender.take(piece(1, `p${at}`))
   })()
   const insertions = Array.from({ length: 3 }, () =>
-    appender.insert((control) => ({ changes: [], addressee: 'g', producers: control.producers })),
+    appender.insert((control) => ({ records: [], addressee: 'g', producers: control.producers })),
   )
   await log.endAll()
   await Promise.all([taking, ...insertions])
@@ -182,7 +195,7 @@ test('a busy source and insertions take turns', async () => {
 test('an insertion may raise the epoch, never lower it', async () => {
   const { log, appender } = subject()
   const raised = appender.insert(({ producers }) => ({
-    changes: [],
+    records: [],
     addressee: undefined,
     producers,
     epoch: 5,
@@ -191,7 +204,7 @@ test('an insertion may raise the epoch, never lower it', async () => {
   await raised
   assert.equal(appender.control.epoch, 5)
   const lowered = appender.insert(({ producers }) => ({
-    changes: [],
+    records: [],
     addressee: undefined,
     producers,
     epoch: 4,
@@ -203,7 +216,7 @@ test('after a failed append nothing is appended any more: all who wait are told,
   const { log, appender, failures } = subject()
   const failure = new Failure('full', 'no room')
   await appender.take(piece(1, 'p1'))
-  const waiting = appender.insert(({ producers }) => ({ changes: [], addressee: undefined, producers }))
+  const waiting = appender.insert(({ producers }) => ({ records: [], addressee: undefined, producers }))
   const rejected = assert.rejects(waiting, failure)
   await log.end(failure)
   await rejected
@@ -211,7 +224,7 @@ test('after a failed append nothing is appended any more: all who wait are told,
   await assert.rejects(appender.take(piece(1, 'p2')), failure)
   await assert.rejects(appender.drained(), failure)
   assert.throws(
-    () => appender.insert(({ producers }) => ({ changes: [], addressee: undefined, producers })),
+    () => appender.insert(({ producers }) => ({ records: [], addressee: undefined, producers })),
     failure,
   )
   assert.equal(await log.end(), false, 'nothing is under way')
@@ -224,7 +237,7 @@ test('closing waits for the append under way, and lets the rest go', async () =>
   await appender.take(piece(1, 'p1'))
   await appender.take(piece(1, 'p2'))
   const waiting = assert.rejects(
-    appender.insert(({ producers }) => ({ changes: [], addressee: undefined, producers })),
+    appender.insert(({ producers }) => ({ records: [], addressee: undefined, producers })),
     /stopped/,
   )
   let closed = false
@@ -255,11 +268,11 @@ test('whatever arrives when, every change is appended once, in order, under asce
         for (const [at, { kind, count }] of arrivals.entries()) {
           if (kind === 'end') await log.end()
           else if (kind === 'insertion') {
-            const insertion = { changes: [change()], addressee: 'g' }
+            const insertion = { records: [packRecords([change()])], addressee: 'g' }
             works.push(appender.insert(({ producers }) => ({ ...insertion, producers })))
           } else {
             const each = piece(count, `p${at}`, kind === 'barrier' ? { barriers } : {})
-            given.push(...each.changes)
+            given.push(...changesOf(each.records))
             works.push((last = last.then(() => appender.take(each))))
           }
         }
@@ -268,13 +281,13 @@ test('whatever arrives when, every change is appended once, in order, under asce
         await appender.drained()
         const streamed = log.batches.filter((batch) => batch.addressee === undefined)
         assert.deepEqual(
-          streamed.flatMap((batch) => batch.changes),
+          streamed.flatMap((batch) => changesOf(batch.records)),
           given,
         )
         let seq = start.seq
         for (const batch of log.batches) {
           assert.equal(batch.firstSeq, seq + 1)
-          assert.equal(batch.control.seq, seq + batch.changes.length + batch.barriers.length)
+          assert.equal(batch.control.seq, seq + countOf(batch.records) + batch.barriers.length)
           seq = batch.control.seq
         }
       },

@@ -23,7 +23,7 @@ class Subject {
   readonly contents = new MemoryLogContents()
   readonly stop = new AbortController()
   /** What a call to the source meets. */
-  suffer: (call: 'read' | 'head' | 'chunk') => Promise<void> = () => Promise.resolve()
+  suffer: (call: 'read' | 'head' | 'chunk' | 'rows') => Promise<void> = () => Promise.resolve()
   readonly source = new MemorySource({
     database: this.database,
     clock: this.clock,

@@ -1,26 +1,46 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import type { Key } from '../../../src/change/change.ts'
+import type { Key, Offset, Table } from '../../../src/change/change.ts'
+import { packRecords } from '../../../src/change/records.ts'
 import { packRow } from '../../../src/change/row.ts'
-import type { Entry } from '../../../src/log/log.ts'
-import { PendingOperations } from '../../../src/pipeline/dedupe.ts'
+import type { Work } from '../../../src/document/enricher.ts'
+import { Entries } from '../../../src/log/log.ts'
+import { PendingOperations, type PendingWork } from '../../../src/pipeline/dedupe.ts'
 import type { Operation } from '../../../src/sink/sink.ts'
+import { bodyOf } from '../../support/bodies.ts'
 
-const table = { name: 'shop.items', columns: [], key: [] }
+const table: Table = { name: 'shop.items', columns: [], key: [] }
 
-function entryAt(offset: number): Entry {
-  const change = { op: 'insert', table, key: '[1]' as Key, before: undefined, after: packRow([]) } as const
-  return { offset, version: BigInt(offset), change: { ...change, committedAtMs: offset * 10 } }
+/** A hundred entries, at offsets from 0 up, committed at ten times their offset. */
+const entries = Entries.all(
+  packRecords(
+    Array.from({ length: 100 }, (_, offset) => ({
+      op: 'insert',
+      table,
+      key: `[${offset}]` as Key,
+      before: undefined,
+      after: packRow([null]),
+      committedAtMs: offset * 10,
+    })),
+  ),
+  { offset: 0, version: 0n },
+)
+
+function work(id: string, at: number, body: string | undefined): Work {
+  const common = { id, version: BigInt(at), routing: undefined, repeatable: true }
+  if (body === undefined) return { at, operation: { ...common, op: 'delete', body } }
+  return { at, operation: { ...common, op: 'index', body: bodyOf(body) } }
 }
 
-function operation(id: string, version: number, body: string | undefined): Operation {
-  const common = { id, version: BigInt(version), routing: undefined }
-  return body === undefined ? { ...common, op: 'delete', body } : { ...common, op: 'index', body }
+function all(pending: PendingOperations): readonly PendingWork[] {
+  return pending.first(Infinity, Infinity)
 }
 
-function operationsIn(pending: PendingOperations): Operation[] {
-  return [...pending.values()].map((work) => work.operation)
+function entriesSettledBy(pending: PendingWork): readonly (readonly [Offset, number])[] {
+  const settled: (readonly [Offset, number])[] = []
+  pending.forEachEntry((offset, committedAtMs) => settled.push([offset, committedAtMs]))
+  return settled
 }
 
 const arrivals = fc.array(
@@ -31,60 +51,45 @@ const arrivals = fc.array(
   { maxLength: 60 },
 )
 
-test('of several operations on one id the last wins, and settles the offsets of all', () => {
+test('of several operations on one id the last wins, and settles the entries of all', () => {
   fc.assert(
-    fc.property(arrivals, (all) => {
+    fc.property(arrivals, (arrived) => {
       const pending = new PendingOperations()
       const [last, offsets] = [new Map<string, Operation>(), new Map<string, number[]>()]
-      for (const [offset, { id, body }] of all.entries()) {
-        const asked = operation(id, offset, body)
-        pending.add(asked, entryAt(offset))
-        last.set(id, asked)
+      for (const [offset, { id, body }] of arrived.entries()) {
+        const asked = work(id, offset, body)
+        pending.add(entries, asked)
+        last.set(id, asked.operation)
         offsets.set(id, [...(offsets.get(id) ?? []), offset])
       }
       assert.equal(pending.count, last.size)
-      for (const work of pending.values()) {
-        assert.equal(work.operation, last.get(work.operation.id))
-        assert.deepEqual(work.offsets, offsets.get(work.operation.id))
+      for (const each of all(pending)) {
+        assert.equal(each.operation, last.get(each.operation.id))
         assert.deepEqual(
-          work.committedAtMs,
-          work.offsets.map((offset) => offset * 10),
+          entriesSettledBy(each),
+          offsets.get(each.operation.id)?.map((offset) => [offset, offset * 10]),
         )
       }
     }),
   )
 })
 
-test('deduping again what is deduped changes nothing', () => {
-  fc.assert(
-    fc.property(arrivals, (all) => {
-      const [once, twice] = [new PendingOperations(), new PendingOperations()]
-      for (const [offset, { id, body }] of all.entries())
-        once.add(operation(id, offset, body), entryAt(offset))
-      for (const work of once.values()) twice.add(work.operation, entryAt(work.offsets.at(-1) ?? 0))
-      assert.deepEqual(operationsIn(twice), operationsIn(once))
-      assert.equal(twice.bytes, once.bytes)
-    }),
-  )
-})
-
 test('a request takes the oldest, within its bounds, but at least one; what is removed leaves nothing behind', () => {
   fc.assert(
-    fc.property(arrivals, fc.integer({ min: 1, max: 5 }), fc.nat(500), (all, countMax, bytesMax) => {
+    fc.property(arrivals, fc.integer({ min: 1, max: 5 }), fc.nat(500), (arrived, countMax, bytesMax) => {
       const pending = new PendingOperations()
-      for (const [offset, { id, body }] of all.entries())
-        pending.add(operation(id, offset, body), entryAt(offset))
-      const order = [...pending.values()].map((work) => work.operation.id)
+      for (const [offset, { id, body }] of arrived.entries()) pending.add(entries, work(id, offset, body))
+      const order = [...new Set(arrived.map(({ id }) => id))]
       const chosen = pending.first(countMax, bytesMax)
       assert.deepEqual(
-        chosen.map((work) => work.operation.id),
+        chosen.map(({ operation }) => operation.id),
         order.slice(0, chosen.length),
       )
       assert.equal(chosen.length > 0, pending.count > 0)
       assert(chosen.length <= countMax)
-      const bytes = chosen.reduce((sum, work) => sum + work.bytes, 0)
+      const bytes = chosen.reduce((sum, each) => sum + each.bytes, 0)
       assert(chosen.length <= 1 || bytes <= bytesMax)
-      for (const work of pending.values()) pending.remove(work)
+      for (const each of all(pending)) pending.remove(each)
       assert.deepEqual([pending.count, pending.bytes], [0, 0])
     }),
   )
@@ -92,11 +97,21 @@ test('a request takes the oldest, within its bounds, but at least one; what is r
 
 test('a newer operation begins to count its attempts anew', () => {
   const pending = new PendingOperations()
-  pending.add(operation('a', 1, '{}'), entryAt(1))
-  for (const work of pending.values()) work.attempts = 5
-  pending.add(operation('a', 2, '{}'), entryAt(2))
+  pending.add(entries, work('a', 1, '{}'))
+  for (const each of all(pending)) each.attempts = 5
+  pending.add(entries, work('a', 2, '{}'))
   assert.deepEqual(
-    [...pending.values()].map((work) => work.attempts),
+    all(pending).map(({ attempts }) => attempts),
     [0],
+  )
+})
+
+test('work tells the table and the key of its latest entry', () => {
+  const pending = new PendingOperations()
+  pending.add(entries, work('a', 1, '{}'))
+  pending.add(entries, work('a', 7, undefined))
+  assert.deepEqual(
+    all(pending).map(({ table: name, key }) => [name, key]),
+    [['shop.items', '[7]']],
   )
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DocumentDefinition } from '../../../src/document/definition.ts'
-import { createMapper } from '../../../src/document/mapping.ts'
+import { Mapper } from '../../../src/document/mapping.ts'
 import { Capture } from '../../../src/pipeline/capture.ts'
 import type { Clock } from '../../../src/pipeline/clock.ts'
 import { Feed } from '../../../src/pipeline/feed.ts'
@@ -138,7 +138,7 @@ class Process {
   }
 
   #parts(source: MemorySource, clock: Clock): PipelineParts {
-    const mapper = createMapper(definition)
+    const mapper = new Mapper(definition)
     const { index } = this.#world
     const openIndex = async (): Promise<IndexAdmin> => {
       await this.opening()
@@ -156,7 +156,7 @@ class Process {
       deadLetters: this.log.deadLetters,
       openIndex,
       sinkFor: (state) => index.sinkFor(state),
-      enrich: (entries) => Promise.resolve(mapper(entries)),
+      enrich: (entries) => Promise.resolve(mapper.map(entries).works),
       clock,
       observe: this.facts.observe,
       limits: { requestCountMax: 100, requestBytesMax: 100_000, batchAgeMs: 0, queuedBytesMax: 1_000_000 },

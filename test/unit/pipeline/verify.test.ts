@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DocumentDefinition } from '../../../src/document/definition.ts'
-import { createMapper } from '../../../src/document/mapping.ts'
+import { Mapper } from '../../../src/document/mapping.ts'
 import { verify, type Difference } from '../../../src/pipeline/verify.ts'
 import { MemoryDatabase, MemorySource } from '../../support/memory-source.ts'
 import { MemoryIndex } from '../../support/memory-sink.ts'
@@ -45,7 +45,7 @@ async function found(
   { database, index }: Awaited<ReturnType<typeof equal>>,
   options: { readonly idsMax?: number; readonly beforeHead?: () => void } = {},
 ): Promise<{ readonly differences: Difference[]; readonly summary: unknown }> {
-  const mapper = createMapper(definition)
+  const mapper = new Mapper(definition)
   const source = new MemorySource({
     database,
     clock: new VirtualClock(),
@@ -61,7 +61,7 @@ async function found(
       table,
       source,
       index,
-      enrich: (entries) => Promise.resolve(mapper(entries)),
+      enrich: (entries) => Promise.resolve(mapper.map(entries).works),
       chunkRows: 13,
       chunkBytes: 100_000,
       idsMax: options.idsMax ?? 1_000,

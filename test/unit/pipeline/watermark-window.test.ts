@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import type { Change, Key } from '../../../src/change/change.ts'
+import { packRecords, type Records } from '../../../src/change/records.ts'
 import { packRow } from '../../../src/change/row.ts'
 import { WatermarkWindow } from '../../../src/pipeline/watermark-window.ts'
 
@@ -11,9 +12,13 @@ function change(table: string, key: string): Change {
     op: 'insert',
     key: key as Key,
     before: undefined,
-    after: packRow([]),
+    after: packRow([null]),
     committedAtMs: 0,
   }
+}
+
+function append(...changes: readonly Change[]): readonly Records[] {
+  return [packRecords(changes)]
 }
 
 const changed = fc.record({ table: fc.constantFrom('a', 'b'), key: fc.nat(30).map((id) => `[${id}]`) })
@@ -27,7 +32,8 @@ test('the rows that remain are those whose key no append in the window has: the 
   fc.assert(
     fc.property(appends, chunkKeys, (batches, keys) => {
       const window = new WatermarkWindow('a', 1000)
-      for (const batch of batches) window.observe(batch.map(({ table, key }) => change(table, key)))
+      for (const batch of batches)
+        window.observe(append(...batch.map(({ table, key }) => change(table, key))))
       const rows = keys.map((key) => ({ key: key as Key }))
       const overtaken = batches.flat().filter((each) => each.table === 'a')
       const expected = rows.filter((row) => !overtaken.some((each) => each.key === row.key))
@@ -40,16 +46,16 @@ test('the rows that remain are those whose key no append in the window has: the 
 
 test('more keys than a window may hold mean that the chunk is read again', () => {
   const window = new WatermarkWindow('a', 2)
-  window.observe([change('a', '[1]'), change('b', '[9]'), change('a', '[1]'), change('a', '[2]')])
+  window.observe(append(change('a', '[1]'), change('b', '[9]'), change('a', '[1]'), change('a', '[2]')))
   assert.equal(window.state, 'open')
-  window.observe([change('a', '[3]')])
+  window.observe(append(change('a', '[3]')))
   assert.equal(window.state, 'repeat')
 })
 
 test('a window that must be repeated stays so, and one that is closed is not opened again', () => {
   const repeated = new WatermarkWindow('a', 10)
   repeated.repeat()
-  repeated.observe([change('a', '[1]')])
+  repeated.observe(append(change('a', '[1]')))
   assert.equal(repeated.state, 'repeat')
   const closed = new WatermarkWindow('a', 10)
   closed.close([])

@@ -2,9 +2,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Failure } from '../../../../src/change/failure.ts'
+import { packRecords } from '../../../../src/change/records.ts'
 import { openEmbeddedLog, type EmbeddedLog } from '../../../../src/log/embedded/embedded-log.ts'
 import type { DeadLetter } from '../../../../src/log/log.ts'
-import { allReached, insertOf, keyFor, Numbering, readUntil, testTable } from '../../../support/changes.ts'
+import {
+  allReached,
+  entriesOf,
+  insertOf,
+  keyFor,
+  Numbering,
+  readUntil,
+  testTable,
+} from '../../../support/changes.ts'
 import { MemoryDisk } from '../../../support/memory-disk.ts'
 
 const orders = testTable('shop.orders')
@@ -61,14 +70,14 @@ test('a log cut at any byte of its last frame goes on from the frame before it',
     assert.equal(control?.seq, bytes === end ? 6 : 4, `cut at ${bytes}`)
     assert.equal(disk.contents(onlySegment(disk)).length, bytes === end ? end : start)
     const next = await log.append({
-      changes: [insertOf(orders, 9)],
+      records: [packRecords([insertOf(orders, 9)])],
       firstSeq: control.seq + 1,
       addressee: undefined,
       barriers: [],
       control: { ...control, seq: control.seq + 1 },
     })
     const read = await readUntil(log.read(group, new AbortController().signal), allReached(next, lanes))
-    assert.equal(read.flatMap(({ entries }) => entries).length, next)
+    assert.equal(entriesOf(read).length, next)
     await log.close()
   }
 })
@@ -110,7 +119,7 @@ test('damage in an older segment is found by who reads it, and never skipped', a
     const read: number[] = []
     await assert.rejects(async () => {
       for await (const { entries } of log.read(group, new AbortController().signal))
-        read.push(...entries.map(({ offset }) => offset))
+        for (const { offset } of entries) read.push(offset)
     }, isCorrupt(second))
     assert(read.every((offset) => offset < 2))
     await assert.rejects(async () => {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { Failure, type FailureKind } from '../../../../src/change/failure.ts'
 import { openEmbeddedLog, type EmbeddedLog } from '../../../../src/log/embedded/embedded-log.ts'
 import type { Entry } from '../../../../src/log/log.ts'
-import { allReached, insertOf, Numbering, readUntil, testTable } from '../../../support/changes.ts'
+import { allReached, entriesOf, insertOf, Numbering, readUntil, testTable } from '../../../support/changes.ts'
 import { MemoryDisk } from '../../../support/memory-disk.ts'
 import { Random } from '../../../support/random.ts'
 
@@ -28,7 +28,7 @@ function isFailure(kind: FailureKind): (error: unknown) => boolean {
 async function allOf(log: EmbeddedLog): Promise<Entry[]> {
   const { next } = await log.retention()
   const read = await readUntil(log.read(group, new AbortController().signal), allReached(next, lanes))
-  return read.flatMap(({ entries }) => entries).toSorted((one, other) => one.offset - other.offset)
+  return entriesOf(read)
 }
 
 test('a full disk loses nothing: the append is refused, and taken when there is room', async () => {

@@ -3,17 +3,18 @@ import { test } from 'node:test'
 import { laneHash, laneSeed } from '../../../../src/log/embedded/lane.ts'
 
 function hashOf(table: string, key: string): number {
-  return laneHash(laneSeed(table), key, 0, key.length)
+  const bytes = Buffer.from(key, 'utf8')
+  return laneHash(laneSeed(table), bytes, 0, bytes.length)
 }
 
 test('the lane of a key is fixed for ever', () => {
   assert.equal(hashOf('shop.orders', '[1]'), 868882272)
-  assert.equal(hashOf('shop.orders', '["de","K\u00c3\u00b6ln"]'), 1456620188)
+  assert.equal(hashOf('shop.orders', '["de","Köln"]'), 1456620188)
   assert.equal(hashOf('shop.größen', '[1]'), 3577305811)
 })
 
-test('a key is hashed where it stands in a text', () => {
-  assert.equal(laneHash(laneSeed('a.b'), 'xx[42]yy', 2, 6), hashOf('a.b', '[42]'))
+test('a key is hashed where it stands among other bytes', () => {
+  assert.equal(laneHash(laneSeed('a.b'), Buffer.from('xx[42]yy'), 2, 6), hashOf('a.b', '[42]'))
 })
 
 test('consecutive keys spread over the lanes evenly', () => {

@@ -94,7 +94,7 @@ async function readAll(place: string): Promise<void> {
   const offsets: number[] = []
   tell({ ready: true })
   for await (const { entries } of log.read(group, done.signal)) {
-    offsets.push(...entries.map(({ offset }) => offset))
+    for (const { offset } of entries) offsets.push(offset)
     if (offsets.length >= records) done.abort()
   }
   const { changes } = await log.lag(group)

@@ -1,19 +1,24 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
-import { bytesOf } from '../../../../src/change/row.ts'
 import { bulkParts } from '../../../../src/sink/search/bulk-body.ts'
 import type { Operation } from '../../../../src/sink/sink.ts'
+import { bodyOf } from '../../../support/bodies.ts'
 
 function index(id: string, body = '{}', version = 1n): Operation {
-  return { op: 'index', id, version, routing: undefined, body: bytesOf(body) }
+  return { op: 'index', id, version, routing: undefined, repeatable: true, body: bodyOf(body) }
 }
 
 describe('a bulk body', () => {
+  it('lets only what is repeatable be written over itself', () => {
+    const [part] = [...bulkParts([{ ...index('a'), repeatable: false }], Infinity)]
+    assert.match(part?.body.toString('utf8') ?? '', /"version_type":"external"}/)
+  })
+
   it('has an action with id, version and routing, and the document', () => {
     const operations: Operation[] = [
       { ...index('ünï "1"', '{"a":"Köln"}', (32767n << 48n) | 5n), routing: 'r\n1' },
-      { op: 'delete', id: 'b', version: 2n, routing: undefined, body: undefined },
+      { op: 'delete', id: 'b', version: 2n, routing: undefined, repeatable: true, body: undefined },
     ]
     const [part] = [...bulkParts(operations, Infinity)]
     assert.equal(

@@ -3,9 +3,24 @@ import { describe, it } from 'node:test'
 import { Failure, type FailureKind } from '../../../../src/change/failure.ts'
 import { failureOf, readBulk, refusal } from '../../../../src/sink/search/outcomes.ts'
 import type { Operation, Outcome } from '../../../../src/sink/sink.ts'
+import { bodyOf } from '../../../support/bodies.ts'
 
-const put: Operation = { op: 'index', id: '1', version: 5n, routing: undefined, body: '{}' }
-const del: Operation = { op: 'delete', id: '1', version: 5n, routing: undefined, body: undefined }
+const put: Operation = {
+  op: 'index',
+  id: '1',
+  version: 5n,
+  routing: undefined,
+  repeatable: true,
+  body: bodyOf('{}'),
+}
+const del: Operation = {
+  op: 'delete',
+  id: '1',
+  version: 5n,
+  routing: undefined,
+  repeatable: true,
+  body: undefined,
+}
 
 type Told = readonly [status: number, type: string, reason?: string]
 

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import type { Change } from '../../../../src/change/change.ts'
 import { Failure } from '../../../../src/change/failure.ts'
+import { RecordsBuilder } from '../../../../src/change/records.ts'
 import { keyOf, textOf, unpackRow } from '../../../../src/change/row.ts'
 import { rowsOf, type RowsEvent } from '../../../../src/source/mysql/row-decoder.ts'
 import { parseTableMap, type TableContext } from '../../../../src/source/mysql/table-map.ts'
@@ -156,9 +157,9 @@ function decode(
   body: readonly [Buffer, number],
   some: Partial<TableContext> = {},
 ): { readonly changes: readonly Change[]; readonly rows: number } {
-  const changes: Change[] = []
-  const rows = rowsOf(mapOf(sample, some), eventOf(kind, body), changes)
-  return { changes, rows }
+  const builder = new RecordsBuilder()
+  const rows = rowsOf(mapOf(sample, some), eventOf(kind, body), builder)
+  return { changes: [...builder.finish()], rows }
 }
 
 function mapOf({ map }: Samples, some: Partial<TableContext> = {}): ReturnType<typeof parseTableMap> {

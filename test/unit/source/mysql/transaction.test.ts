@@ -197,15 +197,17 @@ function readerAt(flavor: Flavor, place: Place): TransactionReader {
   )
 }
 
-function say({ changes, barriers }: SourceBatch): readonly string[] {
-  const rows = changes.map(({ op, table, before, after }) => {
-    const images = [before, after].flatMap((row) => (row === undefined ? [] : [row]))
-    const texts = images.map((row) =>
-      unpackRow(row, table.columns.length)
-        .map((cell) => (cell === null ? 'NULL' : textOf(cell ?? '')))
-        .join(','),
-    )
-    return `${op} ${texts.join(' > ')}`
-  })
+function say({ records, barriers }: SourceBatch): readonly string[] {
+  const rows = records
+    .flatMap((each) => [...each])
+    .map(({ op, table, before, after }) => {
+      const images = [before, after].flatMap((row) => (row === undefined ? [] : [row]))
+      const texts = images.map((row) =>
+        unpackRow(row, table.columns.length)
+          .map((cell) => (cell === null ? 'NULL' : textOf(cell ?? '')))
+          .join(','),
+      )
+      return `${op} ${texts.join(' > ')}`
+    })
   return [...rows, ...barriers.map(({ statement }) => `barrier ${statement}`)]
 }

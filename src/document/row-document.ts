@@ -1,0 +1,186 @@
+/**
+ * The document of a table's row: the cells of a row are JSON already, so a document is spliced from their bytes and never
+ * parsed.
+ *
+ *   row  3 "7" ∙ 5 "Ada" ∙ NULL      plan  {"id":  ,"name":  ,"phone":       document  {"id":7,"name":"Ada","phone":null}
+ */
+import type { Key, Table } from '../change/change.ts'
+import { copyBytes } from '../change/bytes.ts'
+import { absentCell, cellAt, findCells, keyCells, nullCell, type Cell } from '../change/row.ts'
+import type { Body } from '../sink/sink.ts'
+import { documentId } from './document-id.ts'
+import type { CompiledFilter } from './filter.ts'
+
+export interface RowDocumentPlan {
+  /** The columns that the document shows, by their place in the table. */
+  readonly fields: readonly { readonly field: string; readonly at: number }[]
+  readonly idColumns: readonly number[]
+  readonly idPrefix: string
+  /** undefined = every row has a document. */
+  readonly filter: CompiledFilter | undefined
+}
+
+interface Step {
+  readonly at: number
+  /** What stands before the value: `{"id":`, `,"name":`. */
+  readonly before: Buffer
+  readonly dated: boolean
+}
+
+/** Stands on one row at a time: `read` goes to it, the other methods speak of it. */
+export class RowDocument {
+  readonly table: Table
+  readonly #plan: RowDocumentPlan
+  readonly #steps: readonly Step[]
+  /** Bytes of a document besides its values. */
+  readonly #frameBytes: number
+  readonly #spans: Int32Array
+  readonly #cells: Cell[]
+  /** The row that this stands on, and where it begins and ends. */
+  row: Buffer = Buffer.alloc(0)
+  from = 0
+  to = 0
+  #hasAll = true
+
+  constructor(table: Table, plan: RowDocumentPlan) {
+    this.table = table
+    this.#plan = plan
+    this.#steps = plan.fields.map(({ field, at }, number) => ({
+      at,
+      before: Buffer.from(`${number === 0 ? '{' : ','}${JSON.stringify(field)}:`),
+      dated: datedKinds.has(table.columns[at]?.kind ?? ''),
+    }))
+    this.#frameBytes = this.#steps.reduce((sum, { before }) => sum + before.length, 2)
+    this.#spans = new Int32Array(2 * table.columns.length)
+    this.#cells = table.columns.map(() => undefined)
+  }
+
+  read(row: Buffer, from: number, to: number): void {
+    this.row = row
+    this.from = from
+    this.to = to
+    this.#hasAll = findCells(row, from, to, this.#spans)
+  }
+
+  /** Whether the row shows all that its document needs. */
+  get isWhole(): boolean {
+    return this.#hasAll || (this.isDecided && this.#steps.every(({ at }) => this.#isShown(at)))
+  }
+
+  /** Whether the row shows all that decides on whether it has a document. */
+  get isDecided(): boolean {
+    const { filter } = this.#plan
+    return this.#hasAll || filter === undefined || filter.columns.every((column) => this.#isShown(column))
+  }
+
+  /** Whether the row has a document; to be asked only of a row that is decided. */
+  get exists(): boolean {
+    const { filter } = this.#plan
+    if (filter === undefined) return true
+    for (const column of filter.columns) this.#cells[column] = this.#cell(column)
+    return filter.matches(this.#cells)
+  }
+
+  id(): string {
+    const { idColumns, idPrefix } = this.#plan
+    return documentId(
+      idColumns.map((column) => this.#cell(column)),
+      idPrefix,
+    )
+  }
+
+  /** The id of the row with this key. */
+  idOfKey(key: Key): string {
+    const { idColumns, idPrefix } = this.#plan
+    const cells = keyCells(key)
+    return documentId(
+      idColumns.map((column) => cells[this.table.key.indexOf(column)]),
+      idPrefix,
+    )
+  }
+
+  /** To be asked only of a row that is whole. */
+  body(): Body {
+    let bytesMax = this.#frameBytes
+    for (const { at } of this.#steps)
+      bytesMax += Math.max(nullBytes.length, (this.#spans[2 * at + 1] ?? 0) - (this.#spans[2 * at] ?? 0))
+    return new RowBody(this, bytesMax)
+  }
+
+  /** Writes the document of the row that `read` went to. */
+  write(target: Buffer, start: number): number {
+    const row = this.row
+    let at = start
+    for (const step of this.#steps) {
+      at = copyBytes(step.before, 0, step.before.length, target, at)
+      const cellFrom = this.#spans[2 * step.at] ?? nullCell
+      const cellTo = this.#spans[2 * step.at + 1] ?? 0
+      if (cellFrom < 0 || (step.dated && !isRealDate(row, cellFrom)))
+        at = copyBytes(nullBytes, 0, nullBytes.length, target, at)
+      else at = copyBytes(row, cellFrom, cellTo, target, at)
+    }
+    if (at === start) target[at++] = openBrace
+    target[at++] = closeBrace
+    return at
+  }
+
+  #isShown(column: number): boolean {
+    return this.#spans[2 * column] !== absentCell
+  }
+
+  #cell(column: number): Cell {
+    return cellAt(this.row, this.#spans, column)
+  }
+}
+
+/** A document that is spliced when it is written: until then its row is all that it takes. */
+class RowBody implements Body {
+  readonly bytesMax: number
+  readonly #document: RowDocument
+  readonly #row: Buffer
+  readonly #from: number
+  readonly #to: number
+
+  constructor(document: RowDocument, bytesMax: number) {
+    this.bytesMax = bytesMax
+    this.#document = document
+    this.#row = document.row
+    this.#from = document.from
+    this.#to = document.to
+  }
+
+  write(target: Buffer, at: number): number {
+    this.#document.read(this.#row, this.#from, this.#to)
+    return this.#document.write(target, at)
+  }
+}
+
+const nullBytes = Buffer.from('null')
+const [openBrace, closeBrace] = [123, 125]
+
+const datedKinds: ReadonlySet<string> = new Set(['date', 'datetime', 'timestamp'])
+
+/** Zero dates, dates with a zero in them and days that no calendar has: the source may hold them, an index cannot. */
+function isRealDate(row: Buffer, at: number): boolean {
+  // "YYYY-MM-DD in quotes
+  const month = digits(row, at + 6)
+  const day = digits(row, at + 9)
+  if (month === 0 || day === 0 || month > 12) return false
+  return (
+    day <= 28 ||
+    day <= (monthDays[month - 1] ?? 0) ||
+    (month === 2 && day === 29 && isLeapYear(100 * digits(row, at + 1) + digits(row, at + 3)))
+  )
+}
+
+const monthDays = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+
+function isLeapYear(year: number): boolean {
+  return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
+}
+
+function digits(row: Buffer, at: number): number {
+  return ((row[at] ?? 0) - zero) * 10 + (row[at + 1] ?? 0) - zero
+}
+
+const zero = 48

@@ -1,0 +1,103 @@
+/** Rows that a SELECT answers, in the same cells as the binlog's; and keys in its conditions. */
+import type { Key } from '../../change/change.ts'
+import { Failure } from '../../change/failure.ts'
+import { keyOf, packRow, textOf, type Cell } from '../../change/row.ts'
+import type { Chunk } from '../source.ts'
+import type { Connection } from './connection.ts'
+import { splitName, type TableShape } from './describe.ts'
+import { failureOf } from './server-errors.ts'
+import { formatOf, keyValue, selected, type KeyValue } from './text-values.ts'
+
+export interface Statement {
+  readonly sql: string
+  readonly parameters: readonly (string | Buffer)[]
+}
+
+/** The rows of a statement that selects all columns of the table, up to so many bytes, but at least one. */
+export async function selectRows(
+  connection: Connection,
+  { table, types }: TableShape,
+  { sql, parameters }: Statement,
+  bytesMax: number,
+): Promise<Chunk['rows']> {
+  const formats = types.map(formatOf)
+  const rows: { key: Key; row: ReturnType<typeof packRow> }[] = []
+  let bytes = 0
+  for (const values of await rawRows(connection, sql, parameters)) {
+    const cells = values.map((value, column): Cell =>
+      value === null ? null : (formats[column]?.(value) ?? value),
+    )
+    const row = packRow(cells)
+    bytes += row.length
+    if (bytes > bytesMax && rows.length > 0) break
+    rows.push({ key: keyOf(table, cells), row })
+  }
+  return rows
+}
+
+/** Each value as the server's own bytes, one character per byte. */
+async function rawRows(
+  connection: Connection,
+  sql: string,
+  values: readonly unknown[],
+): Promise<readonly (readonly (string | null)[])[]> {
+  try {
+    const [rows] = await connection.query({
+      sql,
+      values: [...values],
+      rowsAsArray: true,
+      typeCast: (field) => field.string('latin1'),
+    })
+    return rows as unknown as (string | null)[][]
+  } catch (error) {
+    throw failureOf(error, 'reading rows')
+  }
+}
+
+/** `SELECT column, ... FROM table FORCE INDEX (key)`. */
+export function selectFrom({ table, types, keyIndex }: TableShape): string {
+  const columns = table.columns.map(({ name }, index) => selectedColumn(name, types[index]))
+  const [schema, name] = splitName(table.name)
+  return `SELECT ${columns.join(', ')} FROM ${quoted(schema)}.${quoted(name)} FORCE INDEX (${quoted(keyIndex)})`
+}
+
+/** The names of the key's columns, as SQL. */
+export function keyNames({ table }: TableShape): readonly string[] {
+  return table.key.map((index) => quoted(table.columns[index]?.name ?? ''))
+}
+
+/** The values of a key as SQL, in its order. */
+export function keyValues({ table, types }: TableShape, key: Key): readonly KeyValue[] {
+  const values = parseKey(key)
+  if (values.length !== table.key.length)
+    throw new Failure(
+      'corrupt',
+      `a key of ${values.length} values for ${table.name}, whose key has ${table.key.length}`,
+    )
+  return values.map((value, place) => {
+    const type = types[table.key[place] ?? -1]
+    if (type === undefined) throw new Error(`${table.name}: a key column without a type`)
+    return keyValue(type, value)
+  })
+}
+
+/** The values of a key; numbers stay the text that they are. */
+function parseKey(key: Key): readonly unknown[] {
+  const values: unknown = JSON.parse(textOf(key), keepDigits)
+  if (!Array.isArray(values)) throw new Failure('corrupt', 'a key that is no JSON array')
+  return values
+}
+
+/** A reviver that leaves a number the text that it was. */
+function keepDigits(_: string, value: unknown, context?: { readonly source?: string }): unknown {
+  return typeof value === 'number' ? (context?.source ?? value) : value
+}
+
+function selectedColumn(name: string, type: TableShape['types'][number] | undefined): string {
+  if (type === undefined) throw new Error(`a column ${name} without a type`)
+  return selected(quoted(name), type)
+}
+
+function quoted(name: string): string {
+  return '`' + name.replaceAll('`', '``') + '`'
+}
