@@ -76,19 +76,6 @@ export function cellAt(bytes: Buffer, spans: Int32Array, column: number): Cell {
   return bytes.toString('latin1', from, spans[2 * column + 1])
 }
 
-/** Where a look goes, so that it is not optimised away. */
-const seen = new Uint16Array(1)
-
-/**
- * The same text in one piece. The engine keeps a concatenation as a tree of its parts until somebody looks into it; a
- * text that waits for a while would keep all those parts alive.
- */
-export function inOnePiece<T extends string>(text: T): T {
-  // Looking is what joins the parts.
-  seen[0] = text.charCodeAt(0)
-  return text
-}
-
 /** The key of a row from its cells. */
 export function keyOf(table: Table, cells: readonly Cell[]): Key {
   let key = '['

@@ -133,10 +133,11 @@ function keyColumnAt(table: Table, name: string): number {
 }
 
 function operationOf(
-  { records, operation, beforeAt, afterAt, keyAt }: RecordCursor,
+  cursor: RecordCursor,
   document: RowDocument,
   version: bigint,
 ): Operation | 'incomplete' | undefined {
+  const { records, operation, beforeAt, afterAt, keyAt } = cursor
   if (operation === operations.touch) return 'incomplete'
   if (keyAt > afterAt) {
     document.read(records.bytes, afterAt, keyAt)
@@ -155,5 +156,6 @@ function operationOf(
   if (afterAt === beforeAt) return undefined
   document.read(records.bytes, beforeAt, afterAt)
   if (document.isDecided && !document.exists) return undefined
-  return { op: 'delete', id: document.id(), version, routing: undefined, repeatable: true, body: undefined }
+  const id = document.isWhole ? document.id() : document.idOfKey(cursor.key)
+  return { op: 'delete', id, version, routing: undefined, repeatable: true, body: undefined }
 }

@@ -64,7 +64,9 @@ export class RowDocument {
 
   /** Whether the row shows all that its document needs. */
   get isWhole(): boolean {
-    return this.#hasAll || (this.isDecided && this.#steps.every(({ at }) => this.#isShown(at)))
+    if (this.#hasAll) return true
+    const shows = (column: number): boolean => this.#isShown(column)
+    return this.isDecided && this.#plan.idColumns.every(shows) && this.#steps.every(({ at }) => shows(at))
   }
 
   /** Whether the row shows all that decides on whether it has a document. */
@@ -81,6 +83,7 @@ export class RowDocument {
     return filter.matches(this.#cells)
   }
 
+  /** To be asked only of a row that is whole. */
   id(): string {
     const { idColumns, idPrefix } = this.#plan
     return documentId(

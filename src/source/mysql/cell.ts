@@ -29,6 +29,11 @@ export function writeNull(builder: RecordsBuilder): void {
   builder.room(1)[builder.at++] = 0
 }
 
+/** Writes that the image does not show the column. */
+export function writeAbsent(builder: RecordsBuilder): void {
+  builder.room(1)[builder.at++] = 1
+}
+
 /** A short string is copied sooner by a loop than by a call of the runtime. */
 const shortCell = 24
 /** The most bytes of a length code: LEB128 of 32 bits. */

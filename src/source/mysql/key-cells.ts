@@ -8,7 +8,7 @@ const CLOSING = 93
 const nullText = Buffer.from('null', 'latin1')
 
 export class KeyCells {
-  /** Of each cell, in key order: its first byte (-1 = SQL NULL), and its end. */
+  /** Of each cell, in key order: its first byte (-1 = SQL NULL, -2 = absent), and its end. */
   readonly #spans: Float64Array
 
   constructor(columns: number) {
@@ -25,6 +25,20 @@ export class KeyCells {
 
   isNull(index: number): void {
     this.#spans[2 * index] = this.#spans[2 * index + 1] = -1
+  }
+
+  isAbsent(index: number): void {
+    this.#spans[2 * index] = this.#spans[2 * index + 1] = -2
+  }
+
+  get isWhole(): boolean {
+    return !this.#spans.includes(-2)
+  }
+
+  /** Cells that are absent did not change: they are those of the key before. */
+  fill(before: KeyCells): void {
+    for (const [span, from] of this.#spans.entries())
+      if (from === -2) this.#spans[span] = before.#spans[span] ?? from
   }
 
   /** Whether another key, of a row in the same records, is the same. */

@@ -11,7 +11,7 @@
 import type { Change } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import { operations, type RecordsBuilder } from '../../change/records.ts'
-import { writeCell, writeNull, type ImageBytes } from './cell.ts'
+import { writeAbsent, writeCell, writeNull, type ImageBytes } from './cell.ts'
 import type { ColumnType } from './column-type.ts'
 import { helpers, parameterOf, valueCode } from './row-code.ts'
 import { KeyCells } from './key-cells.ts'
@@ -34,9 +34,10 @@ export interface RowsEvent {
 
 /** A table's compiled decoder. */
 export interface RowDecoder {
-  /** How many columns an image has. */
+  /** How many columns the table has. */
   readonly width: number
-  readonly decode: DecodeImage
+  /** Decodes images that show these columns, one bit for each; compiled when it is first asked for. */
+  readonly showing: (present: Buffer) => DecodeImage
   /** The keys of the last two images. */
   readonly keys: readonly [KeyCells, KeyCells]
 }
@@ -57,7 +58,8 @@ type DecodeImage = (image: ImageBytes, at: number, builder: RecordsBuilder, key:
 /**
  * Makes records of the event's changes, and returns how many rows the event holds. An update whose key changed becomes a
  * delete and an insert. `map.table` must not be undefined.
- * Throws a Failure: `unsupported` for images without all columns, `corrupt`; what was made by then is of no use.
+ * Columns that the image does not show are absent from the rows (binlog_row_image MINIMAL, NOBLOB).
+ * Throws a Failure: `unsupported` for images that do not show the key, `corrupt`; what was made by then is of no use.
  */
 export function rowsOf(map: TableMap, event: RowsEvent, builder: RecordsBuilder): number {
   try {
@@ -85,126 +87,208 @@ function readRows(map: TableMap, event: RowsEvent, builder: RecordsBuilder): num
     throw new Error(`${map.schema}.${map.name} is not captured`)
   const { body, to, committedAtMs, kind } = event
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength)
-  const writing = { image: { body, view, to }, context: { table, committedAtMs }, decoder, builder }
+  const { at: start, decode, decodeAfter } = readHead(map, decoder, event)
+  const image = { body, view, to }
+  const writing = {
+    image,
+    context: { table, committedAtMs },
+    decode,
+    decodeAfter,
+    keys: decoder.keys,
+    builder,
+  }
   let rows = 0
-  for (let at = headerEnd(map, event); at < to; rows++) at = writeRow[kind](writing, at)
+  for (let at = start; at < to; rows++) at = writeRow[kind](writing, at)
   return rows
 }
 
 interface RowWriting {
   readonly image: ImageBytes
   readonly context: Pick<Change, 'table' | 'committedAtMs'>
-  readonly decoder: RowDecoder
+  readonly decode: DecodeImage
+  /** Of an update's second image. */
+  readonly decodeAfter: DecodeImage
+  readonly keys: RowDecoder['keys']
   readonly builder: RecordsBuilder
 }
 
 /** Makes the record of the row at `at`, and returns the row's end. */
 const writeRow = { insert: writeInsert, update: writeUpdate, delete: writeDelete }
 
-function writeInsert({ image, context, decoder, builder }: RowWriting, at: number): number {
+function writeInsert({ image, context, decode, keys: [key], builder }: RowWriting, at: number): number {
   builder.begin()
   const afterAt = builder.at
-  const [key] = decoder.keys
-  const end = decoder.decode(image, at, builder, key)
+  const end = decode(image, at, builder, key)
   const keyAt = builder.at
+  demandKey(context, key)
   key.write(builder)
   builder.end(operations.insert, context, afterAt, keyAt)
   return end
 }
 
-function writeDelete({ image, context, decoder, builder }: RowWriting, at: number): number {
+function writeDelete({ image, context, decode, keys: [key], builder }: RowWriting, at: number): number {
   builder.begin()
-  const [key] = decoder.keys
-  const end = decoder.decode(image, at, builder, key)
+  const end = decode(image, at, builder, key)
   const keyAt = builder.at
+  demandKey(context, key)
   key.write(builder)
   builder.end(operations.delete, context, keyAt, keyAt)
   return end
 }
 
-function writeUpdate({ image, context, decoder, builder }: RowWriting, at: number): number {
-  const [key, keyAfter] = decoder.keys
+function writeUpdate(writing: RowWriting, at: number): number {
+  const { image, context, decode, decodeAfter, keys, builder } = writing
+  const [key, keyAfter] = keys
   builder.begin()
-  const middle = decoder.decode(image, at, builder, key)
+  const middle = decode(image, at, builder, key)
   if (middle >= image.to)
     throw new Failure('corrupt', `an update of ${context.table.name} has no image after`)
   const afterAt = builder.at
-  const end = decoder.decode(image, middle, builder, keyAfter)
+  const end = decodeAfter(image, middle, builder, keyAfter)
   const keyAt = builder.at
+  demandKey(context, key)
+  keyAfter.fill(key)
   if (key.equals(keyAfter, builder.bytes)) {
     key.write(builder)
     builder.end(operations.update, context, afterAt, keyAt)
     return end
   }
+  writeKeyChange(writing, middle, { afterAt, keyAt })
+  return end
+}
+
+/** A delete of the key before and an insert of the key after, from the rows that were just written. */
+function writeKeyChange(
+  { image, context, decodeAfter, keys: [key, keyAfter], builder }: RowWriting,
+  middle: number,
+  { afterAt, keyAt }: { readonly afterAt: number; readonly keyAt: number },
+): void {
+  keyAfter.write(builder)
+  const keyText = Buffer.from(builder.bytes.subarray(keyAt, builder.at))
   // The row after is written again, in a record of its own.
   builder.at = afterAt
   key.write(builder)
   builder.end(operations.delete, context, afterAt, afterAt)
   builder.begin()
   const insertedAt = builder.at
-  decoder.decode(image, middle, builder, keyAfter)
+  decodeAfter(image, middle, builder, keyAfter)
   const insertedKeyAt = builder.at
-  keyAfter.write(builder)
+  builder.room(keyText.length)
+  builder.at += keyText.copy(builder.bytes, builder.at)
   builder.end(operations.insert, context, insertedAt, insertedKeyAt)
-  return end
 }
 
-/** Checks the head of the event against the table; where the rows begin. */
-function headerEnd(map: TableMap, event: RowsEvent): number {
+function demandKey({ table }: RowWriting['context'], key: KeyCells): void {
+  if (key.isWhole) return
+  throw new Failure('unsupported', `${table.name}: the binlog does not show the key of a changed row`, {
+    remedy:
+      'give the table a primary key, or SET GLOBAL binlog_row_image = FULL, end the sessions opened before, then load the table anew',
+  })
+}
+
+interface RowsHead {
+  /** Where the rows begin. */
+  readonly at: number
+  readonly decode: DecodeImage
+  readonly decodeAfter: DecodeImage
+}
+
+/** Checks the head of the event against the table. */
+function readHead(map: TableMap, decoder: RowDecoder, event: RowsEvent): RowsHead {
   const name = `${map.schema}.${map.name}`
   const reader = new WireReader(event.body, event.from, event.to, `a rows event of ${name}`)
   const width = reader.packed()
-  if (width !== map.decoder?.width)
+  if (width !== decoder.width)
     throw new Failure(
       'corrupt',
-      `a rows event of ${name} has ${width} columns, its table map ${map.decoder?.width}`,
+      `a rows event of ${name} has ${width} columns, its table map ${decoder.width}`,
     )
-  for (let images = event.kind === 'update' ? 2 : 1; images > 0; images--) {
-    const present = reader.bytes((width + 7) >> 3)
-    for (let column = 0; column < width; column++)
-      if (((present[column >> 3] ?? 0) & (1 << (column & 7))) === 0)
-        throw new Failure('unsupported', `${name}: the binlog lacks columns of a changed row`, {
-          remedy:
-            'SET GLOBAL binlog_row_image = FULL, end the sessions opened before, then load the table anew',
-        })
-  }
-  return reader.at
+  const decode = decoder.showing(reader.bytes((width + 7) >> 3))
+  const decodeAfter = event.kind === 'update' ? decoder.showing(reader.bytes((width + 7) >> 3)) : decode
+  return { at: reader.at, decode, decodeAfter }
 }
 
 /** Compiles the decoder of a table. Throws a Failure, `unsupported`, for a column whose length is not known. */
 export function compileDecoder(table: string, plans: readonly ColumnPlan[]): RowDecoder {
+  const keyColumns = plans.filter(({ keyAt }) => keyAt !== undefined).length
+  const whole = compileImage(table, plans, () => true)
+  const partial = new Map<string, DecodeImage>()
+  const showing = (present: Buffer): DecodeImage => {
+    if (isWhole(present, plans.length)) return whole
+    const name = present.toString('latin1')
+    const known = partial.get(name)
+    if (known !== undefined) return known
+    // Each statement may show other columns, and there are more combinations than anybody meets.
+    if (partial.size >= partialMax) partial.clear()
+    const made = compileImage(table, plans, (column) => isShown(present, column))
+    partial.set(name, made)
+    return made
+  }
+  return { width: plans.length, showing, keys: [new KeyCells(keyColumns), new KeyCells(keyColumns)] }
+}
+
+const partialMax = 200
+
+function isWhole(present: Buffer, columns: number): boolean {
+  const whole = columns >> 3
+  for (let at = 0; at < whole; at++) if (present[at] !== 0xff) return false
+  const rest = (1 << (columns & 7)) - 1
+  return ((present[whole] ?? 0) & rest) === rest
+}
+
+function isShown(present: Buffer, column: number): boolean {
+  return ((present[column >> 3] ?? 0) & (1 << (column & 7))) !== 0
+}
+
+function compileImage(
+  table: string,
+  plans: readonly ColumnPlan[],
+  shows: (column: number) => boolean,
+): DecodeImage {
   const writers = plans.map(({ type, column, collation }) =>
     type === undefined ? undefined : cellWriterOf(type, column, collation),
   )
-  const code = plans
-    .map((plan, index) => columnCode(table, plan, index, writers[index] !== undefined))
-    .join('')
+  // The bits of NULL count the columns that the image shows.
+  let shown = 0
+  const code = plans.map((plan, index) =>
+    shows(index)
+      ? columnCode(table, plan, { index, bit: shown++, hasWriter: writers[index] !== undefined })
+      : absentCode(plan),
+  )
   const source = `
     'use strict'
     const { ${Object.keys(helpers).join(', ')} } = helpers
     const [${plans.map((_, index) => `write${index}`).join(', ')}] = writers
     return function decodeImage(image, start, builder, key) {
       const body = image.body, end = image.to
-      let at = start + ${(plans.length + 7) >> 3}, size = 0, from = 0
+      let at = start + ${(shown + 7) >> 3}, size = 0, from = 0
       if (at > end) short()
-      ${code}
+      ${code.join('')}
       return at
     }`
+  const uses = ['helpers', 'parameters', 'writers', 'writeCell', 'writeNull', 'writeAbsent', 'short']
   // oxlint-disable-next-line typescript/no-implied-eval -- the text holds nothing but the numbers of this file
-  const build = new Function('helpers', 'parameters', 'writers', 'writeCell', 'writeNull', 'short', source)
+  const build = new Function(...uses, source)
   const parameters = plans.map(({ type, collation }) =>
     type === undefined ? undefined : parameterOf(type, collation),
   )
   const short = (): never => {
     throw new Failure('corrupt', `a row image of ${table} is cut short or overlong`)
   }
-  const decode = build(helpers, parameters, writers, writeCell, writeNull, short) as DecodeImage
-  const keyColumns = plans.filter(({ keyAt }) => keyAt !== undefined).length
-  return { width: plans.length, decode, keys: [new KeyCells(keyColumns), new KeyCells(keyColumns)] }
+  return build(helpers, parameters, writers, writeCell, writeNull, writeAbsent, short) as DecodeImage
+}
+
+function absentCode({ type, keyAt }: ColumnPlan): string {
+  if (type === undefined) return ''
+  return keyAt === undefined ? 'writeAbsent(builder)\n' : `writeAbsent(builder); key.isAbsent(${keyAt})\n`
 }
 
 /** The statements that read one column. */
-function columnCode(table: string, plan: ColumnPlan, index: number, hasWriter: boolean): string {
+function columnCode(
+  table: string,
+  plan: ColumnPlan,
+  { index, bit, hasWriter }: { readonly index: number; readonly bit: number; readonly hasWriter: boolean },
+): string {
   const layout = layoutOf(plan.column)
   if (layout === undefined)
     throw new Failure(
@@ -214,7 +298,7 @@ function columnCode(table: string, plan: ColumnPlan, index: number, hasWriter: b
         remedy: 'take the table out of the captured ones',
       },
     )
-  const isNull = `(body[start + ${index >> 3}] & ${1 << (index & 7)}) !== 0`
+  const isNull = `(body[start + ${bit >> 3}] & ${1 << (bit & 7)}) !== 0`
   const isFixed = layout.prefix === 0
   const sizeCode = isFixed
     ? `if (at + ${layout.fixed} > end) short()`

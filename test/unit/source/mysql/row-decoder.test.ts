@@ -90,17 +90,53 @@ test('a configured key of several columns stands in its own order', () => {
   )
 })
 
-test('an image without all columns is refused with the statement that mends it', () => {
-  const [body, from] = samples.mysql.insert
-  const minimal = Buffer.from(body)
-  minimal[from + 1] = 0b0000_1111
-  assert.throws(
-    () => decode(samples.mysql, 'insert', [minimal, from]),
-    (error) =>
-      error instanceof Failure &&
-      error.kind === 'unsupported' &&
-      /binlog_row_image = FULL/.test(error.remedy ?? ''),
-  )
+/** A rows event of the sample's table: hex of the bits that say what is present, and of the images. */
+function minimal(hex: string): readonly [Buffer, number] {
+  return [Buffer.from(`8000000000001100020008${hex}`, 'hex'), 10]
+}
+
+const absent = (from: number): undefined[] => Array.from({ length: 8 - from }, () => undefined)
+
+test('columns that an image does not show are absent, which is not NULL', () => {
+  const deleted = decode(samples.mysql, 'delete', minimal('01' + '0009000000'))
+  assert.deepEqual(deleted.changes.map(shown), [
+    { op: 'delete', key: '[9]', before: ['9', ...absent(1)], after: undefined },
+  ])
+  const inserted = decode(samples.mysql, 'insert', minimal('03' + '00070000000141' + '0208000000'))
+  assert.deepEqual(inserted.changes.map(shown), [
+    { op: 'insert', key: '[7]', before: undefined, after: ['7', '"A"', ...absent(2)] },
+    { op: 'insert', key: '[8]', before: undefined, after: ['8', null, ...absent(2)] },
+  ])
+})
+
+test('an update that does not show its key again has the key before', () => {
+  const { changes } = decode(samples.mysql, 'update', minimal('0102' + '0007000000' + '000141'))
+  assert.deepEqual(changes.map(shown), [
+    { op: 'update', key: '[7]', before: ['7', ...absent(1)], after: [undefined, '"A"', ...absent(2)] },
+  ])
+})
+
+test('an update of the key that shows no more gives a delete and an insert', () => {
+  const { changes } = decode(samples.mysql, 'update', minimal('0103' + '0008000000' + '00090000000142'))
+  assert.deepEqual(changes.map(shown), [
+    { op: 'delete', key: '[8]', before: ['8', ...absent(1)], after: undefined },
+    { op: 'insert', key: '[9]', before: undefined, after: ['9', '"B"', ...absent(2)] },
+  ])
+})
+
+test('an image without the key is refused with the statement that mends it', () => {
+  for (const [kind, hex] of [
+    ['insert', '02000141'],
+    ['delete', '02000141'],
+    ['update', '0202000141000142'],
+  ] as const)
+    assert.throws(
+      () => decode(samples.mysql, kind, minimal(hex)),
+      (error) =>
+        error instanceof Failure &&
+        error.kind === 'unsupported' &&
+        /primary key.*binlog_row_image = FULL/.test(error.remedy ?? ''),
+    )
 })
 
 test('an event with another number of columns than its table map is corrupt', () => {

@@ -233,6 +233,24 @@ for (const [name, subject] of subjects)
     assert(direct > 100, `written ${direct} times`)
   })
 
+test('bytes that look like a character beyond ASCII are written as their string is, or not at all', () => {
+  const subject = { type: text, code: CODE.varchar, metadata: 400, collation: utf8, bytes: texts }
+  const write = cellWriterOf(text, { code: CODE.varchar, metadata: 400, nullable: true }, utf8)
+  const asString = stringOf(subject)
+  const tails = [0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0].flatMap((second) =>
+    [[], [0xbf], [0xbf, 0x80], [0x80, 0x7f]].map((rest) => [second, ...rest]),
+  )
+  for (let first = 0x80; first < 0x100; first++)
+    for (const tail of tails) {
+      const body = Buffer.of(first, ...tail)
+      const view = new DataView(body.buffer, body.byteOffset, body.byteLength)
+      const builder = new RecordsBuilder()
+      if (write?.({ body, view, to: body.length }, 0, body.length, builder) !== true) continue
+      const expected = packCell(asString(body, 0, body.length))
+      assert.equal(builder.bytes.toString('latin1', 0, builder.at), expected, body.toString('hex'))
+    }
+})
+
 test('a cell that was made as a string is packed as rows have it, whatever its length', () => {
   for (const length of [0, 1, 24, 25, 125, 126, 16_381, 16_382, 2_097_150]) {
     const builder = new RecordsBuilder()
