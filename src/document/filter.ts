@@ -6,7 +6,7 @@ import { compareDecimals, isDecimal } from './decimal.ts'
 import type { Condition } from './definition.ts'
 
 /** Cells by their place in the table. */
-export type Filter = (cells: readonly Cell[]) => boolean
+type Filter = (cells: readonly Cell[]) => boolean
 
 export interface CompiledFilter {
   /** Places of the columns that it reads. */

@@ -110,18 +110,18 @@ export class RowDocument {
     return new RowBody(this, bytesMax)
   }
 
-  /** Writes the document of the row that `read` went to. */
+  /** Writes the document of the row that `read` went to, and returns where it ends. */
   write(target: Buffer, start: number): number {
-    const row = this.row
-    let at = start
+    const { row } = this
+    const into = { bytes: target, at: start }
     for (const step of this.#steps) {
-      at = copyBytes(step.before, 0, step.before.length, target, at)
+      copyBytes(step.before, 0, step.before.length, into)
       const cellFrom = this.#spans[2 * step.at] ?? nullCell
-      const cellTo = this.#spans[2 * step.at + 1] ?? 0
       if (cellFrom < 0 || (step.dated && !isRealDate(row, cellFrom)))
-        at = copyBytes(nullBytes, 0, nullBytes.length, target, at)
-      else at = copyBytes(row, cellFrom, cellTo, target, at)
+        copyBytes(nullBytes, 0, nullBytes.length, into)
+      else copyBytes(row, cellFrom, this.#spans[2 * step.at + 1] ?? 0, into)
     }
+    let { at } = into
     if (at === start) target[at++] = openBrace
     target[at++] = closeBrace
     return at

@@ -9,7 +9,7 @@
 import type { Barrier, Change, Column, Key, Position, Row, Table } from '../../src/change/change.ts'
 import { Failure } from '../../src/change/failure.ts'
 import { packRecords } from '../../src/change/records.ts'
-import { bytesOf, keyOf, packRow, textOf, type Cell } from '../../src/change/row.ts'
+import { bytesOf, keyOf, packRow, type Cell } from '../../src/change/row.ts'
 import type { Clock } from '../../src/pipeline/clock.ts'
 import { Signal } from '../../src/pipeline/signal.ts'
 import type {
@@ -20,6 +20,7 @@ import type {
   Source,
   SourceBatch,
 } from '../../src/source/source.ts'
+import { page } from './memory-page.ts'
 
 /** Column name to value, as JSON has it. */
 export type Values = Readonly<Record<string, unknown>>
@@ -367,38 +368,6 @@ async function nextCommit(
   } finally {
     over.abort()
   }
-}
-
-function page(visible: ReadonlyMap<Key, Row>, { after, rowsMax, bytesMax }: ChunkRequest): Chunk['rows'] {
-  const low = after === undefined ? undefined : keyValues(after)
-  const rest = [...visible].map(([key, row]) => ({ key, row, values: keyValues(key) }))
-  const sorted = rest
-    .filter(({ values }) => low === undefined || compareKeys(values, low) > 0)
-    .toSorted((a, b) => compareKeys(a.values, b.values))
-  const chosen: { readonly key: Key; readonly row: Row }[] = []
-  let bytes = 0
-  for (const { key, row } of sorted) {
-    bytes += key.length + row.length
-    if (chosen.length > 0 && (chosen.length >= rowsMax || bytes > bytesMax)) break
-    chosen.push({ key, row })
-  }
-  return chosen
-}
-
-/** Keys are JSON arrays that keyOf made. */
-function keyValues(key: Key): readonly unknown[] {
-  return JSON.parse(textOf(key)) as unknown[]
-}
-
-/** Column by column: numbers by value, everything else by its text. */
-function compareKeys(left: readonly unknown[], right: readonly unknown[]): number {
-  for (const [at, value] of left.entries()) {
-    const other = right[at]
-    if (value === other) continue
-    if (typeof value === 'number' && typeof other === 'number') return value - other
-    return String(value) < String(other) ? -1 : 1
-  }
-  return 0
 }
 
 function storedRow(table: Table, values: Values): StoredRow {

@@ -15,7 +15,7 @@ export type Room = (bytes: number) => Buffer
 export function* bulkParts(
   operations: readonly Operation[],
   bytesMax: number,
-  room: Room = Buffer.allocUnsafeSlow,
+  room: Room = (bytes) => Buffer.allocUnsafeSlow(bytes),
 ): Generator<BulkPart> {
   for (let first = 0; first < operations.length;) {
     const actions: string[] = []

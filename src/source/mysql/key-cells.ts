@@ -60,14 +60,12 @@ export class KeyCells {
     for (let span = 0; span < spans.length; span += 2)
       needed += (spans[span + 1] ?? 0) - (spans[span] ?? 0) + nullText.length + 1
     const out = builder.room(needed)
-    let to = builder.at
     for (let span = 0; span < spans.length; span += 2) {
-      out[to++] = span === 0 ? OPENING : COMMA
+      out[builder.at++] = span === 0 ? OPENING : COMMA
       const from = spans[span] ?? -1
-      if (from < 0) to += nullText.copy(out, to)
-      else to = copyBytes(out, from, spans[span + 1] ?? 0, out, to)
+      if (from < 0) copyBytes(nullText, 0, nullText.length, builder)
+      else copyBytes(out, from, spans[span + 1] ?? 0, builder)
     }
-    out[to++] = CLOSING
-    builder.at = to
+    out[builder.at++] = CLOSING
   }
 }

@@ -4,7 +4,7 @@ import type { Key } from '../../../../src/change/change.ts'
 import { bytesOf } from '../../../../src/change/row.ts'
 import { describeColumn, type ColumnType } from '../../../../src/source/mysql/column-type.ts'
 import type { TableShape } from '../../../../src/source/mysql/describe.ts'
-import { pageQuery } from '../../../../src/source/mysql/snapshot.ts'
+import { keysQuery, pageQuery } from '../../../../src/source/mysql/snapshot.ts'
 
 const page = { table: 'shop.a`b', rowsMax: 100, bytesMax: 1000, includes: '' as never }
 
@@ -102,3 +102,16 @@ function shapeOf(columns: Readonly<Record<string, ColumnType>>): TableShape {
 function keyText(json: string): Key {
   return bytesOf(json) as Key
 }
+
+test('rows by their keys are points of the key, each column compared as its type is', () => {
+  const shape = shapeOf({
+    tenant: { kind: 'string', fixed: false, characters: 10 },
+    id: { kind: 'integer', bytes: 8, unsigned: true },
+  })
+  const { sql, parameters } = keysQuery(shape, [keyText('["Köln",18446744073709551615]'), keyText('["b",2]')])
+  assert.match(
+    sql,
+    / WHERE \(`tenant` = \? AND `id` = 18446744073709551615\) OR \(`tenant` = \? AND `id` = 2\)$/,
+  )
+  assert.deepEqual(parameters, ['Köln', 'b'])
+})
