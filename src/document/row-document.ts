@@ -34,8 +34,11 @@ export class RowDocument {
   readonly #steps: readonly Step[]
   /** Bytes of a document besides its values. */
   readonly #frameBytes: number
+  /** Columns that the document shows. */
+  readonly #shown: readonly number[]
   readonly #spans: Int32Array
   readonly #cells: Cell[]
+  readonly #idCells: Cell[]
   /** The row that this stands on, and where it begins and ends. */
   row: Buffer = Buffer.alloc(0)
   from = 0
@@ -51,6 +54,8 @@ export class RowDocument {
       dated: datedKinds.has(table.columns[at]?.kind ?? ''),
     }))
     this.#frameBytes = this.#steps.reduce((sum, { before }) => sum + before.length, 2)
+    this.#shown = plan.fields.map(({ at }) => at)
+    this.#idCells = plan.idColumns.map(() => null)
     this.#spans = new Int32Array(2 * table.columns.length)
     this.#cells = table.columns.map(() => undefined)
   }
@@ -64,15 +69,13 @@ export class RowDocument {
 
   /** Whether the row shows all that its document needs. */
   get isWhole(): boolean {
-    if (this.#hasAll) return true
-    const shows = (column: number): boolean => this.#isShown(column)
-    return this.isDecided && this.#plan.idColumns.every(shows) && this.#steps.every(({ at }) => shows(at))
+    return this.#hasAll || this.#showsNeeded()
   }
 
   /** Whether the row shows all that decides on whether it has a document. */
   get isDecided(): boolean {
     const { filter } = this.#plan
-    return this.#hasAll || filter === undefined || filter.columns.every((column) => this.#isShown(column))
+    return this.#hasAll || filter === undefined || this.#showsAll(filter.columns)
   }
 
   /** Whether the row has a document; to be asked only of a row that is decided. */
@@ -86,10 +89,8 @@ export class RowDocument {
   /** To be asked only of a row that is whole. */
   id(): string {
     const { idColumns, idPrefix } = this.#plan
-    return documentId(
-      idColumns.map((column) => this.#cell(column)),
-      idPrefix,
-    )
+    for (let at = 0; at < idColumns.length; at++) this.#idCells[at] = this.#cell(idColumns[at] ?? -1)
+    return documentId(this.#idCells, idPrefix)
   }
 
   /** The id of the row with this key. */
@@ -127,8 +128,12 @@ export class RowDocument {
     return at
   }
 
-  #isShown(column: number): boolean {
-    return this.#spans[2 * column] !== absentCell
+  #showsNeeded(): boolean {
+    return this.isDecided && this.#showsAll(this.#plan.idColumns) && this.#showsAll(this.#shown)
+  }
+
+  #showsAll(columns: readonly number[]): boolean {
+    return columns.every((column) => this.#spans[2 * column] !== absentCell)
   }
 
   #cell(column: number): Cell {

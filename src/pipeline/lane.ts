@@ -55,6 +55,7 @@ export class Lane {
   readonly #parts: LaneParts
   readonly #pending = new PendingOperations()
   readonly #acks: AckTracker
+  readonly #finished = (offset: Offset): void => this.#acks.finish(offset)
   readonly #changed = new Signal()
   readonly #taken = new Signal()
   #queue: LaneBatch[] = []
@@ -222,7 +223,7 @@ export class Lane {
   }
 
   #finish(work: PendingWork): void {
-    work.forEachEntry((offset) => this.#acks.finish(offset))
+    work.forEachEntry(this.#finished)
     this.#pending.remove(work)
   }
 

@@ -29,6 +29,10 @@ export class Tally {
     else counts.deleted++
     if (outcome.kind !== 'applied' && outcome.kind !== 'stale') return
     if (this.#works++ % this.#every !== 0) return
+    this.#sample(work)
+  }
+
+  #sample(work: PendingWork): void {
     work.forEachEntry((_, committedAtMs) => {
       if (committedAtMs > 0) this.#latenciesMs.push(Math.max(0, this.#nowMs - committedAtMs))
     })

@@ -1,5 +1,7 @@
-/** Operations as the lines of bulk requests. */
+/** Operations as the lines of bulk requests, written as bytes: a request has thousands of them. */
+import { copyBytes, type Writing } from '../../change/bytes.ts'
 import type { Operation } from '../sink.ts'
+import { DecimalDigits } from './decimal-digits.ts'
 
 /** One request: its operations are those from `first` to before `next`. */
 export interface BulkPart {
@@ -18,51 +20,78 @@ export function* bulkParts(
   room: Room = (bytes) => Buffer.allocUnsafeSlow(bytes),
 ): Generator<BulkPart> {
   for (let first = 0; first < operations.length;) {
-    const actions: string[] = []
     let bytes = 0
     let next = first
     for (let operation = operations[next]; operation !== undefined; operation = operations[++next]) {
-      const action = actionOf(operation)
-      const added =
-        Buffer.byteLength(action) + (operation.body === undefined ? 0 : operation.body.bytesMax + 1)
+      const added = bytesOf(operation)
       if (next > first && bytes + added > bytesMax) break
-      actions.push(action)
       bytes += added
     }
-    yield { body: linesOf(operations, first, actions, room(bytes)), first, next }
+    const into = { bytes: room(bytes), at: 0 }
+    const digits = new DecimalDigits()
+    for (let at = first; at < next; at++) writeLines(operations[at], digits, into)
+    yield { body: into.bytes.subarray(0, into.at), first, next }
     first = next
   }
 }
 
-function linesOf(
-  operations: readonly Operation[],
-  first: number,
-  actions: readonly string[],
-  lines: Buffer,
-): Buffer {
-  let end = 0
-  for (const [number, action] of actions.entries()) {
-    end += lines.write(action, end)
-    const body = operations[first + number]?.body
-    if (body === undefined) continue
-    end = body.write(lines, end)
-    lines[end++] = lineFeed
-  }
-  return lines.subarray(0, end)
+/** The most that its lines can take. */
+function bytesOf({ id, routing, body }: Operation): number {
+  const texts = textBytes(id) + (routing === undefined ? 0 : textBytes(routing))
+  return frameBytes + texts + (body === undefined ? 0 : body.bytesMax + 1)
 }
 
-const lineFeed = 10
-
-function actionOf(operation: Operation): string {
-  const routing = operation.routing === undefined ? '' : `,"routing":${jsonText(operation.routing)}`
-  const place = `"_id":${jsonText(operation.id)}${routing}`
-  const type = operation.repeatable ? 'external_gte' : 'external'
-  return `{"${operation.op}":{${place},"version":${operation.version},"version_type":"${type}"}}\n`
-}
-
-function jsonText(text: string): string {
-  return plain.test(text) ? `"${text}"` : JSON.stringify(text)
+function textBytes(text: string): number {
+  return plain.test(text) ? text.length : Buffer.byteLength(JSON.stringify(text))
 }
 
 /** ASCII that JSON shows as it is. */
 const plain = /^[ !#-[\]-~]*$/
+
+function writeLines(operation: Operation | undefined, digits: DecimalDigits, into: Writing): void {
+  if (operation === undefined) return
+  const { op, id, routing, version, repeatable, body } = operation
+  write(op === 'index' ? indexAction : deleteAction, into)
+  writeText(id, into)
+  if (routing !== undefined) {
+    write(routingName, into)
+    writeText(routing, into)
+  }
+  write(versionName, into)
+  into.at = digits.write(version, into.bytes, into.at)
+  write(repeatable ? notBelow : above, into)
+  if (body === undefined) return
+  into.at = body.write(into.bytes, into.at)
+  into.bytes[into.at++] = lineFeed
+}
+
+const indexAction = Buffer.from('{"index":{"_id":')
+const deleteAction = Buffer.from('{"delete":{"_id":')
+const routingName = Buffer.from(',"routing":')
+const versionName = Buffer.from(',"version":')
+const notBelow = Buffer.from(',"version_type":"external_gte"}}\n')
+const above = Buffer.from(',"version_type":"external"}}\n')
+/** All of the above, four quotes and the digits of a version. */
+const frameBytes = 128
+const [lineFeed, quote] = [10, 34]
+
+function write(text: Buffer, into: Writing): void {
+  copyBytes(text, 0, text.length, into)
+}
+
+function writeText(text: string, into: Writing): void {
+  const { bytes } = into
+  if (!plain.test(text)) {
+    into.at += bytes.write(JSON.stringify(text), into.at)
+    return
+  }
+  let { at } = into
+  bytes[at++] = quote
+  if (text.length > shortText) at += bytes.write(text, at, 'latin1')
+  else for (let index = 0; index < text.length; index++) bytes[at++] = text.charCodeAt(index)
+  bytes[at++] = quote
+  into.at = at
+}
+
+/** Up to here a loop beats a call of the runtime. */
+const shortText = 32
