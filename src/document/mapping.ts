@@ -9,14 +9,17 @@ import { Failure } from '../change/failure.ts'
 import { bytesOf, inOnePiece, unpackRow, type Cell } from '../change/row.ts'
 import type { Entry } from '../log/log.ts'
 import type { Operation } from '../sink/sink.ts'
-import type { DocumentDefinition } from './definition.ts'
+import type { DocumentDefinition, Form } from './definition.ts'
 import { documentId } from './document-id.ts'
 import type { Work } from './enricher.ts'
 import { compileFilter, type Filter } from './filter.ts'
+import { cellForm, formsOf, type CellForm } from './form.ts'
 
 export interface DocumentField {
   readonly field: string
   readonly column: Column
+  /** Undefined = that of change events. */
+  readonly form: Form | undefined
 }
 
 /**
@@ -46,7 +49,7 @@ export function createMapper(definition: DocumentDefinition): Mapper {
 
 /** Throws a Failure of kind `configuration` when the table lacks a column that the definition uses. */
 export function checkDefinition(definition: DocumentDefinition, table: Table): void {
-  documentFields(definition, table)
+  checkForms(definition, documentFields(definition, table))
   compileFilter(definition.where, table)
   planFor(definition, table)
 }
@@ -57,7 +60,7 @@ export function documentFields(definition: DocumentDefinition, table: Table): re
   if (fields === undefined) {
     return table.columns
       .filter((column) => !exclude.includes(column.name))
-      .map((column) => ({ field: column.name, column }))
+      .map((column) => ({ field: column.name, column, form: formOf(definition, column.name) }))
   }
   const chosen = Object.entries(fields).map(([field, name]) => ({
     field,
@@ -67,8 +70,26 @@ export function documentFields(definition: DocumentDefinition, table: Table): re
     .toSorted((a, b) => a.at - b.at)
     .flatMap(({ field, at }) => {
       const column = table.columns[at]
-      return column === undefined ? [] : [{ field, column }]
+      return column === undefined ? [] : [{ field, column, form: formOf(definition, field) }]
     })
+}
+
+function formOf({ forms = {} }: DocumentDefinition, field: string): Form | undefined {
+  return Object.hasOwn(forms, field) ? forms[field] : undefined
+}
+
+function checkForms({ forms = {}, table }: DocumentDefinition, fields: readonly DocumentField[]): void {
+  for (const [field, form] of Object.entries(forms)) {
+    const column = fields.find((each) => each.field === field)?.column
+    if (column === undefined)
+      throw new Failure('configuration', `forms: the documents of ${table} have no field ${field}`, {
+        remedy: `their fields are ${fields.map((each) => each.field).join(', ')}`,
+      })
+    if (formsOf(column).includes(form)) continue
+    throw new Failure('configuration', `forms: ${field} (${column.type}) cannot be shown as ${form}`, {
+      remedy: `it can be shown as ${formsOf(column).join(', ')}`,
+    })
+  }
 }
 
 /** All that can be worked out from the table alone. */
@@ -86,6 +107,8 @@ interface Step {
   readonly at: number
   readonly before: string
   readonly dated: boolean
+  /** Undefined = the value stays as it is. */
+  readonly form: CellForm | undefined
 }
 
 function planFor(definition: DocumentDefinition, table: Table): Plan {
@@ -93,10 +116,11 @@ function planFor(definition: DocumentDefinition, table: Table): Plan {
     throw new Error(`a change of ${table.name} reached ${definition.table}`)
   const known = new Set(table.columns.map(({ name }) => name))
   const fields = documentFields(knownFields(definition, known), table)
-  const steps = fields.map(({ field, column }, at) => ({
+  const steps = fields.map(({ field, column, form }, at) => ({
     at: table.columns.indexOf(column),
     before: `${at === 0 ? '' : ','}${bytesOf(JSON.stringify(field))}:`,
     dated: datedKinds.has(column.kind),
+    form: cellForm(column, form),
   }))
   return {
     table,
@@ -181,10 +205,11 @@ function idOf({ idColumns, idPrefix }: Plan, cells: readonly Cell[]): string {
 
 function bodyOf({ steps, table }: Plan, cells: readonly Cell[]): string {
   let body = '{'
-  for (const { at, before, dated } of steps) {
+  for (const { at, before, dated, form } of steps) {
     const cell = cells[at]
     if (cell === undefined) throw absent(table, at)
-    body += before + (cell === null || (dated && !isRealDate(cell)) ? 'null' : cell)
+    const isNull = cell === null || (dated && !isRealDate(cell))
+    body += before + (isNull ? 'null' : form === undefined ? cell : form(cell))
   }
   body += '}'
   // Looking at a character makes one flat text of the many pieces: documents live until they are written, and pieces
