@@ -62,6 +62,8 @@ function notable(fact: Fact): string | undefined {
       return `${fact.group}: has read ${fact.rowsDone} rows in ${Math.round(fact.seconds)} s`
     case 'swept':
       return `${fact.group}: swept ${fact.deleted} of ${fact.scanned} documents`
+    case 'history-changed':
+      return `${fact.source}: ${fact.why}${fact.undone === '' ? '' : ` (undone: ${fact.undone})`}; epoch ${fact.epoch}`
     case 'barrier':
       return `${fact.source}: ${fact.statement}`
     case 'pipeline-state':

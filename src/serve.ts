@@ -127,7 +127,9 @@ async function openSource({ workshop, options, observe }: Serving, name: string)
     [...options.keep, ...options.reload].includes(pipeline.name)
       ? undefined
       : groups.find((group) => group.name === groupOf(pipeline))?.attributes['fingerprint']
-  const source = await workshop.openSource(name, tablesOf(own), unusedByAll(own, unsettled))
+  const source = await workshop.openSource(name, tablesOf(own), unusedByAll(own, unsettled), (servers) =>
+    observe({ kind: 'source-servers', source: name, servers }),
+  )
   const capture = new Capture({
     name,
     source,
@@ -174,6 +176,7 @@ function daemonSource({ workshop, options, observe, board }: Serving, opened: Op
     start: () => startPosition(source, own),
     epochsSeen: () => epochsSeen(workshop, opened, own),
     clock: systemClock,
+    observe,
     groups: own.map((pipeline) => ({ group: groupOf(pipeline), table: pipeline.definition.table })),
     restart: own.every((pipeline) => options.reload.includes(pipeline.name)),
   })
@@ -190,7 +193,7 @@ function daemonSource({ workshop, options, observe, board }: Serving, opened: Op
         pipeline: pipeline.name,
         target: pipeline.target.name,
       })),
-      retentionSeconds: () => source.retentionSeconds(),
+      headroom: () => source.headroom(),
       capturedToMs: () => board.source(name).capturedToMs ?? systemClock.now(),
     },
     close: async () => {

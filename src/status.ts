@@ -96,12 +96,16 @@ function begun(
 function sourceBoard(
   seen: SourceBoard | undefined,
   nowMs: number,
-): Pick<SourceStatus, 'state' | 'error' | 'remedy' | 'silentSeconds'> {
-  if (seen === undefined) return { state: 'offline', error: null, remedy: null, silentSeconds: null }
+): Pick<SourceStatus, 'state' | 'error' | 'remedy' | 'silentSeconds' | keyof typeof unseen> {
+  if (seen === undefined)
+    return { state: 'offline', error: null, remedy: null, silentSeconds: null, ...unseen }
   const state = seen.state === 'stopped' ? 'waiting' : seen.state
   const silentSeconds = seen.aliveAtMs === undefined ? null : (nowMs - seen.aliveAtMs) / 1000
-  return { state, ...fault(seen.failure), silentSeconds }
+  const { servers, retentionSeconds = null, behindBytes = null } = seen
+  return { state, ...fault(seen.failure), silentSeconds, servers, retentionSeconds, behindBytes }
 }
+
+const unseen = { servers: [], retentionSeconds: null, behindBytes: null }
 
 interface Shown {
   readonly source: StatusSource

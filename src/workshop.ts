@@ -15,7 +15,7 @@ import { SearchIndex } from './sink/search/index-admin.ts'
 import type { SearchClient } from './sink/search/search-client.ts'
 import type { MysqlSettings, TlsSettings } from './source/mysql/connection.ts'
 import { createMysqlSource } from './source/mysql/mysql-source.ts'
-import type { Source, SourceAdmin } from './source/source.ts'
+import type { Source, SourceAdmin, TellServers } from './source/source.ts'
 import type { StatusPipeline } from './status.ts'
 
 export const megabyte = 2 ** 20
@@ -38,8 +38,9 @@ export class Workshop {
     name: string,
     tables: readonly string[],
     unused = unusedByAll(this.pipelinesOf(name)),
+    tell: TellServers = () => {},
   ): Promise<Source & OpenSource> {
-    return createMysqlSource(this.#mysqlSettings(name, unused), tables)
+    return createMysqlSource(this.#mysqlSettings(name, unused), tables, tell)
   }
 
   /** A source's log, to write. Throws a Failure of kind `conflict` when another process has it. */
@@ -140,6 +141,9 @@ export class Workshop {
       ...sourceConnection(settings),
       ...(tls === undefined ? {} : { tls }),
       ...(settings.serverId === 0 ? {} : { serverId: settings.serverId }),
+      hosts: settings.hosts,
+      prefer: settings.prefer,
+      catchUpMs: settings.catchUpSeconds * 1000,
       heartbeatMs: settings.heartbeatSeconds * 1000,
       excluded: unused,
       keys: Object.fromEntries(

@@ -1,4 +1,5 @@
 /** Everything that can go wrong in operation. A bug is an ordinary Error and ends the process; a Failure is decided upon. */
+import type { Position } from './change.ts'
 
 export type FailureKind =
   /** The other side did not answer, or answered that it is worth trying again. */
@@ -39,6 +40,24 @@ export class Failure extends Error {
     this.name = 'Failure'
     this.kind = kind
     this.remedy = detail.remedy
+  }
+}
+
+/**
+ * The source lacks changes that were given before, or has others in their place, as after the loss of a server: what came
+ * of them must be undone. Not a person's matter: whoever keeps the log goes on at `resume`, and reads the tables again.
+ */
+export class Divergence extends Failure {
+  /** The last place that both have, or the source's present where that cannot be told. */
+  readonly resume: Position
+  /** What was given and is not there any more, in the source's own words. */
+  readonly undone: string
+
+  constructor(message: string, { resume, undone }: { readonly resume: Position; readonly undone: string }) {
+    super('lost', message)
+    this.name = 'Divergence'
+    this.resume = resume
+    this.undone = undone
   }
 }
 

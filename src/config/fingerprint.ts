@@ -10,6 +10,7 @@ export function fingerprint(pipeline: Pipeline): string {
     key: pipeline.key,
     fields: definition.fields,
     exclude: definition.exclude.toSorted(),
+    forms: definition.forms,
     where: definition.where.map((condition) => canonical(condition)).toSorted(),
     id: { columns: definition.id, prefix: definition.idPrefix },
     target: { index: pipeline.target.index },

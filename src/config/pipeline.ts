@@ -115,6 +115,7 @@ function definitionOf(file: PipelineFile): DocumentDefinition {
     table: file.table,
     fields: file.fields,
     exclude: file.exclude ?? [],
+    forms: file.forms,
     where: Object.entries(file.where ?? {}).flatMap(([column, filter]) => conditions(column, filter)),
     id: file.id?.columns,
     idPrefix: file.id?.prefix ?? '',

@@ -1,5 +1,6 @@
 /** Every setting there is: its doc, format, default and bounds, as data. Checks, types, examples and JSON Schemas follow. */
 import { Type, type Static, type TSchema } from 'typebox'
+import { forms } from '../document/definition.ts'
 import type { SchemaNode } from './conform.ts'
 
 /** A copy of a type in which nothing can be changed. */
@@ -23,6 +24,22 @@ const sourceType = group('A MySQL or MariaDB server.', {
       examples: ['mysql://user:password@host:3306/'],
     }),
   ),
+  hosts: Type.Array(text('', { pattern: '^[^:/@\\s]+(:\\d+)?$', examples: ['db2.example.com:3306'] }), {
+    default: [],
+    description:
+      'Further servers of the same topology, as host or host:port, reached as the URL says: one of them is read where the first cannot be.',
+  }),
+  prefer: choice(
+    ['any', 'primary', 'replica'],
+    'any',
+    'Which of several servers is read where there is a choice: any (the first that can be), the primary, or a replica.',
+  ),
+  catchUpSeconds: number(
+    30,
+    0,
+    86_400,
+    'How long a server may lack changes that were read from another one before they count as lost.',
+  ),
   user: Type.Optional(text('The user, when the URL names none.')),
   password: Type.Optional(secret(text('The password, when it is better kept out of the URL.'))),
   tls: sourceTls,
@@ -30,7 +47,7 @@ const sourceType = group('A MySQL or MariaDB server.', {
     0,
     0,
     4_294_967_295,
-    'How we number ourselves among the replicas of the server; 0 = drawn from the name of the source and the host.',
+    'How we number ourselves among the replicas of the server, where no other has that number; 0 = drawn at random.',
   ),
   heartbeatSeconds: number(5, 0.1, 3600, 'How often the server says that it is alive while nothing changes.'),
 })
@@ -167,6 +184,13 @@ const pipelineType = Type.Object(
       }),
     ),
     exclude: Type.Optional(columns('Columns left out, where `fields` is not given.')),
+    forms: Type.Optional(
+      Type.Record(Type.String(), Type.Enum([...forms]), {
+        minProperties: 1,
+        description:
+          'Document field: the form of its values, where it is to be another than that of change events.',
+      }),
+    ),
     where: Type.Optional(
       Type.Record(Type.String(), Type.Union([scalar, filters]), {
         description:

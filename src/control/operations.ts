@@ -31,6 +31,16 @@ export interface PipelineStatus {
   readonly lookedUp: number | null
 }
 
+export interface ServerStatus {
+  /** `host:port`. */
+  readonly address: string
+  /** null = not known. */
+  readonly role: 'primary' | 'replica' | null
+  /** Being read; could be; lacks what was read; does not answer; cannot be read as it is. */
+  readonly state: 'reading' | 'ready' | 'behind' | 'away' | 'unfit'
+  readonly detail: string | null
+}
+
 export interface SourceStatus {
   readonly name: string
   readonly state: 'starting' | 'running' | 'waiting' | 'failed' | 'offline'
@@ -43,6 +53,12 @@ export interface SourceStatus {
   readonly seq: string
   /** Seconds since anything was heard of the source, heartbeats included; null when no daemon answered. */
   readonly silentSeconds: number | null
+  /** The servers that it may be read from, in order; empty when no daemon answered. */
+  readonly servers: readonly ServerStatus[]
+  /** Seconds until the source may drop what is not captured; null = for ever, or not known. */
+  readonly retentionSeconds: number | null
+  /** Bytes of the source's stream that are not read yet; null = not known. */
+  readonly behindBytes: number | null
   readonly logBytes: number
   readonly logBytesMax: number
   readonly logOldestOffset: number

@@ -10,6 +10,27 @@ export interface Condition {
   readonly value: unknown
 }
 
+/** Forms of a value in a document, other than that of change events; which column can have which, form.ts says. */
+export const forms = [
+  'array',
+  'base64',
+  'boolean',
+  'epoch_millis',
+  'epoch_second',
+  'geojson',
+  'hex',
+  'json',
+  'number',
+  'scaled',
+  'seconds',
+  'string',
+  'uuid',
+  'wkb',
+  'wkt',
+] as const
+
+export type Form = (typeof forms)[number]
+
 export interface DocumentDefinition {
   /** `schema.table`. */
   readonly table: string
@@ -17,6 +38,8 @@ export interface DocumentDefinition {
   readonly fields: Readonly<Record<string, string>> | undefined
   /** Columns left out when `fields` is undefined. */
   readonly exclude: readonly string[]
+  /** By document field; undefined = every value has the form that it has in change events. */
+  readonly forms?: Readonly<Record<string, Form>> | undefined
   readonly where: readonly Condition[]
   /** Columns that make the id; undefined = the table's key. They must be part of the key. */
   readonly id: readonly string[] | undefined

@@ -4,14 +4,17 @@ import { Failure } from '../change/failure.ts'
 import { operations, RecordCursor } from '../change/records.ts'
 import type { Entries } from '../log/log.ts'
 import type { Operation } from '../sink/sink.ts'
-import type { DocumentDefinition } from './definition.ts'
+import type { DocumentDefinition, Form } from './definition.ts'
 import type { Mapped, RowMapper, Work } from './enricher.ts'
 import { compileFilter, type CompiledFilter } from './filter.ts'
+import { cellForm, formsOf } from './form.ts'
 import { RowDocument } from './row-document.ts'
 
 export interface DocumentField {
   readonly field: string
   readonly column: Column
+  /** Undefined = that of change events. */
+  readonly form: Form | undefined
 }
 
 /**
@@ -56,7 +59,7 @@ export class Mapper implements RowMapper {
 
 /** Throws a Failure of kind `configuration` when the table lacks a column that the definition uses. */
 export function checkDefinition(definition: DocumentDefinition, table: Table): void {
-  documentFields(definition, table)
+  checkForms(definition, documentFields(definition, table))
   compileFilter(definition.where, table)
   planFor(definition, table)
 }
@@ -67,7 +70,7 @@ export function documentFields(definition: DocumentDefinition, table: Table): re
   if (fields === undefined) {
     return table.columns
       .filter((column) => !exclude.includes(column.name))
-      .map((column) => ({ field: column.name, column }))
+      .map((column) => ({ field: column.name, column, form: formOf(definition, column.name) }))
   }
   const chosen = Object.entries(fields).map(([field, name]) => ({
     field,
@@ -77,8 +80,26 @@ export function documentFields(definition: DocumentDefinition, table: Table): re
     .toSorted((a, b) => a.at - b.at)
     .flatMap(({ field, at }) => {
       const column = table.columns[at]
-      return column === undefined ? [] : [{ field, column }]
+      return column === undefined ? [] : [{ field, column, form: formOf(definition, field) }]
     })
+}
+
+function formOf({ forms = {} }: DocumentDefinition, field: string): Form | undefined {
+  return Object.hasOwn(forms, field) ? forms[field] : undefined
+}
+
+function checkForms({ forms = {}, table }: DocumentDefinition, fields: readonly DocumentField[]): void {
+  for (const [field, form] of Object.entries(forms)) {
+    const column = fields.find((each) => each.field === field)?.column
+    if (column === undefined)
+      throw new Failure('configuration', `forms: the documents of ${table} have no field ${field}`, {
+        remedy: `their fields are ${fields.map((each) => each.field).join(', ')}`,
+      })
+    if (formsOf(column).includes(form)) continue
+    throw new Failure('configuration', `forms: ${field} (${column.type}) cannot be shown as ${form}`, {
+      remedy: `it can be shown as ${formsOf(column).join(', ')}`,
+    })
+  }
 }
 
 function planFor(definition: DocumentDefinition, table: Table): RowDocument {
@@ -86,9 +107,10 @@ function planFor(definition: DocumentDefinition, table: Table): RowDocument {
     throw new Error(`a change of ${table.name} reached ${definition.table}`)
   const known = new Set(table.columns.map(({ name }) => name))
   return new RowDocument(table, {
-    fields: documentFields(knownFields(definition, known), table).map(({ field, column }) => ({
+    fields: documentFields(knownFields(definition, known), table).map(({ field, column, form }) => ({
       field,
       at: table.columns.indexOf(column),
+      form: cellForm(column, form),
     })),
     idColumns: definition.id?.map((name) => keyColumnAt(table, name)) ?? table.key,
     idPrefix: definition.idPrefix,

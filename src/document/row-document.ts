@@ -10,10 +10,16 @@ import { absentCell, cellAt, findCells, keyCells, nullCell, type Cell } from '..
 import type { Body } from '../sink/sink.ts'
 import { documentId } from './document-id.ts'
 import type { CompiledFilter } from './filter.ts'
+import type { CellForm } from './form.ts'
 
 export interface RowDocumentPlan {
   /** The columns that the document shows, by their place in the table. */
-  readonly fields: readonly { readonly field: string; readonly at: number }[]
+  readonly fields: readonly {
+    readonly field: string
+    readonly at: number
+    /** Undefined = the value stays as it is. */
+    readonly form: CellForm | undefined
+  }[]
   readonly idColumns: readonly number[]
   readonly idPrefix: string
   /** undefined = every row has a document. */
@@ -25,6 +31,7 @@ interface Step {
   /** What stands before the value: `{"id":`, `,"name":`. */
   readonly before: Buffer
   readonly dated: boolean
+  readonly form: CellForm | undefined
 }
 
 /** Stands on one row at a time: `read` goes to it, the other methods speak of it. */
@@ -39,6 +46,7 @@ export class RowDocument {
   readonly #spans: Int32Array
   readonly #cells: Cell[]
   readonly #idCells: Cell[]
+  readonly #hasForms: boolean
   /** The row that this stands on, and where it begins and ends. */
   row: Buffer = Buffer.alloc(0)
   from = 0
@@ -48,13 +56,15 @@ export class RowDocument {
   constructor(table: Table, plan: RowDocumentPlan) {
     this.table = table
     this.#plan = plan
-    this.#steps = plan.fields.map(({ field, at }, number) => ({
+    this.#steps = plan.fields.map(({ field, at, form }, number) => ({
       at,
       before: Buffer.from(`${number === 0 ? '{' : ','}${JSON.stringify(field)}:`),
       dated: datedKinds.has(table.columns[at]?.kind ?? ''),
+      form,
     }))
     this.#frameBytes = this.#steps.reduce((sum, { before }) => sum + before.length, 2)
     this.#shown = plan.fields.map(({ at }) => at)
+    this.#hasForms = plan.fields.some(({ form }) => form !== undefined)
     this.#idCells = plan.idColumns.map(() => null)
     this.#spans = new Int32Array(2 * table.columns.length)
     this.#cells = table.columns.map(() => undefined)
@@ -108,17 +118,33 @@ export class RowDocument {
     let bytesMax = this.#frameBytes
     for (const { at } of this.#steps)
       bytesMax += Math.max(nullBytes.length, (this.#spans[2 * at + 1] ?? 0) - (this.#spans[2 * at] ?? 0))
-    return new RowBody(this, bytesMax)
+    if (!this.#hasForms) return new RowBody(this, bytesMax, noTexts)
+    const formed = this.#steps.map((step) => this.#formed(step))
+    for (const text of formed) bytesMax += text?.length ?? 0
+    return new RowBody(this, bytesMax, formed)
+  }
+
+  /** A value in another form than its own; undefined = it is not, or it is null. */
+  #formed({ at, dated, form }: Step): string | undefined {
+    if (form === undefined) return undefined
+    const cell = this.#cell(at)
+    const isNull =
+      cell === null || cell === undefined || (dated && !isRealDate(this.row, this.#spans[2 * at] ?? 0))
+    return isNull ? undefined : form(cell)
   }
 
   /** Writes the document of the row that `read` went to, and returns where it ends. */
-  write(target: Buffer, start: number): number {
+  write(target: Buffer, start: number, formed: Formed): number {
     const { row } = this
     const into = { bytes: target, at: start }
-    for (const step of this.#steps) {
+    for (let number = 0; number < this.#steps.length; number++) {
+      const step = this.#steps[number]
+      if (step === undefined) break
       copyBytes(step.before, 0, step.before.length, into)
       const cellFrom = this.#spans[2 * step.at] ?? nullCell
-      if (cellFrom < 0 || (step.dated && !isRealDate(row, cellFrom)))
+      const text = formed[number]
+      if (text !== undefined) into.at += target.write(text, into.at, 'latin1')
+      else if (cellFrom < 0 || (step.dated && !isRealDate(row, cellFrom)))
         copyBytes(nullBytes, 0, nullBytes.length, into)
       else copyBytes(row, cellFrom, this.#spans[2 * step.at + 1] ?? 0, into)
     }
@@ -148,9 +174,11 @@ class RowBody implements Body {
   readonly #row: Buffer
   readonly #from: number
   readonly #to: number
+  readonly #formed: Formed
 
-  constructor(document: RowDocument, bytesMax: number) {
+  constructor(document: RowDocument, bytesMax: number, formed: Formed) {
     this.bytesMax = bytesMax
+    this.#formed = formed
     this.#document = document
     this.#row = document.row
     this.#from = document.from
@@ -159,9 +187,13 @@ class RowBody implements Body {
 
   write(target: Buffer, at: number): number {
     this.#document.read(this.#row, this.#from, this.#to)
-    return this.#document.write(target, at)
+    return this.#document.write(target, at, this.#formed)
   }
 }
+
+/** Values in other forms than their own, each under the number of its field. */
+type Formed = readonly (string | undefined)[]
+const noTexts: Formed = []
 
 const nullBytes = Buffer.from('null')
 const [openBrace, closeBrace] = [123, 125]

@@ -95,10 +95,17 @@ function captureMeters({ gauge, counter }: Make) {
     barriers: counter('source_ddl_total', bySource, 'Statements that changed rows without showing them.'),
     disconnects: counter('source_disconnects_total', ['source', 'reason'], 'Interruptions of capture.'),
     retention: gauge(
-      'binlog_retention_remaining_seconds',
+      'source_binlog_retention_remaining_seconds',
       bySource,
       'Until the source drops what is not captured.',
     ),
+    behindBytes: gauge('source_binlog_behind_bytes', bySource, 'Bytes of the binlog that are not read yet.'),
+    serverState: gauge(
+      'source_server_state',
+      ['source', 'server', 'state'],
+      '1 for the state that each server of a source is in.',
+    ),
+    epoch: gauge('source_epoch', bySource, 'Goes up when the history of the source is another one.'),
     appended: counter('log_appended_records_total', bySource, 'Records appended to the log.'),
     appendErrors: counter('log_append_errors_total', bySource, 'Appends to the log that failed.'),
     logBytes: gauge('log_size_bytes', bySource, 'Size of the log.'),
@@ -164,6 +171,10 @@ function observeSource(meters: Meters, fact: Fact): void {
   switch (fact.kind) {
     case 'capture-started':
       meters.connected.set({ source: fact.source }, 1)
+      meters.epoch.set({ source: fact.source }, fact.epoch)
+      break
+    case 'source-servers':
+      observeServers(meters, fact)
       break
     case 'source-state':
       meters.connected.set({ source: fact.source }, fact.state === 'running' ? 1 : 0)
@@ -198,12 +209,25 @@ function observeSource(meters: Meters, fact: Fact): void {
 }
 
 function observeRetention(meters: Meters, fact: Extract<Fact, { kind: 'retention' }>): void {
-  const { source, oldestAppendedAtMs, sourceSeconds } = fact
+  const { source, oldestAppendedAtMs, sourceSeconds, behindBytes } = fact
   meters.logBytes.set({ source }, fact.bytes)
   meters.logCeiling.set({ source }, fact.bytesMax)
   if (oldestAppendedAtMs !== undefined) meters.logOldest.set({ source }, oldestAppendedAtMs / 1000)
   if (sourceSeconds === undefined) meters.retention.remove({ source })
   else meters.retention.set({ source }, sourceSeconds)
+  if (behindBytes === undefined) meters.behindBytes.remove({ source })
+  else meters.behindBytes.set({ source }, behindBytes)
+}
+
+const serverStates = ['reading', 'ready', 'behind', 'away', 'unfit'] as const
+
+function observeServers(
+  meters: Meters,
+  { source, servers }: Extract<Fact, { kind: 'source-servers' }>,
+): void {
+  for (const { address: server, state } of servers)
+    for (const each of serverStates)
+      meters.serverState.set({ source, server, state: each }, each === state ? 1 : 0)
 }
 
 function observeDelivery(meters: Meters, fact: Fact): void {

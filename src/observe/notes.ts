@@ -1,6 +1,6 @@
 /** What each fact says in a line: level, message, fields. Never row values, ids or what a target quotes of a document. */
 import type { Failure } from '../change/failure.ts'
-import type { Fact } from '../pipeline/facts.ts'
+import type { Fact, ServerHealth } from '../pipeline/facts.ts'
 import { partsOfGroup } from './group.ts'
 
 export type Level = 'debug' | 'info' | 'warn' | 'error'
@@ -30,6 +30,15 @@ function tellSource(fact: Fact): Told {
       return ['info', `${fact.source}: reading changes after ${fact.position}, epoch ${fact.epoch}`]
     case 'barrier':
       return ['info', `${fact.source}: ${fact.statement}: the documents of ${fact.table} are made anew`]
+    case 'history-changed':
+      return ['warn', tellHistory(fact)]
+    case 'source-servers':
+      return ['info', `${fact.source}: ${fact.servers.map(tellServer).join(', ')}`]
+    case 'source-endangered':
+      return [
+        'warn',
+        `${fact.source}: in ${seconds(Math.max(0, fact.seconds))} the server may purge what is not captured yet; it keeps its binlog for ${seconds(fact.keptSeconds)}`,
+      ]
     case 'append-failed':
       return ['error', `${fact.source}: the log cannot be written, capture waits: ${fact.failure.message}`]
     case 'source-state':
@@ -48,6 +57,16 @@ function tellSource(fact: Fact): Told {
     default:
       return undefined
   }
+}
+
+function tellHistory({ source, epoch, why, undone }: Extract<Fact, { kind: 'history-changed' }>): string {
+  const what =
+    undone === '' ? '' : ` (undone: ${undone.length > 300 ? `${undone.slice(0, 297)}...` : undone})`
+  return `${source}: ${why}${what}; epoch ${epoch} begins, and every table is read again`
+}
+
+function tellServer({ address, state, detail }: ServerHealth): string {
+  return detail === null ? `${address} ${state}` : `${address} ${state}: ${detail}`
 }
 
 function tellLoad(fact: Fact): Told {

@@ -1,6 +1,6 @@
 /** What the facts add up to: the present state of each source and pipeline, for status. */
 import type { Failure } from '../change/failure.ts'
-import type { Fact, PipelineState, SourceState } from './facts.ts'
+import type { Fact, PipelineState, ServerHealth, SourceState } from './facts.ts'
 
 export interface SourceBoard {
   state: SourceState
@@ -9,6 +9,11 @@ export interface SourceBoard {
   /** Everything that was committed before this has been captured, ms since 1970; undefined = not known yet. */
   capturedToMs: number | undefined
   position: string
+  /** Empty = not known. */
+  servers: readonly ServerHealth[]
+  /** Until the source may drop what is not captured; undefined = not known. */
+  retentionSeconds: number | undefined
+  behindBytes: number | undefined
 }
 
 interface LoadBoard {
@@ -45,6 +50,9 @@ export class Board {
       aliveAtMs: undefined,
       capturedToMs: undefined,
       position: '',
+      servers: [],
+      retentionSeconds: undefined,
+      behindBytes: undefined,
     }
     this.#sources.set(name, made)
     return made
@@ -88,6 +96,12 @@ export class Board {
         break
       case 'appended':
         board.position = fact.position
+        break
+      case 'source-servers':
+        board.servers = fact.servers
+        break
+      case 'retention':
+        Object.assign(board, { retentionSeconds: fact.sourceSeconds, behindBytes: fact.behindBytes })
         break
       case 'source-state':
         Object.assign(board, { state: fact.state, failure: fact.failure })

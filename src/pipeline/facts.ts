@@ -1,5 +1,8 @@
 /** All that the pipeline has to say. Logs, metrics, health, progress bars and crash tests listen to it. */
 import type { Failure } from '../change/failure.ts'
+import type { ServerHealth } from '../source/source.ts'
+
+export type { ServerHealth } from '../source/source.ts'
 
 export type Fact =
   | {
@@ -116,9 +119,17 @@ export type Fact =
       readonly bytes: number
       readonly bytesMax: number
       readonly oldestAppendedAtMs: number | undefined
-      /** Until the binlog that we still need is purged; undefined = not known. */ readonly sourceSeconds:
-        | number
-        | undefined
+      /** Until the binlog that we still need is purged; undefined = not known. */
+      readonly sourceSeconds: number | undefined
+      /** Bytes of the binlog that we have not read yet; undefined = not known. */
+      readonly behindBytes: number | undefined
+    }
+  /** Most of the time that the source keeps its stream is used up. */
+  | {
+      readonly kind: 'source-endangered'
+      readonly source: string
+      readonly seconds: number
+      readonly keptSeconds: number
     }
   | { readonly kind: 'group-endangered'; readonly group: string; readonly share: number }
   | { readonly kind: 'group-lost'; readonly group: string }
@@ -134,6 +145,20 @@ export type Fact =
       readonly source: string
       readonly state: SourceState
       readonly failure: Failure | undefined
+    }
+  | {
+      readonly kind: 'source-servers'
+      readonly source: string
+      readonly servers: readonly ServerHealth[]
+    }
+  /** The source's history is another one than that of the log: a new epoch begins, and every table is read again. */
+  | {
+      readonly kind: 'history-changed'
+      readonly source: string
+      readonly epoch: number
+      readonly why: string
+      /** What was logged and is undone, in the source's own words; empty = not known. */
+      readonly undone: string
     }
   | { readonly kind: 'stopping'; readonly reason: string }
   | { readonly kind: 'stopped' }

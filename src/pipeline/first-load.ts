@@ -12,6 +12,7 @@ import type { Capture, OpenWindow } from './capture.ts'
 import type { Clock } from './clock.ts'
 import type { Observe } from './facts.ts'
 import type { LoadState } from './load-state.ts'
+import type { WatermarkWindow } from './watermark-window.ts'
 
 export interface LoadLimits {
   readonly chunkRows: number
@@ -92,7 +93,8 @@ export class FirstLoad {
     const startedAtMs = clock.now()
     const opened = capture.openWindow(state)
     try {
-      const chunk = await this.#read(state, opened, rowsMax, signal)
+      const chunk = await this.#readWhileOpen(state, opened, rowsMax, signal)
+      if (chunk === undefined) return 'repeat'
       observe({ kind: 'chunk-read', group, table: state.table, rows: chunk.rows.length })
       if (chunk.rows.length === 0) return await this.#readingEnded(state)
       const result = await capture.appendChunk(group, opened, chunk, signal)
@@ -102,6 +104,33 @@ export class FirstLoad {
       return chunk.rows.length
     } finally {
       capture.closeWindow(opened.window)
+    }
+  }
+
+  /** undefined = the window closed: a read that waits for what it must include may wait for what never comes. */
+  async #readWhileOpen(
+    state: LoadState,
+    opened: OpenWindow,
+    rowsMax: number,
+    signal: AbortSignal,
+  ): Promise<Chunk | undefined> {
+    const done = new AbortController()
+    const both = AbortSignal.any([signal, done.signal])
+    try {
+      return await Promise.race([
+        this.#read(state, opened, rowsMax, both),
+        this.#untilClosed(opened.window, both),
+      ])
+    } finally {
+      done.abort()
+    }
+  }
+
+  async #untilClosed(window: WatermarkWindow, signal: AbortSignal): Promise<undefined> {
+    for (;;) {
+      const seen = this.#parts.capture.movements
+      if (window.state !== 'open') return undefined
+      await this.#parts.capture.moved(seen, signal)
     }
   }
 

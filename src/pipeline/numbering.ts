@@ -15,6 +15,10 @@ export function versionOf(epoch: number, seq: number): bigint {
   return (BigInt(epoch) << 48n) | BigInt(seq)
 }
 
+export function epochOf(version: bigint): number {
+  return Number(version >> 48n)
+}
+
 /** The highest version that a log with this control record can have given. */
 export function highestVersion(control: Control): bigint {
   return versionOf(control.epoch, control.seq)

@@ -13,7 +13,7 @@ import { FirstLoad, type LoadLimits } from './first-load.ts'
 import type { DeliveryLimits } from './lane.ts'
 import { Letters } from './letters.ts'
 import { loadState, newLoad } from './load-state.ts'
-import { highestVersion, versionOf } from './numbering.ts'
+import { epochOf, highestVersion, versionOf } from './numbering.ts'
 import { decide, failureOf } from './retry-policy.ts'
 import { sweep } from './sweep.ts'
 import { together } from './together.ts'
@@ -199,7 +199,10 @@ export class Pipeline {
       group,
       log,
       sink: sinkFor(index),
-      enrich,
+      enrich: (entries, ...rest) => {
+        if (entries.length > 0) this.#refuseEpoch(epochOf(entries.version(entries.length - 1)), index)
+        return enrich(entries, ...rest)
+      },
       letters: this.#letters,
       clock,
       observe,
@@ -226,10 +229,19 @@ export class Pipeline {
       clock,
       observe,
       limits: loadLimits,
-      prepare: async () => reconcile(await this.#parts.openIndex(), index.name),
+      prepare: async () => {
+        this.#refuseEpoch(capture.control?.epoch ?? 0, index)
+        await reconcile(await this.#parts.openIndex(), index.name)
+      },
       passed: (offset, signal) => delivery.passed(offset, signal),
       sweep: (below, signal) => sweep(swept, below, signal),
     })
+  }
+
+  /** The index bears the mark of an epoch before its first document does; a start puts it there. */
+  #refuseEpoch(epoch: number, { mark, name }: IndexState): void {
+    if (mark !== undefined && epoch > mark.epoch)
+      throw new Failure('transient', `epoch ${epoch} has begun: the index ${name} is to be marked with it`)
   }
 
   #highest(): bigint {

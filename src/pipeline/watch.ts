@@ -1,5 +1,6 @@
 /** Looks after a log at intervals: states lag and room, lets old data go, and warns before a group loses some. */
 import type { LogAdmin } from '../log/log.ts'
+import type { Headroom } from '../source/source.ts'
 import type { Clock } from './clock.ts'
 import type { Observe } from './facts.ts'
 
@@ -9,16 +10,17 @@ export interface WatchParts {
   readonly clock: Clock
   readonly observe: Observe
   readonly groups: readonly { readonly group: string; readonly pipeline: string; readonly target: string }[]
-  /** How long the server keeps what we have not captured, seconds. */
-  readonly retentionSeconds: () => Promise<number | undefined>
+  /** How long the server keeps what we have not captured, and how much that is. */
+  readonly headroom: () => Promise<Headroom>
   /** Commit time of the newest change captured, or now while nothing is behind, ms since 1970. */
   readonly capturedToMs: () => number
 }
 
 const everyMs = 1_000
 const retentionEveryMs = 10_000
-/** A group that holds on to more than this share of the log's ceiling is in danger. */
+/** A group that holds on to more than this share of the log's ceiling is in danger, and so is a source of its time. */
 const dangerShare = 0.8
+const unknownHeadroom: Headroom = { keptSeconds: undefined, behindBytes: undefined }
 
 export async function watch(parts: WatchParts, signal: AbortSignal): Promise<void> {
   let retentionAtMs = 0
@@ -45,10 +47,12 @@ async function stateRetention(parts: WatchParts): Promise<void> {
   const { log, source, observe, clock } = parts
   await log.drop()
   const room = await log.retention()
-  const kept = await parts.retentionSeconds().catch(() => undefined)
+  const { keptSeconds: kept, behindBytes } = await parts.headroom().catch(() => unknownHeadroom)
   const sourceSeconds = kept === undefined ? undefined : kept - (clock.now() - parts.capturedToMs()) / 1000
   const { bytes, bytesMax, oldestAppendedAtMs } = room
-  observe({ kind: 'retention', source, bytes, bytesMax, oldestAppendedAtMs, sourceSeconds })
+  observe({ kind: 'retention', source, bytes, bytesMax, oldestAppendedAtMs, sourceSeconds, behindBytes })
+  if (kept !== undefined && sourceSeconds !== undefined && sourceSeconds < kept * (1 - dangerShare))
+    observe({ kind: 'source-endangered', source, seconds: sourceSeconds, keptSeconds: kept })
   for (const group of await log.groups()) {
     if (group.lost) observe({ kind: 'group-lost', group: group.name })
     else if (bytes / bytesMax > dangerShare && holdsOldest(group.lanes, room)) {

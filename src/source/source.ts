@@ -55,9 +55,10 @@ export interface KeyedRows {
 
 export interface Source {
   /**
-   * Changes after `from`, in commit order, for ever; ends when the signal aborts. Reconnects by itself while the failure
-   * is transient, and tells `interrupted` of each attempt that failed; throws a Failure otherwise. May be called again
-   * after it ended; one reader at a time.
+   * Changes after `from`, in commit order, for ever; ends when the signal aborts, and when it has to go on at another
+   * server: what was read of tables at the former one may hold what this one never gets. Reconnects by itself while the
+   * failure is transient, and tells `interrupted` of each attempt that failed; throws a Failure otherwise, a Divergence
+   * where changes that were given are undone. May be called again after it ended; one reader at a time.
    */
   read(
     from: Position,
@@ -72,6 +73,29 @@ export interface Source {
   rows(request: KeysRequest, signal: AbortSignal): Promise<KeyedRows>
   /** Whether everything in `other` is in `position` too. Pure. */
   covers(position: Position, other: Position): boolean
+}
+
+/** One of the servers that a source may be read from. */
+export interface ServerHealth {
+  /** `host:port`. */
+  readonly address: string
+  /** Whether it takes writes; null = not known. */
+  readonly role: 'primary' | 'replica' | null
+  /** Being read; could be; lacks what was read; does not answer; cannot be read as it is. */
+  readonly state: 'reading' | 'ready' | 'behind' | 'away' | 'unfit'
+  /** What is wrong. */
+  readonly detail: string | null
+}
+
+/** What a source says, while it is read, of the servers that it may be read from: each time that something changed. */
+export type TellServers = (servers: readonly ServerHealth[]) => void
+
+/** How far capture is from losing its place. */
+export interface Headroom {
+  /** How long the source keeps its stream, seconds; undefined = for ever or unknown. */
+  readonly keptSeconds: number | undefined
+  /** Bytes of the stream that were not read yet; undefined = not known. */
+  readonly behindBytes: number | undefined
 }
 
 /** Facts of a table that a load or a person wants beforehand. */
@@ -106,7 +130,7 @@ export interface SourceAdmin {
   describe(table: string): Promise<TableDescription>
   /** Every precondition of capture for these tables, good or bad. Never throws for a bad one. */
   examine(tables: readonly string[]): Promise<readonly Finding[]>
-  /** How long the server keeps its change stream, in seconds; undefined = for ever or unknown. */
-  retentionSeconds(): Promise<number | undefined>
+  /** How far the reading is from losing its place. */
+  headroom(): Promise<Headroom>
   close(): Promise<void>
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import type { Column } from '../../src/change/change.ts'
-import { textOf } from '../../src/change/row.ts'
+import { bytesOf, textOf } from '../../src/change/row.ts'
+import { cellForm, formsOf } from '../../src/document/form.ts'
 import { connectElasticsearch } from '../../src/sink/search/elasticsearch.ts'
 import { SearchIndex } from '../../src/sink/search/index-admin.ts'
 import type { IndexWishes } from '../../src/sink/search/index-definition.ts'
@@ -138,6 +139,31 @@ describe('Elasticsearch: writing', () => {
     await admin.refresh()
     for await (const page of admin.scan({ source: true }, never))
       assert.deepEqual(new Set(page.map(({ source }) => source)), new Set(bodies))
+  })
+
+  it('passes every form of every kind of column into the mapping that was made for it', async () => {
+    const values = Object.entries(everyKind).flatMap(([name, { column, cells }]) => {
+      const named = { ...column, name }
+      return formsOf(named).map((form) => {
+        const convert = cellForm(named, form) ?? ((cell: string) => cell)
+        return {
+          field: `${name}_${form}`,
+          column: named,
+          form,
+          cells: cells.map((cell) => convert(bytesOf(cell))),
+        }
+      })
+    })
+    const { admin, sinkFor } = open({ wishes: { fields: values, settings: {}, mappings: {} } })
+    const sink = sinkFor(await admin.create(mark))
+    const bodies = [0, 1].map(
+      (which) => `{${values.map(({ field, cells }) => `"${field}":${cells[which]}`).join()}}`,
+    )
+    const outcomes = await sink.write(
+      bodies.map((body, at) => ({ ...put(`k${at}`, 1n, {}), body: bodyOf(textOf(body)) })),
+      never,
+    )
+    assert.deepEqual(outcomes, [{ kind: 'applied' }, { kind: 'applied' }])
   })
 })
 
@@ -298,7 +324,11 @@ const everyKind: Readonly<Record<string, Kind>> = {
   binary: of({ kind: 'binary', length: 3 }, '"AAAA"', '"////"'),
   blob: of({ kind: 'blob' }, '""', '"AAECAw=="'),
   json: of({ kind: 'json' }, '[1, {"a": "x"}, 1e400]', '{"a": 7, "": null}'),
-  geometry: of({ kind: 'geometry' }, '"AAAA"', '{"type":"Point","coordinates":[1,2]}'),
+  geometry: of(
+    { kind: 'geometry' },
+    '{"type":"Point","coordinates":["NaN",1e+308],"srid":4326}',
+    '{"type":"GeometryCollection","geometries":[],"srid":0}',
+  ),
   vector: of({ kind: 'vector' }, '[0.5,-1]', '[]'),
   uuid: of(
     { kind: 'uuid' },

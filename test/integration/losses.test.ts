@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { cp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
@@ -41,6 +42,25 @@ suite('what is lost is said, and loaded anew', () => {
     await assertEqual(name)
     await ranOnce(options(name))
     await assertEqual(name)
+  })
+
+  test('a binlog that was reset, and files that were restored from a backup', async () => {
+    const name = 'set_back'
+    await createThings(name, 50)
+    await ranOnce(options(name))
+    await execute('RESET BINARY LOGS AND GTIDS', `DELETE FROM ${name}.things WHERE id < 10`)
+    await refusedThenLoaded(name, /was reset/, 2)
+    await stack.mysql.stop()
+    const { dataDirectory } = stack.mysql
+    await cp(dataDirectory, `${dataDirectory}-backup`, { recursive: true })
+    await restart()
+    await execute(`DELETE FROM ${name}.things WHERE id > 40`, `INSERT INTO ${name}.things VALUES (99, 'new')`)
+    await ranOnce(options(name))
+    await stack.mysql.stop()
+    await rm(dataDirectory, { recursive: true })
+    await cp(`${dataDirectory}-backup`, dataDirectory, { recursive: true })
+    await restart()
+    await refusedThenLoaded(name, /restored from a backup/, 3)
   })
 
   test('a lagging pipeline is told of a column that its rows did not have yet', async () => {
@@ -111,6 +131,26 @@ suite('what is lost is said, and loaded anew', () => {
       pipelines: { [name]: { table: `${name}.things` } },
       ...more,
     }
+  }
+
+  async function restart(): Promise<void> {
+    await stack.mysql.start()
+    connection.destroy()
+    connection = await stack.mysql.connect()
+  }
+
+  /** The epoch is raised where continuity is lost, and only there. */
+  async function refusedThenLoaded(name: string, why: RegExp, epoch: number): Promise<void> {
+    const settings = { sources: { main: { url: '${MYSQL_URL}', catchUpSeconds: 0.5 } } }
+    await using refused = new DaemonProcess(options(name, { settings }))
+    assert.equal((await refused.exited).code, 1)
+    assert.match(refused.outputTail(5), why)
+    assert.match(refused.outputTail(5), /--reload/)
+    await ranOnce(options(name, { settings, extraArguments: ['--reload', name] }))
+    await assertEqual(name)
+    await using again = await DaemonProcess.start(options(name, { settings }))
+    assert.equal((await untilCaughtUp(again, connection)).sources[0]?.epoch, epoch)
+    await assertEqual(name)
   }
 
   async function execute(...statements: readonly string[]): Promise<void> {

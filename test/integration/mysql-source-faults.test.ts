@@ -7,7 +7,7 @@ import { startStack, type Stack } from '../stack/stack.ts'
 import { startFreezingProxy } from '../support/freezing-proxy.ts'
 import { failureOfReading, freshSchema, settingsOf, startReading, write } from '../support/source-reading.ts'
 
-const names = ['mysql', 'mysql@8.0', 'mariadb'] as const
+const names = ['mysql', 'mysql@8.0', 'mysql@5.7', 'mariadb', 'mariadb@11.8'] as const
 
 let stack: Stack
 
@@ -27,7 +27,7 @@ for (const name of names) {
     await killDumps(serverOf())
     await write(serverOf(), schema, ['INSERT INTO t VALUES (2)'])
     await reading.untilHead()
-    if (name === 'mariadb') {
+    if (name.startsWith('mariadb')) {
       // MySQL waits ten seconds for the dumps of its replicas when it is stopped.
       await serverOf().stop()
       await serverOf().start()
@@ -51,7 +51,7 @@ for (const name of names) {
     assert.equal(refused.kind, 'unauthorised')
     assert.match(refused.message, /Access denied/)
     assert.doesNotMatch(`${refused.message}${refused.remedy}`, /wrong|cdcpass/)
-    const future = name === 'mariadb' ? '0-1-99999999' : '11111111-1111-1111-1111-111111111111:1-5'
+    const future = name.startsWith('mariadb') ? '0-1-99999999' : '11111111-1111-1111-1111-111111111111:1-5'
     const lacking = await failureOfReading(serverOf(), `${schema}.t`, {
       settings: { catchUpMs: 300 },
       from: future,

@@ -14,7 +14,9 @@ suite('sources of other kinds and versions', () => {
   let stack: Stack
 
   before(async () => {
-    stack = await startStack({ servers: ['mysql@8.0', 'mariadb@10.11', 'elasticsearch'] })
+    stack = await startStack({
+      servers: ['mysql@8.0', 'mariadb@10.11', 'mysql@5.7', 'mariadb@11.8', 'elasticsearch'],
+    })
   })
   after(() => stack?.[Symbol.asyncDispose]())
 
@@ -25,6 +27,16 @@ suite('sources of other kinds and versions', () => {
   test('MariaDB 10.11: loaded under changes, stopped, gone on, killed, gone on', async () => {
     await followed('maria', stack.mariadb)
   })
+
+  for (const [version, name] of [
+    ['mysql@5.7', 'nameless'],
+    ['mariadb@11.8', 'nameless_maria'],
+  ] as const)
+    test(`${version}: without names of columns in the binlog, followed through an ALTER, stopped by one unseen`, async () => {
+      const server = stack.servers.get(version) as SqlServer
+      if (version !== 'mysql@5.7') await server.execute('SET GLOBAL binlog_row_metadata = MINIMAL')
+      await altered(name, server)
+    })
 
   test('rows that a foreign key deletes unseen lose their documents', async () => {
     for (const [name, server] of [
@@ -60,6 +72,46 @@ suite('sources of other kinds and versions', () => {
       const index = new SearchIndex(stack.elasticsearch.url, name)
       assert.deepEqual(await differencesOf({ connection, table: `${name}.children`, index }), [])
       assert.equal(await index.count(), 2)
+    } finally {
+      connection.destroy()
+    }
+  }
+
+  /** What an ALTER that capture sees in time does not need, one that it sees too late does: everything read anew. */
+  async function altered(name: string, server: SqlServer): Promise<void> {
+    const table = `${name}.items`
+    const connection = await server.connect()
+    try {
+      await createItems(connection, table, 2000)
+      const one: DaemonOptions = {
+        directory: join(stack.directory, `daemon-${name}`),
+        mysqlUrl: server.cdcUrl,
+        elasticsearchUrl: stack.elasticsearch.url,
+        pipelines: { [name]: { table } },
+      }
+      const connect = () => server.connect()
+      await using workload = new Workload({ connect, table, seed: 5, ids: 3000, transactionsPerSecond: 60 })
+      workload.start()
+      await using first = await DaemonProcess.start(one)
+      await first.until('finish the load', ({ pipelines }) => pipelines[0]?.load?.state === 'done')
+      await connection.query(`ALTER TABLE ${table} ADD COLUMN size INT NOT NULL DEFAULT 3 AFTER id`)
+      await connection.query(`UPDATE ${table} SET counter = counter + 1, size = 4 WHERE id % 2 = 0`)
+      await untilCaughtUp(first, connection)
+      await first.kill()
+      await connection.query(`UPDATE ${table} SET size = 5 WHERE id % 3 = 0`)
+      await connection.query(`ALTER TABLE ${table} MODIFY size INT NOT NULL DEFAULT 3 FIRST`)
+      await connection.query(`UPDATE ${table} SET size = 6 WHERE id % 5 = 0`)
+      const late = new DaemonProcess(one)
+      assert.notEqual((await late.exited).code, 0)
+      assert.match(late.outputTail(5), /the table was changed after them \(ALTER TABLE [^]*--reload/)
+      await using last = await DaemonProcess.start({ ...one, extraArguments: ['--reload', name] })
+      await workload.stop()
+      await untilCaughtUp(last, connection)
+      const index = new SearchIndex(stack.elasticsearch.url, name)
+      const { rows, differences } = await differencesOfItems(connection, table, index)
+      assert.deepEqual(differences.slice(0, 10), [])
+      assert(rows > 1000)
+      assert.equal((await last.stop()).code, 0)
     } finally {
       connection.destroy()
     }

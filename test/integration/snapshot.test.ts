@@ -9,7 +9,7 @@ import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { alive, openSource, requestOf } from '../support/open-source.ts'
 
-const names = ['mysql', 'mysql@8.0', 'mariadb'] as const
+const names = ['mysql', 'mysql@8.0', 'mysql@5.7', 'mariadb', 'mariadb@11.8'] as const
 
 suite('chunks', { concurrency: false }, () => {
   let stack: Stack
@@ -128,7 +128,7 @@ function testChunks(name: string, serverOf: () => SqlServer): void {
       'CREATE TABLE IF NOT EXISTS fence.t (id INT PRIMARY KEY)',
     )
     await using source = await openSource(serverOf(), 'fence')
-    const far = name === 'mariadb' ? '0-1-999999999' : '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5'
+    const far = name.startsWith('mariadb') ? '0-1-999999999' : '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5'
     const request = { ...(await requestOf(source, 'fence.t', undefined, 1)), includes: source.parse(far) }
     await assert.rejects(source.chunk(request, AbortSignal.timeout(200)), { name: 'TimeoutError' })
   })

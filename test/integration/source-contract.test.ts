@@ -6,7 +6,7 @@ import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { freshSchema, settingsOf, write } from '../support/source-reading.ts'
 
-const names = ['mysql', 'mysql@8.0', 'mariadb'] as const
+const names = ['mysql', 'mysql@8.0', 'mysql@5.7', 'mariadb', 'mariadb@11.8'] as const
 
 let stack: Stack
 

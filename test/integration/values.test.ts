@@ -16,7 +16,9 @@ import { alive, changesAfter, openSource, requestOf } from '../support/open-sour
 import type { TypeCase } from '../support/type-case.ts'
 import { agrees, insertedRows } from '../support/zongji-reader.ts'
 
-const names = ['mysql', 'mysql@8.0', 'mariadb'] as const
+const names = ['mysql', 'mysql@8.0', 'mysql@5.7', 'mariadb', 'mariadb@11.8'] as const
+/** Servers that are asked again with a binlog that does not name columns; MySQL 5.7 knows no other. */
+const nameless = ['mysql', 'mariadb'] as const
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
 const randomRows = 150
 
@@ -33,6 +35,14 @@ suite(`values, seed ${seed}`, { concurrency: false }, () => {
     testValues(name, serverOf)
     testTables(name, serverOf)
   }
+  for (const name of nameless) {
+    const serverOf = (): SqlServer => stack.servers.get(name) as SqlServer
+    test(`${name}: the binlog names no columns from here on`, async () => {
+      await serverOf().execute('SET GLOBAL binlog_row_metadata = MINIMAL')
+    })
+    testValues(name, serverOf)
+    testTables(name, serverOf)
+  }
 })
 
 function testValues(name: string, serverOf: () => SqlServer): void {
@@ -45,9 +55,11 @@ function testValues(name: string, serverOf: () => SqlServer): void {
     sameCells(changes, chunk)
     for (const [row, change] of changes.entries())
       for (const [index, [column, { extremes }]] of cases.entries()) {
-        const json = extremes[row]?.[1]
+        const json = shownBy(name, column, extremes[row]?.[1])
         if (json !== undefined && json !== '') assert.equal(shown(cellsOf(change)[index + 1]), json, column)
       }
+    // MySQL 5.7 makes bits of the literals in documents, and at these zongji gives up.
+    if (name === 'mysql@5.7') return
     const reference = await insertedRows(serverOf(), ['extremes', 't'], gtids, count)
     for (const [row, change] of changes.entries()) sameAsReference(change, reference[row] ?? {})
   })
@@ -83,18 +95,16 @@ function testTables(name: string, serverOf: () => SqlServer): void {
 
   test(`${name}: a table is described alike by the binlog and by information_schema`, async () => {
     const server = serverOf()
-    await server.execute(
-      ...tableStatements('described', casesFor(name)),
-      'INSERT INTO described.t (id) VALUES (1)',
-    )
+    await server.execute(...tableStatements('described', casesFor(name)))
     await using source = await openSource(server, 'described')
-    const from = await source.earliest()
+    const from = await source.head()
+    await server.execute('INSERT INTO described.t (id) VALUES (1)')
     const [change] = await changesAfter(source, from, 1)
     assert.deepEqual((await source.describe('described.t')).table, change?.table)
   })
 
-  test(`${name}: a column that cannot be read is refused by name, and can be left out`, async () => {
-    const types = name === 'mariadb' ? ['POINT', 'UUID', 'INET6', 'TEXT COMPRESSED'] : ['POINT', 'GEOMETRY']
+  test(`${name}: columns can be left out, whatever their type`, async () => {
+    const types = isMariadb(name) ? ['POINT', 'UUID', 'INET6', 'TEXT COMPRESSED'] : ['POINT', 'GEOMETRY']
     const columns = types.map((type, index) => `c${index} ${type}`).join(', ')
     await serverOf().execute(
       'DROP DATABASE IF EXISTS strange',
@@ -102,14 +112,10 @@ function testTables(name: string, serverOf: () => SqlServer): void {
       `CREATE TABLE strange.t (id INT PRIMARY KEY, ${columns}, last INT)`,
     )
     const from = await head(serverOf())
-    const filled = name === 'mariadb' ? "UUID(), '::1', REPEAT('x', 1000)" : 'POINT(3, 4)'
+    const filled = isMariadb(name) ? "UUID(), '::1', REPEAT('x', 1000)" : 'POINT(3, 4)'
     await serverOf().execute(
       `INSERT INTO strange.t VALUES (1, POINT(1, 2), ${filled}, 7), (2${', NULL'.repeat(types.length)}, 8)`,
     )
-    await using strict = await openSource(serverOf(), 'strange')
-    const refusal = { kind: 'unsupported', message: /column c0/, remedy: /exclude the column c0/ }
-    await assert.rejects(changesAfter(strict, from, 2), refusal)
-    await assert.rejects(strict.describe('strange.t'), refusal)
     const excluded = { 'strange.t': types.map((_, index) => `c${index}`) }
     await using lenient = await openSource(serverOf(), 'strange', ['t'], excluded)
     const changes = await changesAfter(lenient, from, 2)
@@ -142,6 +148,16 @@ function testTables(name: string, serverOf: () => SqlServer): void {
 
 function casesFor(name: string): readonly (readonly [string, TypeCase])[] {
   return Object.entries(everyType).filter(([, { only }]) => only === undefined || only.includes(name))
+}
+
+/** MySQL 5.7 shows the number 1.0 in a document as 1, and takes a hexadecimal literal for bits. */
+function shownBy(name: string, column: string, json: string | undefined): string | undefined {
+  if (name !== 'mysql@5.7' || column !== 'json_') return json
+  return json?.replaceAll(/\.0(?=[,\]])/g, '').replace('type15', 'type16')
+}
+
+function isMariadb(name: string): boolean {
+  return name.startsWith('mariadb')
 }
 
 const singleByteSets = (
@@ -179,7 +195,11 @@ async function throughBothWays(
   await server.execute(...tableStatements(schema, cases))
   await using source = await openSource(server, schema)
   const from = await source.head()
-  const inserts = rows.map((row, id) => `INSERT INTO ${schema}.t VALUES (${id}, ${row.join(', ')})`)
+  // Invisible columns must be named.
+  const columns = ['id', ...cases.map(([column]) => column)].join(', ')
+  const inserts = rows.map(
+    (row, id) => `INSERT INTO ${schema}.t (${columns}) VALUES (${id}, ${row.join(', ')})`,
+  )
   await server.execute('SET NAMES utf8mb4', "SET SESSION sql_mode = '', time_zone = '+00:00'", ...inserts)
   const changes = await changesAfter(source, from, rows.length)
   const chunk = await source.chunk(await requestOf(source, `${schema}.t`, undefined, 10_000), alive())
@@ -218,27 +238,35 @@ function sameAsReference(change: Change, reference: Readonly<Record<string, unkn
 }
 
 /** What zongji 0.9.0 is known to decode otherwise, each seen here against the server's own SELECT. */
-function isKnownDifference(table: Table, index: number, ours: string | undefined): boolean {
+function isKnownDifference(table: Table, index: number, ours = ''): boolean {
   const column = table.columns[index]
-  switch (column?.kind) {
-    // It makes objects, in which numbers beyond 2^53, decimals and dates are others.
-    case 'json':
-      return true
-    // The year 0000 becomes 1900.
-    case 'year':
-      return ours === '0'
-    // The index 0 of an invalid value becomes undefined.
-    case 'enum':
-      return ours === '""'
-    // A negative time of whole minutes shows 64 seconds of the minute before.
-    case 'time':
-      return /^"-.*:00(\.0+)?"$/.test(ours ?? '')
-    // The bytes that cp1252 leaves unassigned become U+FFFD, where the server shows control characters.
-    case 'string':
-      return column.name === 'latin1_' && /[\u0080-\u009f]/.test(ours ?? '')
-    default:
-      return false
-  }
+  if (column === undefined || foreignKinds.has(column.kind) || hasLostCharset(column.name)) return true
+  if (column.name === 'latin1_' && unassigned.test(ours ?? '')) return true
+  return differingTexts[column.kind]?.test(ours ?? '') ?? false
+}
+
+/** The bytes that cp1252 leaves unassigned become U+FFFD, where the server shows control characters. */
+const unassigned = /[\u0080-\u009f]/
+
+const differingTexts: Readonly<Record<string, RegExp>> = {
+  // The year 0000 becomes 1900.
+  year: /^0$/,
+  // The index 0 of an invalid value becomes undefined; labels that the binlog does not name stay as they are escaped.
+  enum: /^""$|[',\\]/,
+  set: /[',\\]/,
+  // A negative time of whole minutes shows 64 seconds of the minute before.
+  time: /^"-.*:00(\.0+)?"$/,
+}
+
+/**
+ * It makes objects of JSON, in which numbers beyond 2^53, decimals and dates are others, and of geometries, without type and
+ * SRID; MariaDB's UUIDs, addresses and vectors it takes for bytes or for text in latin1.
+ */
+const foreignKinds: ReadonlySet<string> = new Set(['json', 'geometry', 'uuid', 'address', 'vector'])
+
+/** It does not know MariaDB's uca1400 collations, nor count geometries among the columns that have one. */
+function hasLostCharset(column: string): boolean {
+  return /^(ucs2|utf16|utf32|utf8mb3)_$|_packed/.test(column)
 }
 
 function cellsOf(change: Change | undefined): readonly Cell[] {

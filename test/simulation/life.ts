@@ -114,14 +114,14 @@ export class Life {
     const sources = [
       {
         name: sourceName,
-        feed: this.#feed(log, capture, clock),
+        feed: this.#feed(log, capture, { clock, observe: tell }),
         watch: {
           source: sourceName,
           log,
           clock,
           observe: tell,
           groups: [{ group, pipeline: 'items', target: 'main' }],
-          retentionSeconds: () => Promise.resolve(undefined),
+          headroom: () => Promise.resolve({ keptSeconds: undefined, behindBytes: undefined }),
           capturedToMs: () => clock.now(),
         },
         close: () => log.close(),
@@ -145,7 +145,11 @@ export class Life {
     })
   }
 
-  #feed(log: EmbeddedLog, capture: Capture, clock: Clock): Feed {
+  #feed(
+    log: EmbeddedLog,
+    capture: Capture,
+    around: { readonly clock: Clock; readonly observe: Observe },
+  ): Feed {
     const { source, index, lineage, settings, wishes } = this.#parts
     return new Feed({
       name: sourceName,
@@ -158,7 +162,7 @@ export class Life {
         const state = await index.inspect()
         return state?.mark === undefined ? [] : [state.mark.epoch]
       },
-      clock,
+      ...around,
       groups: [{ group, table }],
       restart: wishes.reload,
     })

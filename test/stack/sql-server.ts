@@ -1,7 +1,7 @@
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { createHash } from 'node:crypto'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createConnection, type Connection } from 'mysql2/promise'
 import { cached } from './cache.ts'
 import { containerBlueprint, type Container } from './docker.ts'
@@ -158,6 +158,11 @@ export async function copyPreparedData(
   await cp(join(prepared, 'data'), dataDirectory, { recursive: true })
 }
 
+/** Servers delete what others of their kind left in the folder of temporary files: each gets one of its own. */
+export function ownTemporaryFiles(directory: string): Readonly<Record<string, string>> {
+  return { TMPDIR: directory }
+}
+
 async function runToEnd(
   initialisation: Initialisation,
   data: string,
@@ -171,7 +176,7 @@ async function runToEnd(
       : command,
     workingDirectory: data,
     logFile,
-    environment: initialisation.environment,
+    environment: { ...initialisation.environment, ...ownTemporaryFiles(dirname(sqlFile)) },
   })
   const { code, signal } = await process.exited
   if (code === 0) return

@@ -1,6 +1,8 @@
 /** A column of every type that capture reads, with its extreme values, and random ones. */
 import * as fc from 'fast-check'
 import { characterTypes, text } from './every-charset.ts'
+import { everyGeometry } from './every-geometry.ts'
+import { mariadbTypes } from './mariadb-types.ts'
 import type { TypeCase } from './type-case.ts'
 
 /** By column name. */
@@ -209,7 +211,7 @@ export const everyType: Readonly<Record<string, TypeCase>> = {
   },
   json_: {
     sql: 'json',
-    only: ['mysql', 'mysql@8.0'],
+    only: ['mysql', 'mysql@8.0', 'mysql@5.7'],
     extremes: jsonExtremes(),
     random: fc
       .oneof(
@@ -221,6 +223,8 @@ export const everyType: Readonly<Record<string, TypeCase>> = {
       )
       .map((json) => text(json)),
   },
+  ...everyGeometry,
+  ...mariadbTypes,
   virtual_: {
     sql: 'int generated always as (int_ + 1) virtual',
     extremes: [],
@@ -229,6 +233,12 @@ export const everyType: Readonly<Record<string, TypeCase>> = {
   stored_: {
     sql: 'bigint generated always as (smallint_ * 2) stored',
     extremes: [],
+    random: fc.constant('default'),
+  },
+  unseen_: {
+    sql: 'int invisible default 5',
+    only: ['mysql', 'mysql@8.0', 'mariadb', 'mariadb@11.8'],
+    extremes: [['7', '7']],
     random: fc.constant('default'),
   },
 }

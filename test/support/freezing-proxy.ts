@@ -2,11 +2,15 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 
-/** Passes bytes on, until it is told to swallow those of the connections that it has, or to cut these. */
-export async function startFreezingProxy(target: number) {
+/**
+ * Passes bytes on, until it is told to swallow those of the connections that it has, or to cut these. `sent` sees what
+ * clients send.
+ */
+export async function startFreezingProxy(target: number, sent: (chunk: Buffer) => void = () => {}) {
   const pairs: (readonly [Socket, Socket])[] = []
   const server = createServer((client) => {
     const upstream = connect(target, '127.0.0.1')
+    client.on('data', sent)
     client.pipe(upstream)
     upstream.pipe(client)
     for (const socket of [client, upstream]) socket.on('error', () => socket.destroy())

@@ -137,6 +137,8 @@ function isPassing(error: unknown): boolean {
     'ER_SERVER_SHUTDOWN',
     'ETIMEDOUT',
     'ER_LOCK_DEADLOCK',
+    // The server leads no more.
+    'ER_OPTION_PREVENTS_STATEMENT',
   ].includes(code)
 }
 

@@ -1,4 +1,4 @@
-import type { PipelineStatus, SourceStatus, Status } from '../../control/operations.ts'
+import type { PipelineStatus, ServerStatus, SourceStatus, Status } from '../../control/operations.ts'
 import { askStatus, daemonAddress } from '../client.ts'
 import { composed, configured } from '../configured.ts'
 import { exit, type Context } from '../context.ts'
@@ -55,9 +55,13 @@ async function find(args: Arguments, context: Context): Promise<Status> {
 
 function show(found: Status): readonly string[] {
   const troubles = [...found.sources, ...found.pipelines].filter(({ error }) => error !== null)
+  const servers = found.sources.flatMap((source) =>
+    source.servers.length < 2 ? [] : source.servers.map((server) => ({ source: source.name, ...server })),
+  )
   return [
     ...tableOf(sourceColumns, found.sources),
     '',
+    ...(servers.length === 0 ? [] : [...tableOf(serverColumns, servers), '']),
     ...tableOf(pipelineColumns, found.pipelines),
     ...troubles.flatMap(({ name, error, remedy }) => [
       '',
@@ -78,6 +82,17 @@ const sourceColumns: readonly ColumnOf<SourceStatus>[] = [
     right: true,
   },
   {
+    title: 'BEHIND',
+    text: ({ behindBytes }) => (behindBytes === null ? '-' : showBytes(behindBytes)),
+    right: true,
+  },
+  {
+    title: 'PURGED IN',
+    text: ({ retentionSeconds }) =>
+      retentionSeconds === null ? '-' : showDuration(Math.max(0, retentionSeconds)),
+    right: true,
+  },
+  {
     title: 'LOG',
     text: ({ logBytes, logBytesMax }) => `${showBytes(logBytes)} of ${showBytes(logBytesMax)}`,
     right: true,
@@ -90,6 +105,13 @@ const sourceColumns: readonly ColumnOf<SourceStatus>[] = [
   { title: 'EPOCH', text: ({ epoch }) => String(epoch), right: true },
   { title: 'SEQ', text: ({ seq }) => seq, right: true },
   { title: 'POSITION', text: ({ position }) => shorten(position) },
+]
+
+const serverColumns: readonly ColumnOf<ServerStatus & { readonly source: string }>[] = [
+  { title: 'SOURCE', text: ({ source }) => source },
+  { title: 'SERVER', text: ({ address }) => address },
+  { title: 'ROLE', text: ({ role }) => role ?? '-' },
+  { title: 'STATE', text: ({ state, detail }) => (detail === null ? state : `${state}: ${detail}`) },
 ]
 
 const pipelineColumns: readonly ColumnOf<PipelineStatus>[] = [

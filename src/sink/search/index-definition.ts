@@ -7,6 +7,8 @@ import type { IndexMark } from '../sink.ts'
 interface IndexField {
   readonly field: string
   readonly column: Column
+  /** How documents show the value, where it is not as in change events. */
+  readonly form?: string | undefined
 }
 
 /** Plain JSON, as the server's reference describes it. */
@@ -28,9 +30,9 @@ export interface IndexDefinition {
 /** Throws a Failure of kind `configuration` for names that no document field can have. */
 export function defineIndex({ fields, settings, mappings }: IndexWishes): IndexDefinition {
   const properties: Record<string, FieldMapping> = {}
-  for (const { field, column } of fields) {
+  for (const { field, column, form } of fields) {
     checkName(field)
-    properties[field] = overlay(mappingOf(column), mappings[field] ?? {})
+    properties[field] = overlay(mappingOf(column, form), mappings[field] ?? {})
   }
   for (const field of Object.keys(mappings)) {
     if (!Object.hasOwn(properties, field))
@@ -79,8 +81,9 @@ const nextBest: Readonly<Record<string, FieldMapping>> = {
 }
 
 /** The field type that holds every value of a column, and what a searcher expects of it. */
-export function mappingOf(column: Column): FieldMapping {
-  return mappers[column.kind](column)
+export function mappingOf(column: Column, form?: string): FieldMapping {
+  const ofForm = form === undefined ? undefined : formMappers[form]?.(column)
+  return ofForm ?? mappers[column.kind](column)
 }
 
 const mappers: Readonly<Record<ColumnKind, (column: Column) => FieldMapping>> = {
@@ -109,6 +112,29 @@ const mappers: Readonly<Record<ColumnKind, (column: Column) => FieldMapping>> = 
   uuid: () => keyword,
   address: () => ({ type: 'ip' }),
 }
+
+/** Forms that ask for another field type than the column itself; undefined = that of the column. */
+const formMappers: Readonly<Record<string, (column: Column) => FieldMapping | undefined>> = {
+  boolean: () => ({ type: 'boolean' }),
+  epoch_millis: () => ({ type: 'date', format: 'epoch_millis' }),
+  epoch_second: () => ({ type: 'date', format: 'epoch_second' }),
+  hex: () => keyword,
+  json: () => stored,
+  // 18 digits are within 63 bits.
+  scaled: ({ precision = 0 }) => ({ type: precision > 18 ? 'double' : 'long' }),
+  seconds: () => ({ type: 'double' }),
+  string: ({ kind }) => stringMapping(kind),
+  uuid: () => keyword,
+  wkb: () => ({ type: 'binary' }),
+  wkt: () => keyword,
+}
+
+function stringMapping(kind: ColumnKind): FieldMapping | undefined {
+  if (numericKinds.has(kind)) return keyword
+  return kind === 'json' ? { type: 'text' } : undefined
+}
+
+const numericKinds: ReadonlySet<ColumnKind> = new Set(['integer', 'bit', 'year', 'float', 'double', 'vector'])
 
 // A term has at most 32766 bytes and a character at most 4 of them.
 const keyword: FieldMapping = { type: 'keyword', ignore_above: 8191 }

@@ -4,6 +4,7 @@
  */
 import type { Duplex } from 'node:stream'
 import { Failure } from '../../change/failure.ts'
+import { isPayload } from './binlog-events.ts'
 import { query, socketOf, type Connection } from './connection.ts'
 import type { GtidSet } from './gtid.ts'
 import { MysqlGtidSet } from './mysql-gtid-set.ts'
@@ -18,6 +19,8 @@ export interface DumpRequest {
   readonly serverId: number
   readonly uuid: string
   readonly heartbeatMs: number
+  /** The server sends what there is now and ends; otherwise it waits for more. */
+  readonly toEnd?: boolean
 }
 
 /** How many heartbeats may stay out before the connection counts as dead. */
@@ -29,25 +32,32 @@ const commandDump = 0x12
 const commandDumpGtid = 0x1e
 /** The executed set is in the request. */
 const throughGtid = 0x04
+/** Where there is no more, the end is sent. */
+const noWaiting = 0x01
+/** The first byte of the packet that ends the stream. */
+const endOfStream = 254
 
 export class BinlogDump {
   readonly #bytes: SocketBytes
-  readonly #packets = new PacketReader(1)
+  readonly #packets = new PacketReader(1, staysInParts)
   readonly #silenceMsMax: number
+  readonly #toEnd: boolean
+  #ended = false
 
   /** The connection is the dump's from here on; destroying it ends the dump. */
   static async start(connection: Connection, request: DumpRequest): Promise<BinlogDump> {
     for (const sql of setUp(request)) await query(connection, sql, [], 'preparing to stream the binlog')
     const socket = socketOf(connection)
-    const dump = new BinlogDump(socket, request.heartbeatMs)
+    const dump = new BinlogDump(socket, request)
     socket.write(
       framed(request.executed instanceof MysqlGtidSet ? mysqlCommand(request) : mariadbCommand(request)),
     )
     return dump
   }
 
-  private constructor(socket: Duplex, heartbeatMs: number) {
+  private constructor(socket: Duplex, { heartbeatMs, toEnd = false }: DumpRequest) {
     this.#bytes = new SocketBytes(socket)
+    this.#toEnd = toEnd
     this.#silenceMsMax = heartbeatMs * heartbeatsMissedMax
   }
 
@@ -58,11 +68,17 @@ export class BinlogDump {
   next(): Packet | undefined {
     for (;;) {
       const packet = this.#packets.next()
+      if (packet !== undefined && this.#isEnd(packet)) return undefined
       if (packet !== undefined) return eventIn(packet)
       const chunk = this.#bytes.take()
       if (chunk === undefined) return undefined
       this.#packets.push(chunk)
     }
+  }
+
+  /** Whether a dump that goes no further than the end has come to it. */
+  get ended(): boolean {
+    return this.#ended
   }
 
   /** Whether bytes wait that `next` has not seen. */
@@ -79,18 +95,32 @@ export class BinlogDump {
     if (timeoutMs < this.#silenceMsMax) return false
     throw new Failure('transient', `the server was silent for ${this.#silenceMsMax} ms, heartbeats included`)
   }
+
+  #isEnd({ buffer, from }: Packet): boolean {
+    if (this.#toEnd && buffer[from] === endOfStream) this.#ended = true
+    return this.#ended
+  }
 }
 
-/** Each packet begins with a status byte: 0 = an event follows, 255 = an error, 254 = the end. */
-function eventIn(packet: Packet): Packet {
+/** Payloads of transactions are unpacked part by part. */
+export function staysInParts(first: Buffer): boolean {
+  return isPayload({ buffer: first, from: 1, to: first.length })
+}
+
+/**
+ * The event in a packet, which begins with a status byte: 0 = an event follows, 255 = an error, 254 = the end. Throws a
+ * Failure for the latter two.
+ */
+export function eventIn(packet: Packet): Packet {
   const { buffer, from, to } = packet
-  const status = buffer[from]
+  const status = from < to ? buffer[from] : undefined
   if (status === 0) {
     packet.from = from + 1
     return packet
   }
-  if (status === 254) throw new Failure('transient', 'the server ended the stream of its binlog')
-  if (status !== 255) throw new Failure('corrupt', `a packet of the binlog begins with ${status}`)
+  if (status === endOfStream) throw new Failure('transient', 'the server ended the stream of its binlog')
+  if (status !== 255 || to - from < 3)
+    throw new Failure('corrupt', `a packet of the binlog begins with ${status ?? 'nothing'}`)
   const text = buffer.toString('utf8', from + 3, to)
   throw dumpFailure(buffer.readUInt16LE(from + 1), text.startsWith('#') ? text.slice(6) : text)
 }
@@ -113,12 +143,12 @@ function setUp({ executed, uuid, heartbeatMs }: DumpRequest): readonly string[] 
   ]
 }
 
-function mysqlCommand({ executed, serverId }: DumpRequest): Buffer {
+function mysqlCommand({ executed, serverId, toEnd = false }: DumpRequest): Buffer {
   const set = executed instanceof MysqlGtidSet ? executed.encode() : Buffer.alloc(0)
   // Command (1), flags (2), server id (4), length of a file name (4), no name, position (8), length of the set (4).
   const head = Buffer.alloc(23)
   head[0] = commandDumpGtid
-  head.writeUInt16LE(throughGtid, 1)
+  head.writeUInt16LE(throughGtid | (toEnd ? noWaiting : 0), 1)
   head.writeUInt32LE(serverId, 3)
   head.writeBigUInt64LE(4n, 11)
   head.writeUInt32LE(set.length, 19)
@@ -126,11 +156,12 @@ function mysqlCommand({ executed, serverId }: DumpRequest): Buffer {
 }
 
 /** The server finds the place by @slave_connect_state. */
-function mariadbCommand({ serverId }: DumpRequest): Buffer {
+function mariadbCommand({ serverId, toEnd = false }: DumpRequest): Buffer {
   // Command (1), position (4), flags (2), server id (4), no file name.
   const command = Buffer.alloc(11)
   command[0] = commandDump
   command.writeUInt32LE(4, 1)
+  command.writeUInt16LE(toEnd ? noWaiting : 0, 5)
   command.writeUInt32LE(serverId, 7)
   return command
 }

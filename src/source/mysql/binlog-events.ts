@@ -43,7 +43,12 @@ export const eventType = {
   mariadbGtid: 162,
   mariadbGtidList: 163,
   mariadbStartEncryption: 164,
+  mariadbQueryCompressed: 165,
   mariadbWriteRowsCompressedV1: 166,
+  mariadbUpdateRowsCompressedV1: 167,
+  mariadbDeleteRowsCompressedV1: 168,
+  mariadbWriteRowsCompressed: 169,
+  mariadbUpdateRowsCompressed: 170,
   mariadbDeleteRowsCompressed: 171,
 } as const
 
@@ -64,19 +69,16 @@ const unreadable: ReadonlyMap<number, string> = new Map([
   [22, 'PRE_GA_DELETE_ROWS'],
   [26, 'INCIDENT'],
   [34, 'ANONYMOUS_GTID'],
-  [39, 'PARTIAL_UPDATE_ROWS'],
-  [40, 'TRANSACTION_PAYLOAD'],
-  [165, 'QUERY_COMPRESSED'],
-  [166, 'WRITE_ROWS_COMPRESSED_V1'],
-  [167, 'UPDATE_ROWS_COMPRESSED_V1'],
-  [168, 'DELETE_ROWS_COMPRESSED_V1'],
-  [169, 'WRITE_ROWS_COMPRESSED'],
-  [170, 'UPDATE_ROWS_COMPRESSED'],
-  [171, 'DELETE_ROWS_COMPRESSED'],
+  [172, 'PARTIAL_ROW_DATA'],
 ])
 
 export function eventName(type: number): string {
   return `${unreadable.get(type) ?? 'unknown'} (event type ${type})`
+}
+
+/** Whether the number is that of an event with a name, which cannot be read. */
+export function isUnreadable(type: number): boolean {
+  return unreadable.has(type)
 }
 
 /** One event; body and checksum are told apart. */
@@ -94,10 +96,15 @@ export interface BinlogEvent {
   readonly to: number
 }
 
-const headerBytes = 19
-const checksumBytes = 4
+export const headerBytes = 19
+export const checksumBytes = 4
 /** Set by the server that is writing the file; not in the checksum. */
 const inUseFlag = 1
+
+/** Whether the packet holds a TRANSACTION_PAYLOAD, which is not read as one event but unpacked. */
+export function isPayload({ buffer, from }: Packet): boolean {
+  return buffer[from + 4] === eventType.transactionPayload
+}
 
 /**
  * The event in a packet whose first byte (the packet's own status) is `from - 1`. A format description always bears a
@@ -111,6 +118,8 @@ export function readEvent(packet: Packet, checksums: boolean): BinlogEvent {
   const checked = checksums || type === eventType.formatDescription
   const end = checked ? to - checksumBytes : to
   if (end < from + headerBytes) throw new Failure('corrupt', `a binlog event of type ${type} is too short`)
+  if (end - from - headerBytes < (bodyBytesMin[type] ?? 0))
+    throw new Failure('corrupt', `a binlog event of type ${type} is too short`)
   if (checked && hasChecksum(buffer, type, end)) verifyChecksum(buffer, from, end)
   return {
     type,
@@ -122,6 +131,31 @@ export function readEvent(packet: Packet, checksums: boolean): BinlogEvent {
     from: from + headerBytes,
     to: end,
   }
+}
+
+/** The bytes that stand in every body of a type. */
+const bodyBytesMin: Readonly<Record<number, number>> = {
+  [eventType.query]: 14,
+  [eventType.rotate]: 8,
+  [eventType.formatDescription]: 57,
+  [eventType.tableMap]: 8,
+  [eventType.writeRowsV1]: 8,
+  [eventType.updateRowsV1]: 8,
+  [eventType.deleteRowsV1]: 8,
+  [eventType.writeRows]: 10,
+  [eventType.updateRows]: 10,
+  [eventType.deleteRows]: 10,
+  [eventType.partialUpdateRows]: 10,
+  [eventType.gtid]: 25,
+  [eventType.xaPrepare]: 13,
+  [eventType.mariadbGtid]: 13,
+  [eventType.mariadbQueryCompressed]: 14,
+  [eventType.mariadbWriteRowsCompressedV1]: 8,
+  [eventType.mariadbUpdateRowsCompressedV1]: 8,
+  [eventType.mariadbDeleteRowsCompressedV1]: 8,
+  [eventType.mariadbWriteRowsCompressed]: 10,
+  [eventType.mariadbUpdateRowsCompressed]: 10,
+  [eventType.mariadbDeleteRowsCompressed]: 10,
 }
 
 /** A format description of a file without checksums has room for one all the same, and says so in the byte before it. */
@@ -136,12 +170,17 @@ function verifyChecksum(buffer: Buffer, from: number, end: number): void {
     bytes = Buffer.from(bytes)
     bytes[17] = (bytes[17] ?? 0) & ~inUseFlag
   }
-  if (crc32(bytes) !== buffer.readUInt32LE(end)) {
-    const type = buffer[from + 4]
-    const remedy =
-      "check the source's disk and its error log; mysqlbinlog --verify-binlog-checksum reads its files"
-    throw new Failure('corrupt', `a binlog event of type ${type} breaks its checksum`, { remedy })
-  }
+  if (crc32(bytes) !== buffer.readUInt32LE(end)) throw brokenChecksum(buffer[from + 4])
+}
+
+export function brokenChecksum(type = 0): Failure {
+  const remedy =
+    "check the source's disk and its error log; mysqlbinlog --verify-binlog-checksum reads its files"
+  return new Failure('corrupt', `a binlog event of type ${type} breaks its checksum`, { remedy })
+}
+
+function overrun(what: string): Failure {
+  return new Failure('corrupt', `a ${what} event ends before its own fields`)
 }
 
 export interface FormatDescription {
@@ -172,23 +211,32 @@ export interface QueryEvent {
 /** What stands before schema and statement: thread (4), seconds (4), schema length (1), error (2), variables length (2). */
 const queryHeaderBytes = 13
 
-export function readQuery({ buffer, from, to }: BinlogEvent): QueryEvent {
-  const schemaFrom = from + queryHeaderBytes + buffer.readUInt16LE(from + 11)
-  const schemaTo = schemaFrom + (buffer[from + 8] ?? 0)
+export function readQuery(event: BinlogEvent): QueryEvent {
+  const { buffer, from, to } = event
+  const statementAt = statementFrom(event)
+  const schemaTo = statementAt - 1
   return {
-    schema: buffer.toString('utf8', schemaFrom, schemaTo),
-    statement: buffer.toString('utf8', schemaTo + 1, to),
+    schema: buffer.toString('utf8', schemaTo - (buffer[from + 8] ?? 0), schemaTo),
+    statement: buffer.toString('utf8', statementAt, to),
   }
 }
 
+/** Where the statement of a QUERY begins. Throws a Failure, `corrupt`, when that lies outside. */
+export function statementFrom({ buffer, from, to }: BinlogEvent): number {
+  const at = from + queryHeaderBytes + buffer.readUInt16LE(from + 11) + (buffer[from + 8] ?? 0) + 1
+  if (at > to) throw overrun('QUERY')
+  return at
+}
+
 /** Of an XA_PREPARE: whether it commits at once, and the branch as `gtrid:bqual:format`, hexadecimal. */
-export function readXaPrepare({ buffer, from }: BinlogEvent): {
+export function readXaPrepare({ buffer, from, to }: BinlogEvent): {
   readonly onePhase: boolean
   readonly branch: string
 } {
   const format = buffer.readInt32LE(from + 1)
   const globalLength = buffer.readUInt32LE(from + 5)
   const branchLength = buffer.readUInt32LE(from + 9)
+  if (from + 13 + globalLength + branchLength > to) throw overrun('XA_PREPARE')
   const text = buffer.toString('hex', from + 13, from + 13 + globalLength + branchLength)
   const branch = `${text.slice(0, globalLength * 2)}:${text.slice(globalLength * 2)}:${format}`
   return { onePhase: buffer[from] === 1, branch }
@@ -216,14 +264,16 @@ export interface RowsHeader {
 
 /** The head of a WRITE_ROWS, UPDATE_ROWS or DELETE_ROWS of version 1 or 2. */
 export function readRowsHeader(event: BinlogEvent): RowsHeader {
-  const { buffer, from, type } = event
+  const { buffer, from, to, type } = event
   const second = type >= eventType.writeRows
+  const columnsFrom = from + 8 + (second ? buffer.readUInt16LE(from + 8) : 0)
+  if (columnsFrom > to) throw overrun('rows')
   const kinds = ['insert', 'update', 'delete'] as const
   return {
     kind: kinds[type - (second ? eventType.writeRows : eventType.writeRowsV1)] ?? 'insert',
     tableId: buffer.readUIntLE(from, 6),
     endsStatement: endsStatement(event),
     checksForeignKeys: ((buffer[from + 6] ?? 0) & 2) === 0,
-    from: from + 8 + (second ? buffer.readUInt16LE(from + 8) : 0),
+    from: columnsFrom,
   }
 }

@@ -5,90 +5,243 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Position } from '../../change/change.ts'
-import { Failure } from '../../change/failure.ts'
-import type { SourceBatch } from '../source.ts'
+import { Divergence, Failure } from '../../change/failure.ts'
+import type { SourceBatch, TellServers } from '../source.ts'
 import { BatchFlow } from './batch-flow.ts'
 import { BinlogDump } from './binlog-client.ts'
 import { connect, hangUp, type Connection, type MysqlSettings } from './connection.ts'
-import { checkContinuity } from './continuity.ts'
+import { setBackFailure, wasSetBack, withoutLast } from './continuity.ts'
 import { uniqueIndexes } from './describe.ts'
 import { ForeignKeys, readForeignKeys } from './foreign-keys.ts'
 import { parseGtidSet } from './gtid-set.ts'
-import type { Flavor } from './gtid.ts'
-import { parsePosition, type Place } from './position.ts'
-import { failureOf } from './server-errors.ts'
-import { logsCascades, readServerFacts, refuseServer, type ServerFacts } from './server-facts.ts'
+import { IdentityWatch, NumberReused } from './identity.ts'
+import { formatPosition, parsePosition, type Place } from './position.ts'
+import { failureOf, readAnew } from './server-errors.ts'
+import { logsCascades, type ServerFacts } from './server-facts.ts'
+import { CatchingUp, Servers, type Chosen, type Server } from './servers.ts'
+import { lostColumns } from './schema-match.ts'
 import { TableMapCache, type TableContext } from './table-map.ts'
+import { TableSchemas } from './table-schemas.ts'
 import { TransactionReader } from './transaction.ts'
 import { XaBranches } from './xa.ts'
 
 const heartbeatMsDefault = 5_000
 const catchUpMsDefault = 30_000
+const lookAroundMsDefault = 10_000
+/** While a server catches up. */
+const askAgainMs = 200
+const tellWaitingAfterMs = 500
+const tellWaitingEveryMs = 5_000
 const backoffMsFirst = 250
 const backoffMsMax = 30_000
+
+type Interrupted = (failure: Failure) => void
 
 export class BinlogStream {
   readonly #settings: MysqlSettings
   readonly #tables: readonly string[]
-  readonly #serverId: number
+  readonly #servers: Servers
+  /** How to reach the server that is read: whoever asks it something beside the stream keeps this object. */
+  readonly #here: MysqlSettings
+  #serverId: number
   /** Lets the server end the dump of a connection of ours that broke without its knowing. */
-  readonly #uuid = randomUUID()
+  #uuid = randomUUID()
+  /** The last position that was given. */
+  #position: Position | undefined
+  #flow: BatchFlow | undefined
+  #isReading = false
+  /** The last place that was found broken, in words. */
+  #broken: string | undefined
+  /** Why this very connection is given up. */
+  #leaving: Failure | undefined
   /** Outlives a connection, so that a table keeps its one definition. */
   readonly #maps = new TableMapCache()
   readonly #branches = new XaBranches()
+  readonly #schemas: TableSchemas
 
-  constructor(settings: MysqlSettings, tables: readonly string[]) {
+  constructor(settings: MysqlSettings, tables: readonly string[], tell: TellServers) {
     this.#settings = settings
+    this.#here = { ...settings }
     this.#tables = tables
+    this.#servers = new Servers(settings, placeOn, tell)
+    this.#schemas = new TableSchemas(this.#here, tables, this.#maps)
     this.#serverId = settings.serverId ?? randomServerId()
+  }
+
+  /** How to reach the server that is read, or the first one while none is. */
+  get here(): MysqlSettings {
+    return this.#here
+  }
+
+  get isReading(): boolean {
+    return this.#isReading
+  }
+
+  get servers(): readonly Server[] {
+    return this.#servers.all
+  }
+
+  /** Where in the files of that server the stream is; undefined = not known. */
+  get reached(): BatchFlow['reached'] {
+    return this.#flow?.reached
   }
 
   async *read(
     from: Position,
     signal: AbortSignal,
-    interrupted: (failure: Failure) => void = () => {},
+    interrupted: Interrupted = () => {},
   ): AsyncGenerator<SourceBatch> {
+    this.#schemas.forget()
     let position = from
+    let server: string | undefined
     for (let failures = 0; !signal.aborted; failures++) {
+      let given = 0
       try {
-        for await (const batch of this.#readOnce(position, signal)) {
+        const chosen = await this.#choose(position, signal, interrupted)
+        if (server !== undefined && server !== chosen.facts.identity) {
+          hangUp(chosen.connection)
+          return
+        }
+        server = chosen.facts.identity
+        for await (const batch of this.#readFrom(chosen, signal)) {
           failures = 0
+          given++
           yield batch
           position = batch.position
         }
       } catch (error) {
         if (signal.aborted) return
         const failure = failureOf(error, 'streaming the binlog')
-        if (failure.kind !== 'transient' && failure.kind !== 'overload') throw failure
-        interrupted(failure)
+        // What was given may not be kept yet: only what is kept says what is to be undone.
+        if (failure instanceof Divergence && position !== from) return
+        interrupted(this.#passing(failure, given))
       }
       if (!signal.aborted) await pause(failures, signal)
     }
   }
 
-  async *#readOnce(from: Position, signal: AbortSignal): AsyncGenerator<SourceBatch> {
-    const connection = await connect(this.#settings)
+  /** A server that can go on. Waits, for a while, where it has not got everything yet that was read elsewhere. */
+  async #choose(position: Position, signal: AbortSignal, interrupted: Interrupted): Promise<Chosen> {
+    const place = parsePosition(position)
+    const startedAtMs = Date.now()
+    let tellAtMs = startedAtMs + tellWaitingAfterMs
+    for (;;) {
+      try {
+        return await this.#servers.choose(place, signal)
+      } catch (error) {
+        if (!(error instanceof CatchingUp)) throw error
+        const now = Date.now()
+        if (now >= startedAtMs + (this.#settings.catchUpMs ?? catchUpMsDefault)) throw error.otherwise
+        if (now >= tellAtMs) {
+          interrupted(error)
+          tellAtMs = now + tellWaitingEveryMs
+        }
+      }
+      await sleep(askAgainMs, undefined, { signal })
+    }
+  }
+
+  async *#readFrom(chosen: Chosen, signal: AbortSignal): AsyncGenerator<SourceBatch> {
+    const { connection, facts, place, server, comparesLast } = chosen
     const onAbort = () => hangUp(connection)
     signal.addEventListener('abort', onAbort)
+    const leave = new AbortController()
     try {
       signal.throwIfAborted()
-      const facts = await readServerFacts(connection)
-      refuseServer(facts)
-      const place = placeOn(from, facts.flavor)
-      const catchUpMs = this.#settings.catchUpMs ?? catchUpMsDefault
-      await checkContinuity(connection, place.executed, catchUpMs, signal)
+      this.#leaving = undefined
+      this.#position = undefined
+      Object.assign(this.#here, { host: server.settings.host, port: server.settings.port })
+      this.#isReading = true
+      this.#schemas.goOn(facts, place.executed)
       const reader = await this.#readerAt(connection, facts, place)
+      const identities = new IdentityWatch({
+        flavor: facts.flavor,
+        server: facts.identity,
+        preciseTimes: tellsPreciseTimes(facts),
+        last: place.last,
+        compares: comparesLast,
+      })
       const dump = await BinlogDump.start(connection, {
-        executed: place.executed,
+        executed: comparesLast ? withoutLast(place) : place.executed,
         serverId: this.#serverId,
         uuid: this.#uuid,
         heartbeatMs: this.#settings.heartbeatMs ?? heartbeatMsDefault,
       })
-      yield* new BatchFlow(dump, reader, () => this.#foreignKeysAgain(facts)).batches()
+      void this.#lookAround(chosen, AbortSignal.any([signal, leave.signal]))
+      const flow = new BatchFlow(dump, reader, identities, {
+        foreignKeys: () => this.#foreignKeysAgain(facts),
+        learn: (table, reached) => this.#schemas.learn(table, reached, signal),
+      })
+      this.#flow = flow
+      for await (const batch of flow.batches()) {
+        this.#position = batch.position
+        yield batch
+        // What has arrived and is still packed would go on for long.
+        if (signal.aborted) return
+      }
+    } catch (error) {
+      throw await this.#meaningOf(error, chosen)
     } finally {
+      this.#flow = undefined
+      this.#isReading = false
+      leave.abort()
       signal.removeEventListener('abort', onAbort)
       hangUp(connection)
     }
+  }
+
+  /** Where there are several servers: looks at the others now and then, and leaves this one for a preferred one. */
+  async #lookAround(chosen: Chosen, signal: AbortSignal): Promise<void> {
+    if (!this.#servers.areSeveral) return
+    try {
+      for (;;) {
+        await sleep(this.#settings.lookAroundMs ?? lookAroundMsDefault, undefined, { signal })
+        const place = this.#position === undefined ? chosen.place : parsePosition(this.#position)
+        const preferred = await this.#servers.lookAround(chosen.server, place, signal)
+        if (preferred === undefined) continue
+        this.#leaving = new Failure('transient', `leaving ${chosen.server.address} for ${preferred.address}`)
+        return hangUp(chosen.connection)
+      }
+    } catch (error) {
+      if (!signal.aborted) this.#leaving = failureOf(error, 'looking at the other servers')
+      if (!signal.aborted) hangUp(chosen.connection)
+    }
+  }
+
+  /** What an error in the middle of a dump means. */
+  async #meaningOf(error: unknown, { server, facts, place, executed }: Chosen): Promise<unknown> {
+    if (this.#leaving !== undefined) return this.#leaving
+    if (!(error instanceof NumberReused)) return error
+    const connection = await connect(server.settings)
+    try {
+      if (await wasSetBack({ connection, facts }, place)) return setBackFailure(error.message)
+      return new Divergence(error.message, {
+        resume: formatPosition({ executed }),
+        undone: place.last?.gtid ?? '',
+      })
+    } finally {
+      hangUp(connection)
+    }
+  }
+
+  /** The failure, if it passes by itself; throws it otherwise. `given`: batches that this connection gave. */
+  #passing(failure: Failure, given: number): Failure {
+    if (failure.kind === 'transient' || failure.kind === 'overload') return failure
+    const { message } = failure
+    if (failure.kind === 'conflict' && this.#settings.serverId === undefined) {
+      this.#serverId = randomServerId()
+      this.#uuid = randomUUID()
+      return new Failure('transient', `${message}; going on under the id ${this.#serverId}`)
+    }
+    // Asked for once more: what broke on its way is whole then, what broke on the server's disk is broken again.
+    if (failure.kind === 'corrupt' && message !== this.#broken) {
+      this.#broken = message
+      return new Failure('transient', `${message}; reading it once more`)
+    }
+    // The server's files went away under the dump: the next attempt finds out what is there now.
+    const isFinal = failure instanceof Divergence || lostColumns(failure)
+    if (failure.kind === 'lost' && given > 0 && !isFinal) return new Failure('transient', message)
+    throw failure
   }
 
   async #readerAt(connection: Connection, facts: ServerFacts, place: Place): Promise<TransactionReader> {
@@ -100,7 +253,9 @@ export class BinlogStream {
         ...tableContext(this.#settings, this.#tables, await this.#uniqueKeys(connection)),
         flavor: facts.flavor,
         cache: this.#maps,
+        schemas: this.#schemas,
       },
+      schemas: this.#schemas,
       foreignKeys: await this.#foreignKeys(connection, facts),
       branches: this.#branches,
       place,
@@ -127,7 +282,7 @@ export class BinlogStream {
   /** On a connection of its own, because the one of the dump answers no questions. */
   async #foreignKeysAgain(facts: ServerFacts): Promise<ForeignKeys> {
     if (logsCascades(facts)) return new ForeignKeys([], this.#tables)
-    const connection = await connect(this.#settings)
+    const connection = await connect(this.#here)
     try {
       return await readForeignKeys(connection, this.#tables)
     } finally {
@@ -137,13 +292,18 @@ export class BinlogStream {
 }
 
 /** The place in the words of this server's flavor; the beginning has none of its own. */
-function placeOn(position: Position, flavor: Flavor): Place {
-  const place = parsePosition(position)
+function placeOn(place: Place, { flavor }: ServerFacts): Place {
   if (place.executed.isEmpty) return { ...place, executed: parseGtidSet('', flavor) }
   if (place.executed.flavor === flavor) return place
   throw new Failure('lost', `the position is one of ${place.executed.flavor}, the server is ${flavor}`, {
-    remedy: 'load the pipelines of this source anew: positions cannot be carried from one to the other',
+    remedy: `positions cannot be carried from one to the other: ${readAnew}`,
   })
+}
+
+/** Whether the time of a commit is told to the microsecond, and as on the server where it was made. */
+function tellsPreciseTimes({ flavor, variables }: ServerFacts): boolean {
+  const [major = 0] = (variables.get('version') ?? '').split('.').map(Number)
+  return flavor === 'mysql' && major >= 8
 }
 
 function tableContext(

@@ -5,6 +5,7 @@ import { unpackRow } from '../../change/row.ts'
 import type { BinlogEvent, RowsHeader } from './binlog-events.ts'
 import type { ForeignKeys } from './foreign-keys.ts'
 import { rowsOf } from './row-decoder.ts'
+import { SchemaNeeded } from './schema-match.ts'
 import { parseTableMap, TableMapCache, type TableContext, type TableMap } from './table-map.ts'
 
 export class CascadeWatch {
@@ -31,7 +32,8 @@ export class CascadeWatch {
     if (map.table !== undefined || !this.#keys.isParent(nameOf(map))) return
     try {
       this.#watched.set(map.tableId, parseTableMap(event.buffer, event.from, event.to, this.#context))
-    } catch {
+    } catch (error) {
+      if (error instanceof SchemaNeeded) throw error
       // Its rows cannot be read, so that each update counts as one of the followed columns.
       this.#watched.delete(map.tableId)
     }

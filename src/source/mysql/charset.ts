@@ -15,6 +15,11 @@ export function charsetOf(collation: number): string | undefined {
   return undefined
 }
 
+/** A collation of a character set; undefined = not a character set that is known here. */
+export function collationOf(charset: string): number | undefined {
+  return COLLATIONS.find(([name]) => name === charset)?.[1][0]?.[0]
+}
+
 /** The most bytes that one character takes; undefined = not a character set that is known here. */
 export function bytesPerCharacter(charset: string): number | undefined {
   return WIDTHS[charset] ?? (charset in UPPER_HALVES || charset === 'swe7' ? 1 : undefined)
@@ -215,8 +220,8 @@ const WIDTHS: Readonly<Record<string, number>> = {
 
 const COLLATIONS: readonly (readonly [string, readonly (readonly [number, number])[]])[] = Object.entries({
   // Ids from 1024 on are MariaDB's collations without padding, those from 2048 on its uca1400 families.
-  utf8mb4: '45-46 224-247 255-323 608-610 1069-1070 1248 1270 2304-2559',
-  utf8mb3: '33 76 83 192-215 223 576-578 1057 1107 1216 1238 2048-2303',
+  utf8mb4: '45-46 224-247 255-323 608-611 1069-1070 1248 1270 2304-2559',
+  utf8mb3: '33 76 83 192-215 223 576-579 1057 1107 1216 1238 2048-2303',
   latin1: '5 8 15 31 47-49 94 1032 1071',
   binary: '63',
   ascii: '11 65 1035 1089',

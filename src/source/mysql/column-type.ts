@@ -1,5 +1,6 @@
 /** What a column can hold, in the words that the binlog's row metadata and information_schema have in common. */
 import type { Column } from '../../change/change.ts'
+import type { GeometryName } from './geometry.ts'
 
 /** What is known of a column beyond its kind. */
 interface Details {
@@ -10,7 +11,8 @@ interface Details {
   bit: { readonly bits: number }
   year: unknown
   date: unknown
-  json: unknown
+  /** `bareDoubles`: the server shows whole doubles without a point. */
+  json: { readonly bareDoubles?: boolean }
   /** `digits` of a second after the point. */
   datetime: { readonly digits: number }
   timestamp: { readonly digits: number }
@@ -24,6 +26,10 @@ interface Details {
   enum: { readonly labels: readonly string[] }
   set: { readonly labels: readonly string[] }
   vector: { readonly dimensions: number }
+  geometry: { readonly shape: GeometryName }
+  uuid: unknown
+  /** INET4 has 4, INET6 16. */
+  address: { readonly bytes: number }
 }
 
 export type ColumnType = { [Kind in keyof Details]: { readonly kind: Kind } & Details[Kind] }[keyof Details]
@@ -65,6 +71,9 @@ const measures: ByKind<Partial<Column>> = {
   enum: nothing,
   set: nothing,
   vector: ({ dimensions }) => ({ length: dimensions }),
+  geometry: nothing,
+  uuid: nothing,
+  address: ({ bytes }) => ({ length: bytes }),
 }
 
 const sign = (unsigned: boolean): string => (unsigned ? ' unsigned' : '')
@@ -91,6 +100,9 @@ const texts: ByKind<string> = {
   enum: ({ labels }) => `enum(${list(labels)})`,
   set: ({ labels }) => `set(${list(labels)})`,
   vector: ({ dimensions }) => `vector(${dimensions})`,
+  geometry: ({ shape }) => shape,
+  uuid: () => 'uuid',
+  address: ({ bytes }) => (bytes === 4 ? 'inet4' : 'inet6'),
 }
 
 const INTEGERS: Readonly<Record<number, string>> = {

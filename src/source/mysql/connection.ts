@@ -15,12 +15,17 @@ export interface MysqlSettings {
   readonly host?: string
   /** 3306 where it is not given. */
   readonly port?: number
+  /** Further servers of the same topology, as `host` or `host:port`; user, password and TLS are the same. */
+  readonly hosts?: readonly string[]
+  /** Which of several servers is taken where there is a choice; any where it is not given: the first in order. */
+  readonly prefer?: 'any' | 'primary' | 'replica'
   readonly user?: string
   readonly password?: string
   readonly tls?: TlsSettings
   /**
    * The id under which the server sees this reader among its replicas, unique among them. Where it is not given, a
-   * random one above 2^30 is drawn once per process: far from the small numbers that people give to servers.
+   * random one above 2^30 is drawn: far from the small numbers that people give to servers. Another one is drawn where
+   * that one turns out to be in use.
    */
   readonly serverId?: number
   /** How often an idle server says that it is alive, in milliseconds; 5000 where it is not given. */
@@ -32,6 +37,8 @@ export interface MysqlSettings {
    * as lost, in milliseconds; 30000 where it is not given.
    */
   readonly catchUpMs?: number
+  /** How often the other servers are looked at, in milliseconds; 10000 where it is not given. */
+  readonly lookAroundMs?: number
   /** `schema.table` → columns that never leave the source's room. */
   readonly excluded?: Readonly<Record<string, readonly string[]>>
   /** `schema.table` → columns of the unique key that stands for a missing primary key. */
@@ -72,7 +79,7 @@ export async function connect(settings: MysqlSettings): Promise<Connection> {
     // An idle connection that breaks is noticed by its next query, which fails; without a listener it ends the process.
     connection.on('error', () => {})
     try {
-      await connection.query("SET time_zone = '+00:00'")
+      await connection.query(session)
     } catch (error) {
       hangUp(connection)
       throw error
@@ -82,6 +89,13 @@ export async function connect(settings: MysqlSettings): Promise<Connection> {
     throw failureOf(error, attempt)
   }
 }
+
+/**
+ * A key column that the server made by itself is described too: as the binlog has it, and as a SELECT finds it. The comment
+ * is a statement to the servers that know such columns, and to them alone.
+ */
+const session =
+  "SET time_zone = '+00:00' /*!80030 , SESSION show_gipk_in_create_table_and_information_schema = ON */"
 
 /** The rows of one query. `attempt` says what it is for: `reading the server's variables`. Throws a Failure. */
 export async function query(
@@ -109,6 +123,12 @@ export function socketOf(connection: Connection): Duplex {
  */
 export function hangUp(connection: Connection): void {
   socketOf(connection).destroy()
+}
+
+/** Host and port of the first server. Throws a Failure ('configuration') when there is none. */
+export function serverAddress(settings: MysqlSettings): { readonly host: string; readonly port: number } {
+  const { host, port } = addressOf(settings)
+  return { host, port }
 }
 
 interface Address {

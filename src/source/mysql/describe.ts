@@ -4,6 +4,7 @@ import { Failure } from '../../change/failure.ts'
 import type { TableDescription } from '../source.ts'
 import { describeColumn, type ColumnType } from './column-type.ts'
 import { query, type Connection, type SqlRow, type SqlValue } from './connection.ts'
+import { geometryNamed } from './geometry.ts'
 import { likely } from './likely.ts'
 
 /** What the configuration says about a table. */
@@ -26,10 +27,12 @@ export interface TableShape extends TableDescription {
 }
 
 /** A column as information_schema has it, and what became of its type; a text says why it cannot be read. */
-interface DescribedColumn {
+export interface DescribedColumn {
   readonly name: string
   readonly nullable: boolean
   readonly type: ColumnType | string
+  /** Undefined for columns that hold no text. */
+  readonly charset: string | undefined
 }
 
 /** An index that tells rows apart. */
@@ -106,12 +109,15 @@ export async function tableFacts(
 }
 
 /** All columns in their order, excluded ones and those that cannot be read included. */
-async function describeColumns(connection: Connection, name: string): Promise<readonly DescribedColumn[]> {
+export async function describeColumns(
+  connection: Connection,
+  name: string,
+): Promise<readonly DescribedColumn[]> {
   const rows = await query(
     connection,
     `SELECT COLUMN_NAME AS name, DATA_TYPE AS data_type, COLUMN_TYPE AS column_type, IS_NULLABLE AS nullable,
        CHARACTER_MAXIMUM_LENGTH AS characters, NUMERIC_PRECISION AS digits, NUMERIC_SCALE AS scale,
-       DATETIME_PRECISION AS fraction, @@version AS version
+       DATETIME_PRECISION AS fraction, CHARACTER_SET_NAME AS charset
      FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION`,
     splitName(name),
     `describing ${name}`,
@@ -120,6 +126,7 @@ async function describeColumns(connection: Connection, name: string): Promise<re
     name: textOf(row['name']),
     nullable: row['nullable'] === 'YES',
     type: typeOfRow(row),
+    charset: row['charset'] === null ? undefined : textOf(row['charset']),
   }))
 }
 
@@ -190,7 +197,6 @@ export function splitName(name: string): readonly [schema: string, table: string
 
 function typeOfRow(row: SqlRow): ColumnType | string {
   const columnType = textOf(row['column_type'])
-  if (/\bCOMPRESSED\b/.test(columnType)) return 'a compressed column cannot be read'
   if (/mariadb-5\.3/.test(columnType) && Number(row['fraction'] ?? 0) > 0)
     return 'a fraction of a second in the format of MariaDB 5.3 cannot be read (ALTER TABLE ... FORCE renews it)'
   const dataType = textOf(row['data_type']).toLowerCase()
@@ -202,7 +208,7 @@ function typeOfRow(row: SqlRow): ColumnType | string {
     scale: Number(row['scale']),
     digits: Number(row['fraction'] ?? 0),
   }
-  return TYPES.get(dataType)?.(facts) ?? rareType(dataType, columnType, textOf(row['version']))
+  return TYPES.get(dataType)?.(facts) ?? rareType(dataType, columnType)
 }
 
 /** What information_schema says of a column's type. */
@@ -216,11 +222,9 @@ interface TypeFacts {
   readonly digits: number
 }
 
-function rareType(dataType: string, columnType: string, version: string): ColumnType | string {
-  // MariaDB writes its vectors to the binlog as bytes without saying that they are vectors.
-  if (dataType === 'vector' && !/mariadb/i.test(version))
-    return { kind: 'vector', dimensions: Number(/\d+/.exec(columnType)?.[0] ?? 0) }
-  return `the type ${columnType} cannot be read`
+function rareType(dataType: string, columnType: string): ColumnType | string {
+  const shape = geometryNamed(dataType)
+  return shape === undefined ? `the type ${columnType} cannot be read` : { kind: 'geometry', shape }
 }
 
 /** The labels in `enum('a','b''c')`. The server doubles quotes, and writes some characters behind a backslash. */
@@ -268,6 +272,10 @@ const TYPES: ReadonlyMap<string, (facts: TypeFacts) => ColumnType> = new Map<
   ['blob', () => ({ kind: 'blob', lengthBytes: 2 })],
   ['mediumblob', () => ({ kind: 'blob', lengthBytes: 3 })],
   ['longblob', () => ({ kind: 'blob', lengthBytes: 4 })],
+  ['vector', ({ columnType }) => ({ kind: 'vector', dimensions: Number(/\d+/.exec(columnType)?.[0] ?? 0) })],
+  ['uuid', () => ({ kind: 'uuid' })],
+  ['inet4', () => ({ kind: 'address', bytes: 4 })],
+  ['inet6', () => ({ kind: 'address', bytes: 16 })],
   ['enum', ({ columnType }) => ({ kind: 'enum', labels: labelsOf(columnType) })],
   ['set', ({ columnType }) => ({ kind: 'set', labels: labelsOf(columnType) })],
 ])

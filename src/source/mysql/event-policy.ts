@@ -1,9 +1,9 @@
 /**
- * Which events may be passed over. An event that is not known by its number stops capture, even where the server marks
- * it as one that may be ignored: what it would have changed is not known either.
+ * Which events may be passed over. An event that is not known by its number stops capture, unless the server marks it as
+ * one that those who do not know it may ignore: by that mark it promises that nothing depends on it.
  */
 import { Failure } from '../../change/failure.ts'
-import { eventName, eventType } from './binlog-events.ts'
+import { eventName, eventType, isUnreadable, type BinlogEvent } from './binlog-events.ts'
 
 const harmless: ReadonlySet<number> = new Set([
   eventType.stop,
@@ -24,8 +24,10 @@ const harmless: ReadonlySet<number> = new Set([
   eventType.mariadbStartEncryption,
 ])
 
-export function isHarmless(type: number): boolean {
-  return harmless.has(type)
+const ignorableFlag = 0x80
+
+export function isHarmless({ type, flags }: BinlogEvent): boolean {
+  return harmless.has(type) || ((flags & ignorableFlag) !== 0 && !isUnreadable(type) && !isRowEvent(type))
 }
 
 export function isRowEvent(type: number): boolean {
@@ -35,28 +37,14 @@ export function isRowEvent(type: number): boolean {
   )
 }
 
-/** Row events whose table can be told though their rows cannot be read. */
-export function isUnreadableRowEvent(type: number): boolean {
-  return (
-    type === eventType.partialUpdateRows ||
-    (type >= eventType.mariadbWriteRowsCompressedV1 && type <= eventType.mariadbDeleteRowsCompressed)
-  )
-}
-
 const anew = 'then load the pipelines of this source anew'
 
 const remedies: ReadonlyMap<number, string> = new Map([
-  [eventType.transactionPayload, `SET GLOBAL binlog_transaction_compression = OFF, ${anew}`],
-  [eventType.partialUpdateRows, `SET GLOBAL binlog_row_value_options = '', ${anew}`],
   [eventType.anonymousGtid, `SET GLOBAL gtid_mode = ON, ${anew}`],
   [26, `the server says that its binlog lacks changes; see its error log, ${anew}`],
   ...[6, 8, 9, 10, 11, 12, 17, 18].map((type): [number, string] => [
     type,
     `SET GLOBAL binlog_format = ROW, ${anew}`,
-  ]),
-  ...[165, 166, 167, 168, 169, 170, 171].map((type): [number, string] => [
-    type,
-    `SET GLOBAL log_bin_compress = OFF, ${anew}`,
   ]),
 ])
 
@@ -68,10 +56,21 @@ export function refusalOf(type: number): Failure {
 
 /** What cannot be understood is named with its place, so that a person finds it with mysqlbinlog. */
 export function placed(error: unknown, place: string): unknown {
+  if (isOverrun(error))
+    return new Failure('corrupt', `a binlog event ends within a value (${place})`, { cause: error })
   if (!(error instanceof Failure)) return error
   const { kind, message, remedy } = error
   return new Failure(kind, `${message} (${place})`, {
     cause: error,
     ...(remedy === undefined ? {} : { remedy }),
   })
+}
+
+/** What a buffer says when it is read behind its end: only an event that contradicts itself gets there. */
+function isOverrun(error: unknown): boolean {
+  return (
+    error instanceof RangeError &&
+    'code' in error &&
+    (error.code === 'ERR_OUT_OF_RANGE' || error.code === 'ERR_BUFFER_OUT_OF_BOUNDS')
+  )
 }

@@ -36,8 +36,15 @@ export function globalPrivileges(lines: readonly string[]): ReadonlySet<string> 
   return held
 }
 
-/** Empty = none, or a server before roles. */
+/** Empty = none, or a server before roles, which came with MySQL 8. */
 async function activeRoles(connection: Connection): Promise<string> {
+  const [server] = await query(
+    connection,
+    'SELECT @@version AS version',
+    [],
+    "asking for the server's version",
+  )
+  if (Number.parseInt(String(server?.['version']), 10) < 8) return ''
   const [row] = await query(connection, 'SELECT CURRENT_ROLE() AS roles', [], "asking for the user's roles")
   const roles = String(row?.['roles'] ?? 'NONE')
   return roles === 'NONE' ? '' : roles

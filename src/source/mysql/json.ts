@@ -12,11 +12,14 @@ import { Failure } from '../../change/failure.ts'
 import { dayText, durationText } from './temporal.ts'
 import { decimalBytes, decimalText, signed64Cell, textCell, unsigned64Cell } from './values.ts'
 
-/** The JSON text, one character per UTF-8 byte. Throws a Failure, `corrupt`, for bytes that break the format. */
-export function jsonCell(body: Buffer, from: number, to: number): string {
+/**
+ * The JSON text, one character per UTF-8 byte. `bareDoubles`: whole doubles stand without a point, as MySQL 5.7 shows them.
+ * Throws a Failure, `corrupt`, for bytes that break the format.
+ */
+export function jsonCell(body: Buffer, from: number, to: number, bareDoubles = false): string {
   // The server stores nothing for a column that was added NOT NULL to rows that were there, and shows null.
   if (from === to) return 'null'
-  return valueText({ body, to, depth: 0 }, body[from] ?? 0, from + 1)
+  return valueText({ body, to, depth: 0, bareDoubles }, body[from] ?? 0, from + 1)
 }
 
 /**
@@ -38,27 +41,29 @@ export function doubleText(value: number): string {
   return `${sign}${digits.slice(0, point)}.${digits.slice(point)}`
 }
 
-interface Reading {
+/** A document, or a container in it, that is being read. */
+export interface Reading {
   readonly body: Buffer
   /** Nothing of the document lies at or after this. */
   readonly to: number
   readonly depth: number
+  readonly bareDoubles?: boolean | undefined
 }
 
-const SMALL_OBJECT = 0
-const LARGE_OBJECT = 1
-const SMALL_ARRAY = 2
-const LARGE_ARRAY = 3
-const LITERAL = 4
-const INT16 = 5
-const UINT16 = 6
-const INT32 = 7
-const UINT32 = 8
-const INT64 = 9
-const UINT64 = 10
-const DOUBLE = 11
-const STRING = 12
-const OPAQUE = 15
+export const SMALL_OBJECT = 0
+export const LARGE_OBJECT = 1
+export const SMALL_ARRAY = 2
+export const LARGE_ARRAY = 3
+export const LITERAL = 4
+export const INT16 = 5
+export const UINT16 = 6
+export const INT32 = 7
+export const UINT32 = 8
+export const INT64 = 9
+export const UINT64 = 10
+export const DOUBLE = 11
+export const STRING = 12
+export const OPAQUE = 15
 /** The server refuses deeper documents. */
 const DEPTH_MAX = 100
 
@@ -82,12 +87,17 @@ function valueText(reading: Reading, type: number, at: number): string {
       return unsigned64Cell(body, at)
     case DOUBLE:
       need(reading, at, 8)
-      return doubleText(body.readDoubleLE(at))
+      return doubleOf(reading, at)
     case OPAQUE:
       return opaqueText(reading, at)
     default:
       return smallText(reading, type, at)
   }
+}
+
+function doubleOf({ body, bareDoubles }: Reading, at: number): string {
+  const text = doubleText(body.readDoubleLE(at))
+  return bareDoubles === true && text.endsWith('.0') ? text.slice(0, -2) : text
 }
 
 function smallText(reading: Reading, type: number, at: number): string {
@@ -121,7 +131,7 @@ function containerText(reading: Reading, type: number, at: number): string {
   need(reading, at, 2 * width)
   const count = body.readUIntLE(at, width)
   const end = need(reading, at, body.readUIntLE(at + width, width))
-  const within: Reading = { body, to: end, depth: reading.depth + 1 }
+  const within: Reading = { ...reading, to: end, depth: reading.depth + 1 }
   const entriesAt = at + 2 * width
   const members: string[] = []
   if (type === SMALL_ARRAY || type === LARGE_ARRAY) {
@@ -183,7 +193,7 @@ function temporalText(type: number, packed: bigint): string {
 }
 
 /** A length, seven bits a byte, low bits first, and where it ends. */
-function lengthAt(reading: Reading, at: number): [length: number, next: number] {
+export function lengthAt(reading: Reading, at: number): [length: number, next: number] {
   let length = 0
   for (let index = 0; index < 5; index++) {
     need(reading, at + index, 1)
@@ -195,11 +205,11 @@ function lengthAt(reading: Reading, at: number): [length: number, next: number] 
 }
 
 /** The end of `bytes` bytes from `at`, which must lie inside. */
-function need(reading: Reading, at: number, bytes: number): number {
+export function need(reading: Reading, at: number, bytes: number): number {
   if (at + bytes > reading.to) throw corrupt('a value that ends outside')
   return at + bytes
 }
 
-function corrupt(what: string): Failure {
+export function corrupt(what: string): Failure {
   return new Failure('corrupt', `binary JSON with ${what}`)
 }

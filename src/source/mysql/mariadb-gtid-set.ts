@@ -56,6 +56,24 @@ export class MariadbGtidSet implements GtidSet {
     return missing.toString()
   }
 
+  /** The last member of each domain. */
+  get last(): readonly Gtid[] {
+    return [...this.#domains].map(([origin, { server, number }]) => ({ origin, server, number }))
+  }
+
+  /**
+   * This set up to the one before that member, where it is the last of its domain. The server need not have one of that
+   * number: it sends what is higher.
+   */
+  without(gtid: Gtid): MariadbGtidSet {
+    const rest = this.copy()
+    const last = rest.#domains.get(gtid.origin)
+    if (last?.number !== gtid.number || last.server !== gtid.server) return rest
+    if (gtid.number <= 1) rest.#domains.delete(gtid.origin)
+    else rest.#domains.set(gtid.origin, { server: gtid.server, number: gtid.number - 1 })
+    return rest
+  }
+
   copy(): MariadbGtidSet {
     const copy = new MariadbGtidSet()
     for (const [domain, last] of this.#domains) copy.#domains.set(domain, last)

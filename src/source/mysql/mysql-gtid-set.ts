@@ -75,6 +75,19 @@ export class MysqlGtidSet implements GtidSet {
     return whole
   }
 
+  /** This set and not that member. */
+  without({ origin, number }: Gtid): MysqlGtidSet {
+    const one = new MysqlGtidSet()
+    one.#addInterval(origin, number, number)
+    return this.subtract(one)
+  }
+
+  /** How many members it has. */
+  get size(): number {
+    const all = [...this.#origins.values()].flat()
+    return all.reduce((sum, { first, last }) => sum + last - first + 1, 0)
+  }
+
   copy(): MysqlGtidSet {
     const copy = new MysqlGtidSet()
     for (const [origin, intervals] of this.#origins)

@@ -5,32 +5,49 @@ import type {
   Chunk,
   ChunkRequest,
   Finding,
+  Headroom,
   KeyedRows,
   KeysRequest,
   Source,
   SourceAdmin,
   SourceBatch,
   TableDescription,
+  TellServers,
 } from '../source.ts'
 import { BinlogStream } from './binlog-stream.ts'
-import { connect, hangUp, type Connection, type MysqlSettings } from './connection.ts'
+import { connect, hangUp, serverAddress, type Connection, type MysqlSettings } from './connection.ts'
 import { describeTable, type TableOptions } from './describe.ts'
 import { parseGtidSet } from './gtid-set.ts'
 import type { Flavor } from './gtid.ts'
 import { covers, formatPosition, showPosition } from './position.ts'
 import { examine } from './preflight.ts'
-import { readExecuted, readPurged, readRetentionSeconds, readServerFacts } from './server-facts.ts'
+import {
+  readBinlogFiles,
+  readExecuted,
+  readPurged,
+  readRetentionSeconds,
+  readServerFacts,
+  type BinlogFile,
+} from './server-facts.ts'
 import { readChunk, readKeys } from './snapshot.ts'
 
-/** Reads nothing and connects to nothing until it is asked. `tables` are all that will be read, as `schema.table`. */
-export function createMysqlSource(settings: MysqlSettings, tables: readonly string[]): Source & SourceAdmin {
-  return new MysqlSource(settings, tables)
+/**
+ * Reads nothing and connects to nothing until it is asked. `tables` are all that will be read, as `schema.table`; `tell` is
+ * told how the servers are while they are read.
+ */
+export function createMysqlSource(
+  settings: MysqlSettings,
+  tables: readonly string[],
+  tell: TellServers = () => {},
+): Source & SourceAdmin {
+  return new MysqlSource(settings, tables, tell)
 }
 
-/** A connection, and which kind of server it reaches. */
+/** A connection, and which server it reaches. */
 interface Session {
   readonly connection: Connection
   readonly flavor: Flavor
+  readonly address: string
 }
 
 class MysqlSource implements Source, SourceAdmin {
@@ -40,9 +57,9 @@ class MysqlSource implements Source, SourceAdmin {
   readonly #idle: Session[] = []
   #closed = false
 
-  constructor(settings: MysqlSettings, tables: readonly string[]) {
+  constructor(settings: MysqlSettings, tables: readonly string[], tell: TellServers) {
     this.#settings = settings
-    this.#stream = new BinlogStream(settings, tables)
+    this.#stream = new BinlogStream(settings, tables, tell)
   }
 
   read(
@@ -61,9 +78,11 @@ class MysqlSource implements Source, SourceAdmin {
 
   async chunk(request: ChunkRequest, signal: AbortSignal): Promise<Chunk> {
     const options = tableOptions(this.#settings, request.table)
-    return await this.#with(
-      async (session) => await readChunk(request, { ...session, options }, () => this.head(), signal),
-    )
+    return await this.#with(async ({ connection, flavor }) => {
+      // Of the very server that the rows are read from: what they show is in no other's set for certain.
+      const head = async () => formatPosition({ executed: await readExecuted(connection, flavor) })
+      return await readChunk(request, { connection, flavor, options }, head, signal)
+    })
   }
 
   async rows(request: KeysRequest, signal: AbortSignal): Promise<KeyedRows> {
@@ -98,11 +117,24 @@ class MysqlSource implements Source, SourceAdmin {
   }
 
   async examine(tables: readonly string[]): Promise<readonly Finding[]> {
-    return await examine(this.#settings, tables)
+    const servers = this.#stream.servers
+    const [first] = servers
+    if (servers.length === 1 && first !== undefined) return await examine(first.settings, tables)
+    const found = await Promise.all(
+      servers.map(async ({ address, settings }) => {
+        const findings = await examine(settings, tables)
+        return findings.map((finding) => ({ ...finding, fact: `${address}: ${finding.fact}` }))
+      }),
+    )
+    return withoutAbsent(found)
   }
 
-  async retentionSeconds(): Promise<number | undefined> {
-    return await this.#with(async ({ connection }) => await readRetentionSeconds(connection))
+  async headroom(): Promise<Headroom> {
+    const { reached } = this.#stream
+    return await this.#with(async ({ connection }) => ({
+      keptSeconds: await readRetentionSeconds(connection),
+      behindBytes: reached === undefined ? undefined : bytesAfter(await readBinlogFiles(connection), reached),
+    }))
   }
 
   async close(): Promise<void> {
@@ -117,7 +149,9 @@ class MysqlSource implements Source, SourceAdmin {
    */
   async #with<Result>(use: (session: Session) => Promise<Result>): Promise<Result> {
     const waiting = this.#idle.pop()
-    if (waiting !== undefined) {
+    // The stream may have gone on at another server.
+    if (waiting !== undefined && waiting.address !== addressOf(this.#stream.here)) hangUp(waiting.connection)
+    else if (waiting !== undefined) {
       try {
         return await this.#useOnce(waiting, use)
       } catch (error) {
@@ -140,16 +174,58 @@ class MysqlSource implements Source, SourceAdmin {
     return result
   }
 
+  /** To the server that is read. Before one is, to the first that answers. */
   async #open(): Promise<Session> {
-    const connection = await connect(this.#settings)
-    try {
-      const { flavor } = await readServerFacts(connection)
-      return { connection, flavor }
-    } catch (error) {
-      hangUp(connection)
-      throw error
+    const { here } = this.#stream
+    if (this.#stream.isReading) return await openAt(here)
+    const servers = this.#stream.servers.map(({ settings }) => settings)
+    let failure: unknown
+    for (const settings of servers) {
+      try {
+        return await openAt(settings)
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error
+        failure ??= error
+      }
     }
+    throw failure
   }
+}
+
+async function openAt(settings: MysqlSettings): Promise<Session> {
+  const connection = await connect(settings)
+  try {
+    const { flavor } = await readServerFacts(connection)
+    return { connection, flavor, address: addressOf(settings) }
+  } catch (error) {
+    hangUp(connection)
+    throw error
+  }
+}
+
+function addressOf(settings: MysqlSettings): string {
+  const { host, port } = serverAddress(settings)
+  return `${host}:${port}`
+}
+
+/** What the files hold after a place; undefined = its file is not among them. */
+function bytesAfter(
+  files: readonly BinlogFile[],
+  { file, offset }: { readonly file: string; readonly offset: number },
+): number | undefined {
+  const at = files.findIndex(({ name }) => name === file)
+  if (at < 0) return undefined
+  const bytes = files.slice(at).reduce((sum, each) => sum + each.bytes, 0)
+  return Math.max(0, bytes - offset)
+}
+
+/** A server that is away is only worth a warning while another one of the topology answers. */
+function withoutAbsent(found: readonly (readonly Finding[])[]): readonly Finding[] {
+  const isAway = (findings: readonly Finding[]) => findings.some(({ fact }) => fact.endsWith(': connection'))
+  if (found.every(isAway)) return found.flat()
+  return found.flatMap((findings) =>
+    isAway(findings) ? findings.map((finding) => ({ ...finding, level: 'warning' as const })) : findings,
+  )
 }
 
 function tableOptions(settings: MysqlSettings, table: string): TableOptions {

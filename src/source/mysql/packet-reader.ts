@@ -4,21 +4,23 @@
  *   length (3 bytes, little-endian), sequence (1), payload ... next packet
  *
  * A payload of 2^24 - 1 bytes is continued by the next packet. A payload that lies within one chunk is shown where it
- * lies; only one that straddles chunks is copied, and that once.
+ * lies; only one that straddles chunks is copied, and that once. A continued one is joined, unless it is wanted in parts.
  */
 import { strict as assert } from 'node:assert'
 import { Failure } from '../../change/failure.ts'
 
-/** A payload: the bytes `from` to `to` of the buffer. */
+/** A payload: the bytes `from` to `to` of the buffer, and of one that is wanted in parts, the parts after the first. */
 export interface Packet {
   buffer: Buffer
   from: number
   to: number
+  more?: readonly Buffer[]
 }
 
 const headerBytes = 4
 const payloadBytesMax = 0xff_ff_ff
 const nothing: Buffer = Buffer.alloc(0)
+const noParts: readonly Buffer[] = []
 
 export class PacketReader {
   #chunk = nothing
@@ -28,11 +30,16 @@ export class PacketReader {
   /** Payloads of a packet that is continued. */
   #parts: Buffer[] = []
   #sequence: number
-  readonly #packet: Packet = { buffer: nothing, from: 0, to: 0 }
+  readonly #staysInParts: (first: Buffer) => boolean
+  readonly #packet: Required<Packet> = { buffer: nothing, from: 0, to: 0, more: noParts }
 
-  /** `sequence` is the number of the first packet that will come. */
-  constructor(sequence: number) {
+  /**
+   * `sequence` is the number of the first packet that will come; `staysInParts` tells by its first 16 MB whether a
+   * continued payload is wanted in parts.
+   */
+  constructor(sequence: number, staysInParts: (first: Buffer) => boolean = () => false) {
     this.#sequence = sequence
+    this.#staysInParts = staysInParts
   }
 
   /** More bytes; only after `next` answered undefined. */
@@ -101,13 +108,17 @@ export class PacketReader {
   }
 
   #continued(): Packet {
-    const whole = Buffer.concat(this.#parts)
+    const parts = this.#parts
     this.#parts = []
+    const [first = nothing, ...more] = parts
+    if (this.#staysInParts(first)) return this.#show(first, 0, first.length, more)
+    const whole = Buffer.concat(parts)
     return this.#show(whole, 0, whole.length)
   }
 
-  #show(buffer: Buffer, from: number, to: number): Packet {
+  #show(buffer: Buffer, from: number, to: number, more = noParts): Packet {
     const packet = this.#packet
+    packet.more = more
     packet.buffer = buffer
     packet.from = from
     packet.to = to

@@ -4,7 +4,7 @@ import type { Finding } from '../source.ts'
 import { connect, hangUp, query, type Connection, type MysqlSettings } from './connection.ts'
 import { readGrants, type Grants } from './grants.ts'
 import type { Flavor } from './gtid.ts'
-import { demands, type Demand, type Remedies } from './server-demands.ts'
+import { demands, wordedFor, type Demand, type Remedies } from './server-demands.ts'
 import { logsCascades, readRetentionSeconds } from './server-facts.ts'
 import { examineTables } from './table-findings.ts'
 
@@ -53,7 +53,10 @@ async function* findingsOf(
   yield versionFinding(version, flavor)
   for (const demand of demands)
     if (demand.only === undefined || demand.only === flavor) yield* variableFinding(demand, flavor, variables)
-  yield await retentionFinding(connection, flavor)
+  const expires = variables.has('binlog_expire_logs_seconds')
+    ? 'binlog_expire_logs_seconds'
+    : 'expire_logs_days'
+  yield await retentionFinding(connection, flavor, expires)
   yield* await replicaFindings(connection, flavor, variables)
   const grants = await readGrants(connection, flavor)
   yield* grantFindings(grants, flavor)
@@ -68,18 +71,16 @@ async function* findingsOf(
 async function readVariables(connection: Connection): Promise<ReadonlyMap<string, string>> {
   const names = [...demands.map(({ name }) => name), 'version', 'log_slave_updates', 'log_replica_updates']
   const sql = 'SHOW GLOBAL VARIABLES WHERE Variable_name IN (?)'
-  const wanted = [...names, 'innodb_native_foreign_keys']
+  const wanted = [...names, 'innodb_native_foreign_keys', 'binlog_expire_logs_seconds']
   const rows = await query(connection, sql, [wanted], "reading the server's variables")
   return new Map(rows.map((row) => Object.values(row)).map(([name, value]) => [String(name), String(value)]))
 }
 
 function versionFinding(version: string, flavor: Flavor): Finding {
-  const [major = 0, minor = 0, patch = 0] = version.split(/[.-]/).map(Number)
-  const number = major * 10_000 + minor * 100 + patch
-  const isGood = flavor === 'mysql' ? number >= 80_001 : number >= 100_500
+  const isGood = numberOf(version) >= (flavor === 'mysql' ? 50_709 : 100_500)
   const found = `${flavor === 'mysql' ? 'MySQL' : 'MariaDB'} ${version}`
   if (isGood) return { level: 'ok', fact: 'version', found }
-  const upgrade = 'upgrade to MySQL 8.0.1 or MariaDB 10.5 at least: older ones do not write names of columns'
+  const upgrade = 'upgrade to MySQL 5.7.9 or MariaDB 10.5 at least: the binlogs of older ones are not read'
   return { level: 'fatal', fact: 'version', found, remedies: { mysql: upgrade } }
 }
 
@@ -88,20 +89,33 @@ function* variableFinding(
   flavor: Flavor,
   variables: ReadonlyMap<string, string>,
 ): Generator<Finding> {
-  const { name, isGood, level, absence } = demand
+  const { name, isGood, level, absence, cost } = demand
   const value = variables.get(name)
   if (value === undefined) {
     if (absence !== undefined) yield { level, fact: name, found: absence }
     return
   }
-  const found = value === '' ? "''" : value
+  const costs = cost?.(value)
+  const found = `${value === '' ? "''" : value}${costs === undefined ? '' : `: ${costs}`}`
   if (isGood(value)) yield { level: 'ok', fact: name, found }
-  else yield { level, fact: name, found, remedies: demand.remedies(flavor) }
+  else {
+    const remedies = wordedRemedies(demand.remedies(flavor), variables.get('version') ?? '')
+    yield { level, fact: name, found, remedies }
+  }
+}
+
+function wordedRemedies(remedies: Remedies, version: string): Remedies {
+  return Object.fromEntries(
+    Object.entries(remedies).map(([service, remedy]) => [
+      service,
+      service === 'mysql' ? wordedFor(version, remedy) : remedy,
+    ]),
+  )
 }
 
 const RETENTION_SECONDS_MIN = 86_400
 
-async function retentionFinding(connection: Connection, flavor: Flavor): Promise<Finding> {
+async function retentionFinding(connection: Connection, flavor: Flavor, variable: string): Promise<Finding> {
   const seconds = await readRetentionSeconds(connection)
   const fact = 'binlog retention'
   if (seconds === undefined) return { level: 'ok', fact, found: 'kept until it is purged' }
@@ -109,7 +123,7 @@ async function retentionFinding(connection: Connection, flavor: Flavor): Promise
   if (seconds >= RETENTION_SECONDS_MIN) return { level: 'ok', fact, found }
   const remedies: Remedies = {
     mysql:
-      flavor === 'mysql'
+      flavor === 'mysql' && variable !== 'expire_logs_days'
         ? 'SET PERSIST binlog_expire_logs_seconds = 604800'
         : 'SET GLOBAL expire_logs_days = 7, and in its option file',
     rds: "CALL mysql.rds_set_configuration('binlog retention hours', 168)",
@@ -128,7 +142,7 @@ async function replicaFindings(
   const name = variables.has('log_replica_updates') ? 'log_replica_updates' : 'log_slave_updates'
   const value = variables.get(name) ?? 'OFF'
   if (value === 'ON') return [{ level: 'ok', fact: name, found: value }]
-  const isReplica = await replicates(connection, flavor)
+  const isReplica = await replicates(connection, flavor, variables.get('version') ?? '')
   if (isReplica === false) return [{ level: 'ok', fact: name, found: `${value}; the server is no replica` }]
   const remedies = {
     mysql: `add ${name} = ON below [mysqld] in its option file and restart the server`,
@@ -140,14 +154,30 @@ async function replicaFindings(
 }
 
 /** Undefined = the user may not ask. */
-async function replicates(connection: Connection, flavor: Flavor): Promise<boolean | undefined> {
-  const sql = flavor === 'mysql' ? 'SHOW REPLICA STATUS' : 'SHOW ALL SLAVES STATUS'
+async function replicates(
+  connection: Connection,
+  flavor: Flavor,
+  version: string,
+): Promise<boolean | undefined> {
+  const ofMysql = hasReplicaWords(version) ? 'SHOW REPLICA STATUS' : 'SHOW SLAVE STATUS'
+  const sql = flavor === 'mysql' ? ofMysql : 'SHOW ALL SLAVES STATUS'
   try {
     return (await query(connection, sql, [], 'asking whether the server is a replica')).length > 0
   } catch (error) {
     if (error instanceof Failure && error.kind !== 'transient') return undefined
     throw error
   }
+}
+
+/** From MySQL 8.0.22 on a replica is called so. */
+function hasReplicaWords(version: string): boolean {
+  return numberOf(version) >= 80_022
+}
+
+/** 8.0.22 = 80022 */
+function numberOf(version: string): number {
+  const [major = 0, minor = 0, patch = 0] = version.split(/[.-]/).map(Number)
+  return major * 10_000 + minor * 100 + patch
 }
 
 function* grantFindings(grants: Grants, flavor: Flavor): Generator<Finding> {

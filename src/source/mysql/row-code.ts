@@ -3,6 +3,9 @@ import { Failure } from '../../change/failure.ts'
 import { bytesOf } from '../../change/row.ts'
 import { charsetOf, decoderOf, holdsAscii, type TextDecode } from './charset.ts'
 import { byKind, type ByKind, type ColumnType } from './column-type.ts'
+import { uncompressed } from './compressed-column.ts'
+import { addressCell, uuidCell } from './fixed-bytes.ts'
+import { geometryCell } from './geometry.ts'
 import { jsonCell } from './json.ts'
 import {
   binaryCell,
@@ -24,10 +27,11 @@ import {
   unsigned64Cell,
   vectorCell,
 } from './values.ts'
-import { CODE, type WireColumn } from './wire-column.ts'
+import { CODE, isCompressed, type WireColumn } from './wire-column.ts'
 
 /** What generated code may call. */
 export const helpers = {
+  addressCell,
   binaryCell,
   bitCell,
   dateCell,
@@ -36,6 +40,7 @@ export const helpers = {
   doubleCell,
   floatCell,
   foreignCell,
+  geometryCell,
   jsonCell,
   labelCell,
   oldDatetimeCell,
@@ -47,6 +52,9 @@ export const helpers = {
   timestampCell,
   unsigned64Cell,
   labelsCell,
+  uncompressedBinaryCell,
+  uncompressedTextCell,
+  uuidCell,
   vectorCell,
 }
 
@@ -75,6 +83,10 @@ export function labelTexts(labels: readonly string[]): readonly string[] {
 
 /** An expression over `body`, `at` and `size`; the column's parameter is `parameters[index]`. */
 export function valueCode(type: ColumnType, plan: ValuePlan, index: number): string {
+  if (isCompressed(plan.column))
+    return type.kind === 'binary' || type.kind === 'blob'
+      ? 'uncompressedBinaryCell(body, at, at + size)'
+      : `uncompressedTextCell(body, at, at + size, parameters[${index}])`
   return byKind(codes(plan, index), type)
 }
 
@@ -102,7 +114,7 @@ function codes({ column, collation }: ValuePlan, index: number): ByKind<string> 
     datetime: temporal,
     timestamp: temporal,
     time: temporal,
-    json: () => 'jsonCell(body, at, at + size)',
+    json: ({ bareDoubles = false }) => `jsonCell(body, at, at + size${bareDoubles ? ', true' : ''})`,
     string: text,
     text,
     binary: ({ fixed, bytes }) => `binaryCell(body, at, at + size, ${fixed ? bytes : 0})`,
@@ -110,6 +122,9 @@ function codes({ column, collation }: ValuePlan, index: number): ByKind<string> 
     enum: () => `labelCell(${unsignedCode(column.metadata)}, parameters[${index}])`,
     set: () => `labelsCell(body, at, ${column.metadata}, parameters[${index}])`,
     vector: () => 'vectorCell(body, at, at + size)',
+    geometry: () => 'geometryCell(body, at, at + size)',
+    uuid: () => 'uuidCell(body, at, at + size)',
+    address: ({ bytes }) => `addressCell(body, at, at + size, ${bytes})`,
   }
 }
 
@@ -160,4 +175,14 @@ function labelsCell(body: Buffer, at: number, bytes: number, labels: readonly st
 function foreignCell(body: Buffer, bytes: string, at: number, foreign: Foreign): string {
   if (foreign.plain && !/[^ !#-[\]-\x7f]/.test(bytes)) return '"' + bytes + '"'
   return decodedCell(body.subarray(at, at + bytes.length), foreign.decode)
+}
+
+function uncompressedBinaryCell(body: Buffer, from: number, to: number): string {
+  const value = uncompressed(body, from, to)
+  return binaryCell(value, 0, value.length, 0)
+}
+
+function uncompressedTextCell(body: Buffer, from: number, to: number, foreign: Foreign | undefined): string {
+  const value = uncompressed(body, from, to)
+  return foreign === undefined ? textCell(value.toString('latin1')) : decodedCell(value, foreign.decode)
 }

@@ -10,7 +10,7 @@ import { decimalWriter, integerWriter, longWriter, writeDouble, writeFloat } fro
 import { labelTexts } from './row-code.ts'
 import { datetimeWriter, timestampWriter, timeWriter, writeDate } from './temporal-writer.ts'
 import { binaryWriter, textWriter } from './text-writer.ts'
-import { CODE, type WireColumn } from './wire-column.ts'
+import { CODE, isCompressed, type WireColumn } from './wire-column.ts'
 
 /** The writer for a column; undefined = its cells are made as strings. */
 export function cellWriterOf(
@@ -18,6 +18,7 @@ export function cellWriterOf(
   column: WireColumn,
   collation: number | undefined,
 ): CellWriter | undefined {
+  if (isCompressed(column)) return undefined
   // A type is always given to the writer of its own kind, which the compiler cannot see.
   const ofKind = writers(column, collation)[type.kind] as ((type: ColumnType) => CellWriter) | undefined
   return ofKind?.(type)

@@ -1,6 +1,6 @@
 /**
- * What the server's settings must be so that its binlog shows every row whole, and how each is mended: by a statement on
- * a server of one's own, and by the words of the managed services.
+ * What the server's settings must be so that its binlog shows every row whole, what those cost that may be either way, and
+ * how each is mended: by a statement on a server of one's own, and by the words of the managed services.
  */
 import type { FindingLevel } from '../source.ts'
 import type { Flavor } from './gtid.ts'
@@ -13,12 +13,17 @@ export interface Demand {
   /** Only servers of this flavor have it. */
   readonly only?: Flavor
   readonly isGood: (value: string) => boolean
+  /** What a value costs that capture works with, for a person who wonders; undefined = nothing. */
+  readonly cost?: (value: string) => string | undefined
   /** What a value that is not good means. */
   readonly level: Exclude<FindingLevel, 'ok'>
   /** What the variable's absence means; where it is not given, the server needs none. */
   readonly absence?: string
   readonly remedies: (flavor: Flavor) => Remedies
 }
+
+const withoutNames =
+  'the binlog does not name columns, so they are read from the tables; when a captured table is altered while capture is behind, capture stops at the rows before that and the source is loaded anew'
 
 export const demands: readonly Demand[] = [
   {
@@ -45,7 +50,9 @@ export const demands: readonly Demand[] = [
   variable('binlog_row_image', 'FULL'),
   {
     ...variable('binlog_row_metadata', 'FULL'),
-    absence: 'the server is too old to write names and keys of columns: MySQL 8.0.1 or MariaDB 10.5 at least',
+    level: 'warning',
+    absence: `the server has none, which MySQL 8.0.1 and later have: ${withoutNames}`,
+    cost: (value) => (is('FULL')(value) ? undefined : withoutNames),
   },
   {
     name: 'gtid_mode',
@@ -73,10 +80,24 @@ export const demands: readonly Demand[] = [
       aurora: 'set enforce_gtid_consistency = ON in the DB cluster parameter group and reboot',
     }),
   },
-  // Each session may switch it on for itself; then capture stops and says so.
-  { ...variable('binlog_transaction_compression', 'OFF'), only: 'mysql' },
-  { ...variable('binlog_row_value_options', ''), only: 'mysql' },
-  { ...variable('log_bin_compress', 'OFF'), only: 'mariadb' },
+  // Each session may set these for itself, so that events are recognised one by one whatever is found here.
+  switched(
+    'binlog_transaction_compression',
+    'mysql',
+    'a transaction is given only when its last byte has arrived, and its compressed size, 1 GiB at most, is held meanwhile',
+  ),
+  {
+    name: 'binlog_row_value_options',
+    only: 'mysql',
+    isGood: (value) => value === '' || is('PARTIAL_JSON')(value),
+    cost: (value) =>
+      value === ''
+        ? undefined
+        : 'each changed JSON document is put together from the row before and its differences',
+    level: 'fatal',
+    remedies: variable('binlog_row_value_options', '').remedies,
+  },
+  switched('log_bin_compress', 'mariadb', 'each event of 256 bytes and more is unpacked for itself'),
   {
     name: 'binlog_checksum',
     isGood: (value) => value === 'CRC32' || value === 'NONE',
@@ -84,6 +105,16 @@ export const demands: readonly Demand[] = [
     remedies: () => ({ mysql: 'SET GLOBAL binlog_checksum = CRC32' }),
   },
 ]
+
+/** A way of packing events that is unpacked again, at a cost. */
+function switched(name: string, only: Flavor, cost: string): Demand {
+  return {
+    ...variable(name, 'OFF'),
+    only,
+    isGood: (value) => is('OFF')(value) || is('ON')(value),
+    cost: (value) => (is('ON')(value) ? cost : undefined),
+  }
+}
 
 /** A variable that statements and parameter groups set alike. */
 function variable(name: string, wanted: string, others: Remedies = {}): Demand {
@@ -107,4 +138,11 @@ function variable(name: string, wanted: string, others: Remedies = {}): Demand {
 
 function is(wanted: string): (value: string) => boolean {
   return (value) => value.toUpperCase() === wanted
+}
+
+/** A remedy in the words of this server's version: MySQL keeps a setting by itself only from 8.0 on. */
+export function wordedFor(version: string, remedy: string): string {
+  if (/mariadb/i.test(version) || Number.parseInt(version, 10) >= 8) return remedy
+  const kept = remedy.replaceAll('SET PERSIST', 'SET GLOBAL')
+  return kept === remedy ? remedy : `${kept}, and in its option file`
 }

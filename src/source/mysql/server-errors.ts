@@ -34,7 +34,8 @@ export function dumpFailure(errno: number, text: string): Failure {
   // MariaDB has a number of its own for two readers with one id.
   if (errno === 1236 || errno === 4052) {
     const found = binlogRefusals.find(({ pattern }) => pattern.test(text))
-    return new Failure(found?.kind ?? 'unsupported', message, { remedy: found?.remedy ?? lookAtServerLog })
+    const { kind = 'unsupported', remedy = lookAtServerLog } = found ?? {}
+    return new Failure(kind, message, { remedy })
   }
   if (errno === 1227 || errno === 1045) {
     const remedy = "GRANT REPLICATION SLAVE ON *.* TO the source's user"
@@ -46,28 +47,38 @@ export function dumpFailure(errno: number, text: string): Failure {
 type Verdict = { readonly kind: FailureKind; readonly remedy?: string }
 
 const lookAtServerLog = "look into the server's error log at this time"
-const reload = 'load the pipelines of this source anew: what the server no longer has cannot be streamed'
+/** What mends every place that the server cannot go on from. */
+export const readAnew =
+  'load the pipelines of this source anew: run with --reload and the name of each; it goes on at the present'
 
 /** Error 1236 says many things; its text is all that tells them apart. The first that fits counts. */
-const binlogRefusals: readonly (Verdict & { readonly pattern: RegExp; readonly remedy: string })[] = [
+const binlogRefusals: readonly (Verdict & { readonly pattern: RegExp })[] = [
   {
     pattern: /same server_(uu)?id/i,
     kind: 'conflict',
     remedy: 'another reader uses the same serverId: give each its own in the configuration of its source',
   },
   {
-    pattern: /purged|binlog files have been|GTID state requested|could not find first log/i,
+    pattern: /purged|binlog files have been|GTID state requested|could not find (first|next) log/i,
     kind: 'lost',
-    remedy: reload,
+    remedy: `${readAnew}; keep the binlog longer: binlog_expire_logs_seconds`,
   },
   {
     pattern:
       /does not have|more GTIDs than|not in the (master|source|primary)|missing the GTID|diverged|future/i,
     kind: 'lost',
-    remedy:
-      'the server lacks transactions that were read before (a restored backup, or a failover): load anew',
+    remedy: `the server lacks transactions that were read before (a restored backup, or a failover): ${readAnew}`,
   },
-  { pattern: /position|log file|index file/i, kind: 'lost', remedy: reload },
+  {
+    pattern: /GTID_MODE|AUTO_POSITION mode/i,
+    kind: 'configuration',
+    remedy: 'SET PERSIST gtid_mode = ON, step by step as millrace doctor says',
+  },
+  {
+    pattern: /server_id was not set|server id/i,
+    kind: 'configuration',
+    remedy: 'SET PERSIST server_id = 1: any number above 0 that no other server has',
+  },
   {
     pattern: /max_allowed_packet/i,
     kind: 'configuration',
@@ -78,32 +89,57 @@ const binlogRefusals: readonly (Verdict & { readonly pattern: RegExp; readonly r
     kind: 'corrupt',
     remedy: lookAtServerLog,
   },
+  { pattern: /memory|network|net_write/i, kind: 'transient' },
+  { pattern: /position|log file|index file/i, kind: 'lost', remedy: readAnew },
   { pattern: /binary log is not open/i, kind: 'unsupported', remedy: 'start the server with log_bin' },
 ]
 
-const accessRemedy =
-  'check user and password of the source, and that the server lets this user in from this host'
+function same(numbers: readonly number[], verdict: Verdict): (readonly [number, Verdict])[] {
+  return numbers.map((errno) => [errno, verdict])
+}
 
-const byErrno: ReadonlyMap<number, Verdict> = new Map<number, Verdict>([
-  ...[1045, 1130, 1698, 1862, 1820, 3118, 3955].map((errno): [number, Verdict] => [
-    errno,
-    { kind: 'unauthorised', remedy: accessRemedy },
-  ]),
-  ...[1044, 1142, 1143, 1227, 1370].map((errno): [number, Verdict] => [
-    errno,
-    { kind: 'unauthorised', remedy: "grant the source's user what the message names" },
-  ]),
-  ...[1251, 1524].map((errno): [number, Verdict] => [
-    errno,
-    { kind: 'unauthorised', remedy: 'give the user caching_sha2_password or mysql_native_password' },
-  ]),
-  // Too many connections, out of threads, user's limit.
-  ...[1040, 1135, 1203, 1226].map((errno): [number, Verdict] => [errno, { kind: 'overload' }]),
-  // Server shutdown, aborted or killed connection, lock wait, deadlock, interrupted, timed out, host blocked, lost.
-  ...[
-    1053, 1077, 1080, 1129, 1152, 1158, 1159, 1160, 1161, 1205, 1213, 1317, 1927, 2006, 2013, 3024, 3168,
-    4031,
-  ].map((errno): [number, Verdict] => [errno, { kind: 'transient' }]),
+const byErrno: ReadonlyMap<number, Verdict> = new Map([
+  ...same([1045, 1130, 1698], {
+    kind: 'unauthorised',
+    remedy:
+      'check user and password of the source, that the server lets this user in from this host, and tls where the account asks for encryption',
+  }),
+  ...same([3118, 4151], { kind: 'unauthorised', remedy: "ALTER USER the source's user ACCOUNT UNLOCK" }),
+  ...same([3955], {
+    kind: 'unauthorised',
+    remedy:
+      'too many wrong passwords: correct the password of the source, then ALTER USER ... ACCOUNT UNLOCK',
+  }),
+  ...same([1820, 1862], {
+    kind: 'unauthorised',
+    remedy:
+      "its password has expired: ALTER USER the source's user PASSWORD EXPIRE NEVER, or give it a new password, here and there",
+  }),
+  ...same([1044, 1142, 1143, 1227, 1370], {
+    kind: 'unauthorised',
+    remedy:
+      "grant the source's user what the message names; it needs REPLICATION SLAVE, REPLICATION CLIENT and SELECT (millrace doctor lists what is missing)",
+  }),
+  ...same([1251, 1524], {
+    kind: 'unauthorised',
+    remedy: 'give the user caching_sha2_password or mysql_native_password',
+  }),
+  // Its account or the whole server lets nobody in without encryption.
+  ...same([3159], { kind: 'configuration', remedy: 'set tls.mode of the source to required or verify' }),
+  ...same([1040, 1135], {
+    kind: 'overload',
+    remedy: 'the server has no connection to spare: raise max_connections, or find who holds so many',
+  }),
+  ...same([1203, 1226], {
+    kind: 'overload',
+    remedy: "raise the limits of the source's user: ALTER USER ... WITH MAX_USER_CONNECTIONS 0",
+  }),
+  ...same([1129], { kind: 'transient', remedy: 'the server has blocked this host: FLUSH HOSTS' }),
+  // Server shutdown, aborted or killed connection, lock wait, deadlock, interrupted, timed out, lost, idle too long.
+  ...same(
+    [1053, 1077, 1080, 1152, 1158, 1159, 1160, 1161, 1205, 1213, 1317, 1927, 2006, 2013, 3024, 3168, 4031],
+    { kind: 'transient' },
+  ),
 ])
 
 const networkCodes = new Set([
@@ -127,7 +163,10 @@ function classify(fault: Fault): Verdict {
   if (networkCodes.has(code) || /ECONNRESET|socket disconnected|socket hang up/.test(fault.message))
     return { kind: 'transient' }
   if (code === 'HANDSHAKE_NO_SSL_SUPPORT')
-    return { kind: 'configuration', remedy: 'switch TLS on at the server, or remove tls from the source' }
+    return {
+      kind: 'configuration',
+      remedy: 'the server speaks no TLS: switch it on there, or set tls.mode of the source to off',
+    }
   if (code === 'HANDSHAKE_SSL_ERROR' || /^ERR_(TLS|SSL)|CERT|SELF_SIGNED|UNABLE_TO/.test(code))
     return {
       kind: 'configuration',

@@ -1,9 +1,9 @@
 /** What a server says of itself, read at each connect: after a failover it may be another one. */
 import { Failure } from '../../change/failure.ts'
-import { query, type Connection } from './connection.ts'
+import { query, type Connection, type SqlRow } from './connection.ts'
 import { parseGtidSet } from './gtid-set.ts'
 import type { Flavor, GtidSet } from './gtid.ts'
-import { demands } from './server-demands.ts'
+import { demands, wordedFor } from './server-demands.ts'
 
 export interface ServerFacts {
   readonly flavor: Flavor
@@ -17,6 +17,8 @@ const names = [
   ...demands.map(({ name }) => name),
   'hostname',
   'innodb_native_foreign_keys',
+  'innodb_read_only',
+  'read_only',
   'port',
   'server_id',
   'server_uuid',
@@ -37,6 +39,50 @@ export async function readServerFacts(connection: Connection): Promise<ServerFac
   return { flavor, identity: variables.get('server_uuid') ?? place, variables }
 }
 
+/** Whether it takes no writes of its own: one that leads takes them. */
+export function isReplica({ variables }: ServerFacts): boolean {
+  // Readers of a cluster with shared storage have the latter.
+  return ['read_only', 'innodb_read_only'].some((name) => isOn(variables.get(name)))
+}
+
+/** Names of versions differ: `ON`, `1`, and MariaDB 11.8's kinds of read-only. */
+function isOn(value: string | undefined): boolean {
+  return value !== undefined && !['', '0', 'OFF', 'NO'].includes(value.toUpperCase())
+}
+
+/** Whether it follows another server now, or tries to. Undefined = the user may not ask. */
+export async function replicates(connection: Connection): Promise<boolean | undefined> {
+  for (const sql of ['SHOW ALL SLAVES STATUS', 'SHOW REPLICA STATUS', 'SHOW SLAVE STATUS']) {
+    try {
+      const channels = await query(connection, sql, [], 'asking whether the server is a replica')
+      return channels.some((row) => parts.every((part) => isRunning(row, part)))
+    } catch (error) {
+      if (!(error instanceof Failure) || error.kind === 'transient') throw error
+      if (error.kind === 'unauthorised') return undefined
+    }
+  }
+  return undefined
+}
+
+/** Of replication: one receives, one applies. */
+const parts = ['IO_Running', 'SQL_Running'] as const
+
+function isRunning(channel: SqlRow, part: (typeof parts)[number]): boolean {
+  return (channel[`Replica_${part}`] ?? channel[`Slave_${part}`] ?? 'No') !== 'No'
+}
+
+export interface BinlogFile {
+  readonly name: string
+  readonly bytes: number
+}
+
+/** The files that the server still has, oldest first. */
+export async function readBinlogFiles(connection: Connection): Promise<readonly BinlogFile[]> {
+  const attempt = "reading the list of the server's binlog files"
+  const rows = await query(connection, 'SHOW BINARY LOGS', [], attempt)
+  return rows.map((row) => ({ name: String(row['Log_name']), bytes: Number(row['File_size']) }))
+}
+
 /** All that the server has executed; on MariaDB, all that is in its binlog. */
 export async function readExecuted(connection: Connection, flavor: Flavor): Promise<GtidSet> {
   return await readSet(connection, flavor, flavor === 'mysql' ? 'gtid_executed' : 'gtid_binlog_pos')
@@ -45,17 +91,11 @@ export async function readExecuted(connection: Connection, flavor: Flavor): Prom
 /** What the server's binlog has no more. */
 export async function readPurged(connection: Connection, flavor: Flavor): Promise<GtidSet> {
   if (flavor === 'mysql') return await readSet(connection, flavor, 'gtid_purged')
-  const [first] = await query(
-    connection,
-    'SHOW BINARY LOGS',
-    [],
-    "reading the list of the server's binlog files",
-  )
-  const file = Object.values(first ?? {})[0]
+  const [first] = await readBinlogFiles(connection)
   const [row] = await query(
     connection,
     'SELECT BINLOG_GTID_POS(?, 4) AS gtids',
-    [file],
+    [first?.name ?? null],
     'reading the oldest position',
   )
   return parseGtidSet(String(row?.['gtids'] ?? ''), flavor)
@@ -79,7 +119,8 @@ export function refuseServer({ flavor, variables }: ServerFacts): void {
     if (found === undefined ? absence === undefined : isGood(found)) continue
     const what = found === undefined ? (absence ?? '') : `${name} is ${found === '' ? 'empty' : found}`
     const remedy = remedies(flavor)['mysql']
-    const detail = remedy === undefined ? {} : { remedy }
+    const version = variables.get('version') ?? ''
+    const detail = remedy === undefined ? {} : { remedy: wordedFor(version, remedy) }
     throw new Failure('unsupported', `the server's binlog does not show every row whole: ${what}`, detail)
   }
 }

@@ -7,7 +7,9 @@
 import type { Column, Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import { describeColumn, type ColumnType } from './column-type.ts'
+import { toldApart } from './lookalikes.ts'
 import { compileDecoder, type ColumnPlan, type RowDecoder } from './row-decoder.ts'
+import { completed, type SchemaLookup } from './schema-match.ts'
 import { readOptionalMetadata, type OptionalMetadata } from './table-metadata.ts'
 import { WireReader } from './wire-reader.ts'
 import { CODE, metadataBytes, typeOf, type WireColumn } from './wire-column.ts'
@@ -23,12 +25,19 @@ export interface TableContext {
   keyColumns(table: string): readonly string[] | undefined
   /** Filled and read by parseTableMap alone. */
   readonly cache: TableMapCache
+  /** For events that do not name their columns; without it they are refused. */
+  readonly schemas?: SchemaLookup
 }
 
 /** Maps once parsed, by table id, and definitions by content: a server that closes and opens a table renumbers it. */
 export class TableMapCache {
   readonly byId = new Map<number, { readonly bytes: Buffer; readonly map: TableMap }>()
   readonly byContent = new Map<string, TableMap>()
+
+  clear(): void {
+    this.byId.clear()
+    this.byContent.clear()
+  }
 }
 
 export interface TableMap {
@@ -39,14 +48,16 @@ export interface TableMap {
   /** Undefined = not captured. One object for all maps with the same definition. */
   readonly table: Table | undefined
   readonly decoder: RowDecoder | undefined
+  /** All columns as the images hold them; none where the table is not captured. */
+  readonly columns: readonly WireColumn[]
 }
 
 const MAPS_MAX = 10_000
 
 /**
  * Parses the body of a TABLE_MAP event: `from` is where the table id begins, `to` leaves out the checksum. Throws a
- * Failure for a captured table: `unsupported` without full row metadata or with a column that cannot be read,
- * `configuration` without a key, `corrupt`.
+ * Failure for a captured table: `unsupported` with a column that cannot be read, `lost` where the schema contradicts the
+ * event, `configuration` without a key, `corrupt`; or SchemaNeeded.
  */
 export function parseTableMap(body: Buffer, from: number, to: number, context: TableContext): TableMap {
   const { byId, byContent } = context.cache
@@ -72,12 +83,29 @@ function parse(body: Buffer, from: number, to: number, context: TableContext): T
   reader.skip(1)
   const name = reader.bytes(reader.integer(1)).toString('utf8')
   reader.skip(1)
-  const map = { tableId, schema, name, table: undefined, decoder: undefined }
+  const map = { tableId, schema, name, table: undefined, decoder: undefined, columns: [] }
   const full = `${schema}.${name}`
   if (!context.captured(full)) return map
   const columns = readColumns(reader)
-  const metadata = readOptionalMetadata(reader, columns)
-  return { ...map, ...defineTable(full, columns, metadata, context) }
+  const metadata = completeMetadata(
+    full,
+    columns,
+    readOptionalMetadata(reader, columns, context.flavor),
+    context,
+  )
+  return { ...map, columns, ...defineTable(full, columns, metadata, context) }
+}
+
+function completeMetadata(
+  name: string,
+  columns: readonly WireColumn[],
+  metadata: OptionalMetadata,
+  context: TableContext,
+): OptionalMetadata {
+  const table = { name, excluded: context.excluded(name) }
+  if (metadata.names !== undefined)
+    return context.flavor === 'mariadb' ? toldApart(table, columns, metadata, context.schemas) : metadata
+  return context.schemas === undefined ? metadata : completed(table, columns, metadata, context.schemas)
 }
 
 function readColumns(reader: WireReader): readonly WireColumn[] {
@@ -160,7 +188,7 @@ function keyOf(
   metadata: OptionalMetadata,
   context: TableContext,
 ): readonly number[] {
-  if (metadata.primaryKey !== undefined) return metadata.primaryKey
+  if (metadata.primaryKey !== undefined && metadata.primaryKey.length > 0) return metadata.primaryKey
   const configured = context.keyColumns(table)
   if (configured === undefined || configured.length === 0)
     throw new Failure('configuration', `${table} has no usable key: no primary key, and none is configured`, {

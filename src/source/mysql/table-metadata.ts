@@ -1,5 +1,6 @@
 /** The optional metadata of a TABLE_MAP event (`binlog_row_metadata = FULL`), of MySQL and MariaDB. */
 import { CODE, isCharacter, isNumeric, type WireColumn, type WireDetail } from './wire-column.ts'
+import type { Flavor } from './gtid.ts'
 import type { WireReader } from './wire-reader.ts'
 
 export interface OptionalMetadata {
@@ -7,10 +8,12 @@ export interface OptionalMetadata {
   readonly names: readonly string[] | undefined
   /** Column indexes in key order. */
   readonly primaryKey: readonly number[] | undefined
+  /** Whether the server said which columns are unsigned. */
+  readonly hasSigns: boolean
   detailOf(column: number): WireDetail
 }
 
-/** Kinds that are not listed say nothing that a value depends on: column visibility, the types of geometries. */
+/** The kind that is not listed says nothing that a value depends on: column visibility. */
 const KIND = {
   signedness: 1,
   defaultCharset: 2,
@@ -18,6 +21,7 @@ const KIND = {
   names: 4,
   setLabels: 5,
   enumLabels: 6,
+  shapes: 7,
   primaryKey: 8,
   primaryKeyWithPrefix: 9,
   labelDefaultCharset: 10,
@@ -26,7 +30,11 @@ const KIND = {
 } as const
 
 /** Reads all that is left. */
-export function readOptionalMetadata(reader: WireReader, columns: readonly WireColumn[]): OptionalMetadata {
+export function readOptionalMetadata(
+  reader: WireReader,
+  columns: readonly WireColumn[],
+  flavor: Flavor,
+): OptionalMetadata {
   const fields = new Map<number, WireReader>()
   while (reader.left > 0) {
     const kind = reader.integer(1)
@@ -35,7 +43,8 @@ export function readOptionalMetadata(reader: WireReader, columns: readonly WireC
   const unsigned = spread(columns, isNumeric, readBits(fields.get(KIND.signedness)))
   const collations = readCollations(
     columns,
-    isCharacter,
+    // MariaDB lists a character set for geometries too.
+    (column) => isCharacter(column) || (flavor === 'mariadb' && isGeometry(column)),
     fields.get(KIND.defaultCharset),
     fields.get(KIND.columnCharset),
   )
@@ -47,6 +56,7 @@ export function readOptionalMetadata(reader: WireReader, columns: readonly WireC
   )
   const sets = spread(columns, ({ code }) => code === CODE.set, readLabels(fields.get(KIND.setLabels)))
   const enums = spread(columns, ({ code }) => code === CODE.enum, readLabels(fields.get(KIND.enumLabels)))
+  const shapes = spread(columns, isGeometry, readNumbers(fields.get(KIND.shapes)))
   const dimensions = spread(
     columns,
     ({ code }) => code === CODE.vector,
@@ -55,13 +65,20 @@ export function readOptionalMetadata(reader: WireReader, columns: readonly WireC
   return {
     names: readNames(fields.get(KIND.names)),
     primaryKey: readPrimaryKey(fields),
+    hasSigns: fields.has(KIND.signedness),
     detailOf: (column) => ({
       unsigned: unsigned.get(column) ?? false,
       collation: collations.get(column) ?? labelCollations.get(column),
       labels: sets.get(column) ?? enums.get(column),
       dimensions: dimensions.get(column),
+      shape: shapes.get(column),
+      special: undefined,
     }),
   }
+}
+
+function isGeometry({ code }: WireColumn): boolean {
+  return code === CODE.geometry
 }
 
 function isLabelled({ code }: WireColumn): boolean {

@@ -1,6 +1,7 @@
 /** The cells of a query's answer: the same JSON texts that values.ts makes of a row image. */
 import { Failure } from '../../change/failure.ts'
 import { byKind, type ByKind, type ColumnType } from './column-type.ts'
+import { geometryCell } from './geometry.ts'
 import { labelTexts } from './row-code.ts'
 import { binaryCell, doubleCell, floatCell, setCell, textCell, vectorCell } from './values.ts'
 
@@ -25,6 +26,9 @@ const quotedText = (): TextFormat => (text) => `"${text}"`
 const characters = (): TextFormat => textCell
 const base64 = (): TextFormat => (text) => binaryCell(Buffer.from(text, 'latin1'), 0, text.length, 0)
 
+/** MySQL 5.7 breaks the lines of bytes in base64 without escaping the breaks. */
+const jsonText = (): TextFormat => (text) => (text.includes('\n') ? text.replaceAll('\n', '\\n') : text)
+
 const formats: ByKind<TextFormat> = {
   integer: () => withoutZeroes,
   year: () => withoutZeroes,
@@ -32,7 +36,7 @@ const formats: ByKind<TextFormat> = {
   float: () => (text) => floatCell(Math.fround(Number(text))),
   double: () => (text) => doubleCell(Number(text)),
   bit: same,
-  json: same,
+  json: jsonText,
   date: quotedText,
   time: quotedText,
   datetime: () => (text) => `"${text.replace(' ', 'T')}"`,
@@ -47,6 +51,9 @@ const formats: ByKind<TextFormat> = {
     return (text) => setCell(BigInt(text), texts)
   },
   vector: () => (text) => vectorCell(Buffer.from(text, 'latin1'), 0, text.length),
+  geometry: () => (text) => geometryCell(Buffer.from(text, 'latin1'), 0, text.length),
+  uuid: quotedText,
+  address: quotedText,
 }
 
 /** ZEROFILL is a way of showing only. */
@@ -93,6 +100,9 @@ const keyValues: ByKind<ToSql> = {
   binary: asBytes,
   blob: asBytes,
   vector: asBytes,
+  geometry: asBytes,
+  uuid: asText,
+  address: asText,
   enum:
     ({ labels }) =>
     (value) =>

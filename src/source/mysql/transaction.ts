@@ -30,11 +30,13 @@ import type { ForeignKeys } from './foreign-keys.ts'
 import { GtidReader, type TransactionStart } from './gtid-event.ts'
 import { showGtid, type Flavor, type GtidSet } from './gtid.ts'
 import { openTransaction, type OpenTransaction } from './open-transaction.ts'
+import { wholeUpdate } from './partial-update.ts'
 import { formatPosition, type Inside, type Place } from './position.ts'
 import { rowsOf } from './row-decoder.ts'
 import { meaningOf, shorten, type Meaning } from './statement.ts'
-import { isHarmless, isRowEvent, isUnreadableRowEvent, placed, refusalOf } from './event-policy.ts'
+import { isHarmless, isRowEvent, placed, refusalOf } from './event-policy.ts'
 import { parseTableMap, type TableContext, type TableMap } from './table-map.ts'
+import type { Reached, TableSchemas } from './table-schemas.ts'
 import { HeldChanges, preparedWith, type XaBranches } from './xa.ts'
 
 export interface TransactionReaderOptions {
@@ -47,6 +49,8 @@ export interface TransactionReaderOptions {
   readonly foreignKeys: ForeignKeys
   /** Kept from connection to connection. */
   readonly branches: XaBranches
+  /** For servers whose binlog does not name columns; told of the statements that change tables. */
+  readonly schemas?: TableSchemas
   /** Where to go on. */
   readonly place: Place
 }
@@ -115,6 +119,11 @@ export class TransactionReader {
     return this.#current !== undefined
   }
 
+  /** The transactions that were read whole, and the one under way. */
+  get reached(): Reached {
+    return { executed: this.#executed, begun: this.#current?.start.gtid }
+  }
+
   /** A statement may have changed foreign keys: they are to be read again before the next rows. */
   get foreignKeysAreStale(): boolean {
     return this.#foreignKeysAreStale
@@ -155,10 +164,15 @@ export class TransactionReader {
     try {
       this.#dispatch(event)
     } catch (error) {
-      const transaction =
-        this.#current === undefined ? 'between transactions' : `in transaction ${this.#current.name}`
-      throw placed(error, `${transaction}, before ${this.#file ?? '?'}:${this.#offset ?? 0}`)
+      throw placed(error, this.place('before'))
     }
+  }
+
+  /** Transaction and place in the file for messages: `before` the end of the last event, or `after` it. */
+  place(side: 'before' | 'after'): string {
+    const transaction =
+      this.#current === undefined ? 'between transactions' : `in transaction ${this.#current.name}`
+    return `${transaction}, ${side} ${this.#file ?? '?'}:${this.#offset ?? 0}`
   }
 
   #dispatch(event: BinlogEvent): void {
@@ -188,10 +202,10 @@ export class TransactionReader {
 
   #other(event: BinlogEvent): void {
     if (isRowEvent(event.type)) return this.#rows(event)
-    if (isHarmless(event.type)) return undefined
-    if (isUnreadableRowEvent(event.type) && this.#maps.get(tableIdOf(event))?.table === undefined)
-      return this.#otherRows(event)
-    throw refusalOf(event.type)
+    if (isHarmless(event)) return undefined
+    if (event.type !== eventType.partialUpdateRows) throw refusalOf(event.type)
+    const map = this.#maps.get(tableIdOf(event))
+    return map?.table === undefined ? this.#otherRows(event) : this.#rows(wholeUpdate(event, map))
   }
 
   #rotate(event: BinlogEvent): void {
@@ -317,6 +331,8 @@ export class TransactionReader {
   }
 
   #defined(meaning: Extract<Meaning, { kind: 'definition' }>, statement: string): void {
+    const { gtid } = this.#inTransaction().start
+    if (!meaning.harmless) this.#options.schemas?.changed(meaning.tables, statement, gtid)
     for (const table of this.#tables.among(meaning.tables)) {
       this.#foreignKeysAreStale = true
       if (!meaning.harmless) this.#barrier(table, statement)

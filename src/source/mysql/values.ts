@@ -20,7 +20,11 @@
  * | SET                           | array of labels in the order of the definition                                    |
  * | JSON (MySQL)                  | the value, in the server's own text                                               |
  * | JSON (MariaDB)                | string: there it is a LONGTEXT, and its binlog says no more                       |
+ * | VECTOR                        | array of numbers, each the shortest text of its 32-bit float                      |
+ * | POINT to GEOMETRYCOLLECTION   | GeoJSON with `"srid"` beside it (geometry.ts)                                     |
+ * | UUID, INET4, INET6 (MariaDB)  | string, the server's own text (fixed-bytes.ts)                                    |
  *
+ * A COMPRESSED column (MariaDB) is what it is without that; generated and invisible columns are columns like any other.
  * SQL NULL is the null cell of row.ts, not a JSON text. Cells hold one character per UTF-8 byte.
  */
 import { isUtf8 } from 'node:buffer'
@@ -84,8 +88,10 @@ export function bitCell(body: Buffer, at: number, bytes: number): string {
   return BigInt('0x' + body.toString('hex', at, at + bytes)).toString()
 }
 
+/** Throws a Failure, `corrupt`, for what is no number: the servers store none such. */
 export function doubleCell(value: number): string {
-  return Object.is(value, -0) ? '-0' : String(value)
+  if (Number.isFinite(value)) return Object.is(value, -0) ? '-0' : String(value)
+  throw new Failure('corrupt', `a number that is ${value}`)
 }
 
 /** Any 32-bit float needs six to nine digits, except the very small ones, which are not as exact. */
@@ -95,7 +101,7 @@ export function floatCell(value: number): string {
     const shorter = Number(value.toPrecision(digits))
     if (Math.fround(shorter) === value) return String(shorter)
   }
-  return String(Number(value.toPrecision(9)))
+  return doubleCell(Number(value.toPrecision(9)))
 }
 
 export function decimalCell(body: Buffer, at: number, precision: number, scale: number): string {

@@ -1,6 +1,7 @@
 /** The columns of a TABLE_MAP event: type codes and metadata, made into column types. */
 import { bytesPerCharacter, charsetOf, decoderOf } from './charset.ts'
 import type { ColumnType } from './column-type.ts'
+import { geometryName } from './geometry.ts'
 import { decimalBytes } from './values.ts'
 
 /** How the row image holds a column's value. */
@@ -20,6 +21,10 @@ export interface WireDetail {
   /** ENUM and SET: the labels' bytes in the column's character set. */
   readonly labels: readonly Buffer[] | undefined
   readonly dimensions: number | undefined
+  /** Of a geometry, by the server's code. */
+  readonly shape: number | undefined
+  /** What the column is where the event cannot say it (lookalikes.ts). */
+  readonly special: ColumnType | undefined
 }
 
 export const CODE = {
@@ -58,11 +63,27 @@ export const CODE = {
 /** What becomes of the column; a text says why it cannot be read. */
 export function typeOf(column: WireColumn, detail: WireDetail): ColumnType | string {
   const { code, metadata } = column
+  if (detail.special !== undefined) return detail.special
   if (code === CODE.enum) return labelledType('enum', detail)
   if (code === CODE.set) return labelledType('set', detail)
   const ofNumber = numberType(code, metadata, detail.unsigned)
   if (code === CODE.vector) return { kind: 'vector', dimensions: detail.dimensions ?? 0 }
+  if (code === CODE.geometry) return geometryType(detail.shape)
   return ofNumber ?? temporalType(code, metadata) ?? characterType(column, detail)
+}
+
+/** MariaDB's types that it shows as columns of bytes: the type, where the event's column can hold it. */
+export function specialType(type: ColumnType, { code, metadata }: WireColumn): ColumnType | undefined {
+  switch (type.kind) {
+    case 'uuid':
+      return code === CODE.string && metadata === 16 ? type : undefined
+    case 'address':
+      return code === CODE.string && metadata === type.bytes ? type : undefined
+    case 'vector':
+      return code === CODE.varchar && metadata === type.dimensions * 4 ? type : undefined
+    default:
+      return undefined
+  }
 }
 
 function numberType(code: number, metadata: number, unsigned: boolean): ColumnType | undefined {
@@ -118,22 +139,31 @@ function temporalType(code: number, metadata: number): ColumnType | undefined {
   }
 }
 
+function geometryType(code: number | undefined): ColumnType | string {
+  const shape = geometryName(code ?? 0)
+  return shape === undefined ? `its kind of geometry (${code}) is not known` : { kind: 'geometry', shape }
+}
+
 function characterType(column: WireColumn, detail: WireDetail): ColumnType | string {
-  const isBlob = column.code === CODE.blob
-  const isString = STRINGS.has(column.code)
-  if (column.code === CODE.geometry) return 'geometry cannot be read yet'
-  if (!isBlob && !isString) return `its type (code ${column.code}) cannot be read`
+  const isBlob = column.code === CODE.blob || column.code === COMPRESSED_BLOB
+  if (!isBlob && !isStringCode(column.code)) return `its type (code ${column.code}) cannot be read`
   if (detail.collation === undefined) return 'its character set is not in the binlog'
   const charset = charsetOf(detail.collation)
   const width = charset === undefined ? undefined : bytesPerCharacter(charset)
   if (charset === undefined || width === undefined) return `its collation ${detail.collation} is not known`
   const fixed = column.code === CODE.string
   if (isBlob) return { kind: charset === 'binary' ? 'blob' : 'text', lengthBytes: column.metadata }
-  if (charset === 'binary') return { kind: 'binary', fixed, bytes: column.metadata }
-  return { kind: 'string', fixed, characters: Math.floor(column.metadata / width) }
+  // A compressed value has a byte of its own at its beginning.
+  const bytes = column.code === COMPRESSED_VARCHAR ? column.metadata - 1 : column.metadata
+  if (charset === 'binary') return { kind: 'binary', fixed, bytes }
+  return { kind: 'string', fixed, characters: Math.floor(bytes / width) }
 }
 
 const STRINGS: ReadonlySet<number> = new Set([CODE.varchar, CODE.varString, CODE.string])
+
+function isStringCode(code: number): boolean {
+  return STRINGS.has(code) || code === COMPRESSED_VARCHAR
+}
 
 const INTEGER_BYTES: Readonly<Record<number, number>> = {
   [CODE.tiny]: 1,
@@ -150,9 +180,14 @@ export function isNumeric(column: WireColumn): boolean {
   return code === CODE.float || code === CODE.double || code === CODE.newDecimal || code === CODE.year
 }
 
-/** Columns that the character set lists count. */
-export function isCharacter(column: WireColumn): boolean {
-  return STRINGS.has(column.code) || (column.code >= CODE.tinyBlob && column.code <= CODE.blob)
+/** Columns of text or bytes, which the character set lists count. */
+export function isCharacter({ code }: WireColumn): boolean {
+  return STRINGS.has(code) || isCompressed({ code }) || (code >= CODE.tinyBlob && code <= CODE.blob)
+}
+
+/** Columns of MariaDB whose values are packed one by one. */
+export function isCompressed({ code }: Pick<WireColumn, 'code'>): boolean {
+  return code === COMPRESSED_BLOB || code === COMPRESSED_VARCHAR
 }
 
 /** How many bytes of metadata a type code has. */
@@ -160,7 +195,7 @@ export function metadataBytes(code: number): number {
   return METADATA_BYTES.get(code) ?? 0
 }
 
-/** MariaDB's compressed columns: known by length only. */
+/** MariaDB's compressed columns. */
 const COMPRESSED_BLOB = 140
 const COMPRESSED_VARCHAR = 141
 
@@ -208,7 +243,7 @@ export function layoutOf({ code, metadata }: WireColumn): Layout | undefined {
 }
 
 function lengthPrefixed(code: number, metadata: number): Layout | undefined {
-  if (STRINGS.has(code) || code === COMPRESSED_VARCHAR) return { fixed: 0, prefix: metadata > 255 ? 2 : 1 }
+  if (isStringCode(code)) return { fixed: 0, prefix: metadata > 255 ? 2 : 1 }
   const isBlob = BLOBS.has(code) && metadata >= 1 && metadata <= 4
   return isBlob ? { fixed: 0, prefix: metadata } : undefined
 }

@@ -41,6 +41,11 @@ export class WireReader {
     return this.integer(4) * 0x1_0000_0000 + low
   }
 
+  /** What was read since the place `at`, not copied. */
+  since(at: number): Buffer {
+    return this.#body.subarray(at, this.#at)
+  }
+
   /** The next bytes, not copied. */
   bytes(length: number): Buffer {
     const at = this.#advance(length)

@@ -34,6 +34,9 @@ function statusWith(change: Partial<PipelineStatus>, daemon: boolean): Status {
     epoch: 1,
     seq: '77',
     silentSeconds: 0.3,
+    servers: [],
+    retentionSeconds: 86_400,
+    behindBytes: 0,
     logBytes: 1_500_000,
     logBytesMax: 50_000_000_000,
     logOldestOffset: 0,
@@ -63,7 +66,7 @@ test('status asks the daemon that the state folder names', async (t) => {
   const { code, out, err } = await line.run('status')
   assert.deepEqual([code, err], [0, []])
   const text = out.join('\n')
-  assert.match(text, /main +running +0\.3 s +1\.5 MB of 50 GB +0 to 77 +1 +77 +uuid:1-5/)
+  assert.match(text, /main +running +0\.3 s +0 B +1 d +1\.5 MB of 50 GB +0 to 77 +1 +77 +uuid:1-5/)
   assert.match(
     text,
     /orders +loading: 25 % of 1,000 rows, 1 min 15 s left +shop\.orders +orders at primary +0\.4 s +1,234 +99 +1/,

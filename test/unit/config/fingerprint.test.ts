@@ -52,6 +52,14 @@ test('what alters documents is named', () => {
     'id.prefix',
   ])
   assert.deepEqual(difference(before, before), [])
+  const formed = changed({ forms: { title: 'json' } })
+  assert.deepEqual(difference(before, formed), ['forms'])
+  assert.deepEqual(difference(formed, changed({ forms: { title: 'string' } })), ['forms.title'])
+})
+
+test('a definition without forms has the fingerprint that it had before there were any', () => {
+  assert.equal(changed({ forms: undefined }), fingerprint(pipeline))
+  assert.doesNotMatch(fingerprint(pipeline), /forms/)
 })
 
 test('a column is unused when it is left out and decides nothing', () => {

@@ -112,6 +112,7 @@ test('problems of pipeline files name the file, the line and what was meant', (t
     'config/pipelines/b.yaml': 'table: orders\n',
     'config/pipelines/c.yaml': 'table: shop.orders\nwhere:\n  status: { equals: 1 }\n  price: [1]\n',
     'config/pipelines/d.yaml': 'tabel: shop.orders\n',
+    'config/pipelines/e.yaml': 'table: shop.items\nforms:\n  price: numbr\n',
   })
   assert.match(message, /a\.yaml:3: target\.idnex: is not known here; did you mean "index"\?/)
   assert.match(message, /b\.yaml:1: table: found "orders"; expected text such as shop\.orders/)
@@ -119,6 +120,7 @@ test('problems of pipeline files name the file, the line and what was meant', (t
   assert.match(message, /c\.yaml:4: where\.price: found a list/)
   assert.match(message, /d\.yaml:1: tabel: is not known here; did you mean "table"\?/)
   assert.match(message, /d\.yaml:1: table: is missing/)
+  assert.match(message, /e\.yaml:3: forms\.price: found "numbr"; expected one of .*number, scaled/)
 })
 
 test('broken YAML is told with line and column', (t) => {

@@ -236,6 +236,36 @@ describe('a definition', () => {
     assert.deepEqual(operationsOf({ ...whole, where }, { before: row('a'), after: row('b') }), [])
   })
 
+  it('shows values in the forms that it asks for, under the fields that it names', () => {
+    const fields = { id: 'id', exact: 'größe', cents: 'größe', day: 'day' }
+    const forms = { id: 'string', cents: 'scaled', day: 'epoch_millis' } as const
+    const [operation] = operationsOf({ ...whole, fields, forms }, { after: row('a') })
+    assert.equal(operation?.body, '{"id":"7","exact":"1.50","cents":150,"day":1769817600000}')
+    const [dateless] = operationsOf({ ...whole, fields, forms }, { after: ['7', null, null, '"0000-00-00"'] })
+    assert.equal(dateless?.body, '{"id":"7","exact":null,"cents":null,"day":null}')
+    assert.equal(operation?.id, '7')
+  })
+
+  it('leaves a value as it was where a row is older than the column that has the form', () => {
+    const older: Table = { ...table, columns: table.columns.with(2, column('größe', 'string')) }
+    const cells = ['7', null, '"big"', null]
+    const [operation] = operationsOf({ ...whole, forms: { größe: 'scaled' } }, { after: cells }, older)
+    assert.equal(operation?.body ?? '', '{"id":7,"state":null,"größe":"big","day":null}')
+  })
+
+  it('is refused for a form that the column cannot have, with those that it can', () => {
+    const refused = (definition: Partial<DocumentDefinition>, message: RegExp, remedy: RegExp): void =>
+      assert.throws(() => checkDefinition({ ...whole, ...definition }, table), {
+        kind: 'configuration',
+        message,
+        remedy,
+      })
+    refused({ forms: { größe: 'wkt' } }, /größe \(decimal\) cannot be shown as wkt/, /string, number, scaled/)
+    refused({ forms: { price: 'scaled' } }, /no field price/, /id, state, größe, day/)
+    refused({ forms: { state: 'json' }, exclude: ['state'] }, /no field state/, /./)
+    checkDefinition({ ...whole, forms: { größe: 'string', state: 'json' } }, table)
+  })
+
   it('tells its fields and their columns', () => {
     const fields = documentFields({ ...whole, fields: { b: 'day', a: 'id' } }, table)
     assert.deepEqual(

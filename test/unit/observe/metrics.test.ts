@@ -118,6 +118,7 @@ test('lag, retention and loads', async () => {
       bytesMax: 100,
       oldestAppendedAtMs: 2_000,
       sourceSeconds: 3600,
+      behindBytes: 4096,
     },
     { kind: 'load-started', group, table: 'shop.orders', rowsEstimate: 200, rowsDone: 0 },
     {
@@ -133,7 +134,8 @@ test('lag, retention and loads', async () => {
   )
   assertLine(lines, 'millrace_lag_seconds{pipeline="orders",target="primary"} 1.5')
   assertLine(lines, 'millrace_log_consumer_lag_records{pipeline="orders",target="primary"} 7')
-  assertLine(lines, 'millrace_binlog_retention_remaining_seconds{source="main"} 3600')
+  assertLine(lines, 'millrace_source_binlog_retention_remaining_seconds{source="main"} 3600')
+  assertLine(lines, 'millrace_source_binlog_behind_bytes{source="main"} 4096')
   assertLine(lines, 'millrace_task_progress_ratio{pipeline="orders",target="primary"} 0.25')
 })
 
@@ -145,9 +147,23 @@ test('a retention that is not known any more is not shown', async () => {
     bytesMax: 2,
     oldestAppendedAtMs: undefined,
     sourceSeconds: 5,
+    behindBytes: 9,
   }
-  const lines = await metricsAfter(known, { ...known, sourceSeconds: undefined })
-  assert.ok(!lines.some((line) => line.startsWith('millrace_binlog_retention_remaining_seconds{')))
+  const lines = await metricsAfter(known, { ...known, sourceSeconds: undefined, behindBytes: undefined })
+  assert.ok(!lines.some((line) => line.startsWith('millrace_source_binlog_retention_remaining_seconds{')))
+  assert.ok(!lines.some((line) => line.startsWith('millrace_source_binlog_behind_bytes{')))
+})
+
+test('each server of a source has one state', async () => {
+  const server = { address: 'db1:3306', role: 'primary', detail: null } as const
+  const lines = await metricsAfter(
+    { kind: 'source-servers', source: 'main', servers: [{ ...server, state: 'reading' }] },
+    { kind: 'source-servers', source: 'main', servers: [{ ...server, state: 'away' }] },
+  )
+  const line = (state: string, value: number) =>
+    `millrace_source_server_state{source="main",server="db1:3306",state="${state}"} ${value}`
+  assertLine(lines, line('away', 1))
+  assertLine(lines, line('reading', 0))
 })
 
 test('reasons of dead letters are bounded in number', async () => {

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Position } from '../../../src/change/change.ts'
-import { Failure } from '../../../src/change/failure.ts'
+import { Divergence, Failure } from '../../../src/change/failure.ts'
 import type { Control } from '../../../src/log/log.ts'
 import { Capture } from '../../../src/pipeline/capture.ts'
 import { Feed } from '../../../src/pipeline/feed.ts'
 import { FirstLoad } from '../../../src/pipeline/first-load.ts'
 import { newLoad } from '../../../src/pipeline/load-state.ts'
+import { versionOf } from '../../../src/pipeline/numbering.ts'
 import { Facts } from '../../support/facts.ts'
 import { MemoryLog, MemoryLogContents } from '../../support/memory-log.ts'
 import { MemoryDatabase, MemorySource } from '../../support/memory-source.ts'
@@ -77,6 +78,7 @@ class Subject {
       start: () => this.source.head(),
       epochsSeen: () => Promise.resolve([4]),
       clock: this.clock,
+      observe: this.facts.observe,
       groups: [{ group, table }],
       restart,
     })
@@ -182,6 +184,72 @@ test('where the server has lost what comes next, a restart begins at its head an
   assert.notEqual(subject.capture.loadState(group)?.sweepBelow, null)
   subject.stop.abort()
   await again
+})
+
+test('what the source took back begins an epoch where both have the same, and every table is read again', async () => {
+  const subject = new Subject()
+  const running = subject.feed().run(subject.stop.signal)
+  await subject.captured()
+  const resume = await subject.source.head()
+  subject.insert(1, 2)
+  await subject.captured()
+  const before = subject.capture.control
+  const divergence = new Divergence('two transactions are gone', { resume, undone: 'these' })
+  let reads = 0
+  subject.suffer = (call) =>
+    call === 'read' && reads++ === 0 ? Promise.reject(divergence) : Promise.resolve()
+  subject.insert(3)
+  await subject.clock.until(subject.facts.until('history-changed'))
+  await subject.captured()
+  const { control } = subject.capture
+  assert.equal(control?.epoch, 6)
+  const load = subject.capture.loadState(group)
+  assert.deepEqual([load?.phase, load?.after, load?.reason], ['reading', null, 'two transactions are gone'])
+  // Above all that the former epoch gave, below all that this one gives.
+  assert.equal(load?.sweepBelow, String(versionOf(6, (before?.seq ?? 0) + 2)))
+  assert.deepEqual(
+    subject.facts
+      .of('capture-started')
+      .map(({ position }) => position)
+      .at(-1),
+    resume,
+  )
+  assert.equal(
+    subject.records().filter((record) => record === 'insert [1]').length,
+    2,
+    'read again from there',
+  )
+  const [fact] = subject.facts.of('history-changed')
+  assert.deepEqual([fact?.epoch, fact?.undone], [6, 'these'])
+  subject.stop.abort()
+  await running
+})
+
+test('capture goes on when the source ends to go on at another server, and repeats what loads were reading', async () => {
+  const subject = new Subject()
+  subject.insert(1, 2, 3)
+  const [servers, started] = [new AbortController(), subject.facts]
+  const { source } = subject
+  const read = source.read.bind(source)
+  let readings = 0
+  source.read = (from, signal) =>
+    read(from, readings++ === 0 ? AbortSignal.any([signal, servers.signal]) : signal)
+  const running = subject.feed().run(subject.stop.signal)
+  await subject.captured()
+  await subject.demand(undefined)
+  const state = subject.capture.loadState(group)
+  assert(state !== undefined)
+  const { window } = subject.capture.openWindow(state)
+  servers.abort()
+  await subject.clock.until(
+    started.until('capture-started', () => started.of('capture-started').length === 2),
+  )
+  assert.equal(window.state, 'repeat')
+  subject.insert(4)
+  await subject.captured()
+  assert.deepEqual(subject.records(), ['insert [4]'])
+  subject.stop.abort()
+  await running
 })
 
 test('a load appends every row once, addressed to its group, and ends when its group has passed the last', async () => {

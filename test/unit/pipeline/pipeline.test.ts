@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Position } from '../../../src/change/change.ts'
+import { Divergence } from '../../../src/change/failure.ts'
 import type { DocumentDefinition } from '../../../src/document/definition.ts'
 import { Mapper } from '../../../src/document/mapping.ts'
 import { Capture } from '../../../src/pipeline/capture.ts'
 import type { Clock } from '../../../src/pipeline/clock.ts'
 import { Feed } from '../../../src/pipeline/feed.ts'
+import { epochOf } from '../../../src/pipeline/numbering.ts'
 import { Pipeline, type PipelineParts } from '../../../src/pipeline/pipeline.ts'
 import { supervise } from '../../../src/pipeline/supervise.ts'
-import type { IndexAdmin } from '../../../src/sink/sink.ts'
+import type { IndexAdmin, IndexState, Sink } from '../../../src/sink/sink.ts'
 import { Facts } from '../../support/facts.ts'
 import { MemoryLog, MemoryLogContents } from '../../support/memory-log.ts'
 import { MemoryDatabase, MemorySource } from '../../support/memory-source.ts'
@@ -68,6 +71,8 @@ class Process {
   readonly facts = new Facts()
   readonly capture: Capture
   readonly log: MemoryLog
+  /** What a call to the source meets. */
+  suffer: (call: 'read' | 'head' | 'chunk' | 'rows') => Promise<void> = () => Promise.resolve()
   /** What happens before the index is opened. */
   opening: () => Promise<void> = () => Promise.resolve()
   readonly #world: World
@@ -86,7 +91,7 @@ class Process {
       clock,
       pieceRows: 10,
       heartbeatMs: 1_000,
-      suffer: async () => {},
+      suffer: (call) => this.suffer(call),
     })
     const { observe } = this.facts
     this.capture = new Capture({
@@ -108,6 +113,7 @@ class Process {
       start: () => source.head(),
       epochsSeen: () => Promise.resolve([]),
       clock,
+      observe,
       groups: [{ group, table }],
       restart: false,
     })
@@ -186,6 +192,41 @@ test('a new pipeline makes its index, marks it, loads the table and follows it',
     process.facts.of('pipeline-state').map(({ state }) => state),
     ['starting', 'loading', 'running'],
   )
+  await process.end()
+})
+
+test('an index bears the mark of an epoch before its first document does', async () => {
+  const world = new World()
+  for (const id of [1, 2, 3]) world.insert(id, `row ${id}`)
+  const epochs: number[] = []
+  const sinkFor = (state: IndexState): Sink => {
+    const sink = world.index.sinkFor(state)
+    return {
+      write: async (operations, signal) => {
+        const marked = (await world.index.inspect())?.mark?.epoch ?? 0
+        for (const { version } of operations) {
+          epochs.push(epochOf(version))
+          assert(epochOf(version) <= marked, `epoch ${epochOf(version)} in an index of epoch ${marked}`)
+        }
+        return await sink.write(operations, signal)
+      },
+    }
+  }
+  const process = new Process(world, { sinkFor }).start()
+  await world.clock.until(process.facts.until('load-finished'))
+  let reads = 0
+  process.suffer = (call) =>
+    call === 'read' && reads++ === 0
+      ? Promise.reject(new Divergence('gone', { resume: '3' as Position, undone: '' }))
+      : Promise.resolve()
+  world.insert(4, 'row 4')
+  await world.clock.until(
+    process.facts.until('load-finished', () => process.facts.of('load-finished').length === 2),
+  )
+  await world.clock.advance(5_000)
+  assert.deepEqual(world.documents(), { 1: 'row 1', 2: 'row 2', 3: 'row 3', 4: 'row 4' })
+  assert.equal((await world.index.inspect())?.mark?.epoch, 2)
+  assert(epochs.includes(2))
   await process.end()
 })
 

@@ -48,6 +48,26 @@ describe('a mapping', () => {
     assert.deepEqual(mappingOf(column('json')), { type: 'object', enabled: false })
   })
 
+  it('follows the form that a value has in documents', () => {
+    const types: readonly (readonly [Column, string, string])[] = [
+      [column('bit', { length: 1 }), 'boolean', 'boolean'],
+      [column('integer', { length: 8 }), 'string', 'keyword'],
+      [column('decimal', { precision: 18, scale: 2 }), 'scaled', 'long'],
+      [column('decimal', { precision: 19, scale: 2 }), 'scaled', 'double'],
+      [column('decimal'), 'number', 'double'],
+      [column('decimal'), 'string', 'double'],
+      [column('time'), 'seconds', 'double'],
+      [column('json'), 'string', 'text'],
+      [column('text'), 'json', 'object'],
+      [column('blob'), 'hex', 'keyword'],
+      [column('geometry'), 'geojson', 'object'],
+      [column('geometry'), 'wkb', 'binary'],
+      [column('address'), 'string', 'ip'],
+    ]
+    for (const [of, form, type] of types) assert.equal(mappingOf(of, form)['type'], type, form)
+    assert.deepEqual(mappingOf(column('datetime'), 'epoch_millis'), { type: 'date', format: 'epoch_millis' })
+  })
+
   it('searches strings by word and by the whole', () => {
     assert.deepEqual(mappingOf(column('string')), {
       type: 'text',

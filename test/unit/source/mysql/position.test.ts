@@ -3,7 +3,13 @@ import { test } from 'node:test'
 import type { Position } from '../../../../src/change/change.ts'
 import { Failure } from '../../../../src/change/failure.ts'
 import { parseGtidSet } from '../../../../src/source/mysql/gtid-set.ts'
-import { covers, formatPosition, parsePosition, showPosition } from '../../../../src/source/mysql/position.ts'
+import {
+  covers,
+  formatPosition,
+  parsePosition,
+  showPosition,
+  withOrigin,
+} from '../../../../src/source/mysql/position.ts'
 
 const uuid = '3e11fa47-71ca-11e1-9e33-c80aa9429562'
 const at = (gtids: string): Position => formatPosition({ executed: parseGtidSet(gtids) })
@@ -51,4 +57,19 @@ test('what is no position is refused as corrupt', () => {
       () => parsePosition(text as Position),
       (error) => error instanceof Failure && error.kind === 'corrupt',
     )
+})
+
+test('where it was read is added to a position without reading it', () => {
+  const bare = formatPosition({ executed: 'a:1-5', file: 'binlog.000007', offset: 99 })
+  const last = { gtid: 'a:5', server: 'one', at: 1_700_000_000_123, events: 5, bytes: 321 }
+  const position = withOrigin(bare, { server: 'one', last })
+  const executed = parseGtidSet('11111111-1111-1111-1111-111111111111:1-5')
+  const whole = formatPosition({ executed, file: 'binlog.000007', offset: 99, server: 'one', last })
+  const place = parsePosition(whole)
+  assert.deepEqual([place.server, place.last, place.file], ['one', last, 'binlog.000007'])
+  assert.equal(position, whole.replace(executed.toString(), 'a:1-5'))
+  assert.equal(
+    parsePosition(withOrigin(formatPosition({ executed }), { server: 'one', last: undefined })).last,
+    undefined,
+  )
 })

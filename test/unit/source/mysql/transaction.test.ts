@@ -86,14 +86,33 @@ for (const server of servers) {
   })
 }
 
-test('an event of a type that is not known stops the reader even if the server says that it may be ignored', () => {
+test('an event of a type that is not known stops the reader, unless the server says that it may be ignored', () => {
   const reader = readerAt('mysql', { executed: parseGtidSet('') })
-  const event = { ...emptyEvent, type: 99, flags: 0x80 }
+  reader.accept({ ...emptyEvent, type: 99, flags: 0x80 })
   assert.throws(
-    () => reader.accept(event),
+    () => reader.accept({ ...emptyEvent, type: 99 }),
     (error) =>
       error instanceof Failure && error.kind === 'unsupported' && /event type 99/.test(error.message),
   )
+})
+
+test('events that say that something is missing stop the reader and name a remedy, whatever their flags', () => {
+  for (const [type, name, remedy] of [
+    [26, 'INCIDENT', /error log/],
+    [eventType.anonymousGtid, 'ANONYMOUS_GTID', /gtid_mode = ON/],
+    [18, 'EXECUTE_LOAD_QUERY', /binlog_format = ROW/],
+  ] as const) {
+    const reader = readerAt('mysql', { executed: parseGtidSet('') })
+    assert.throws(
+      () => reader.accept({ ...emptyEvent, type, flags: 0x80, nextOffset: 77 }),
+      (error) =>
+        error instanceof Failure &&
+        error.kind === 'unsupported' &&
+        error.message.includes(name) &&
+        error.message.endsWith(':77)') &&
+        remedy.test(error.remedy ?? ''),
+    )
+  }
 })
 
 test('rows without a transaction are refused', () => {

@@ -1,0 +1,135 @@
+/**
+ * Whether a server still has the transaction that was read last, and not another one under its number: after a crash, or
+ * when it was set up anew, a server may give numbers a second time. So each dump begins one transaction early, and that
+ * one is compared instead of being read.
+ */
+import { Failure } from '../../change/failure.ts'
+import { eventType, type BinlogEvent } from './binlog-events.ts'
+import { GtidReader } from './gtid-event.ts'
+import { showGtid, type Flavor } from './gtid.ts'
+import type { Identity } from './position.ts'
+
+/** The transaction under a number is not the one that was read under it. */
+export class NumberReused extends Failure {
+  constructor(gtid: string) {
+    super('lost', `the server has another transaction under the number ${gtid} than the one that was read`)
+    this.name = 'NumberReused'
+  }
+}
+
+/** Events that belong to no transaction. */
+const apart: ReadonlySet<number> = new Set([
+  eventType.stop,
+  eventType.rotate,
+  eventType.formatDescription,
+  eventType.heartbeat,
+  eventType.heartbeatV2,
+  eventType.previousGtids,
+  eventType.mariadbBinlogCheckpoint,
+  eventType.mariadbGtidList,
+  eventType.mariadbStartEncryption,
+])
+
+const beginnings: ReadonlySet<number> = new Set([eventType.gtid, eventType.gtidTagged, eventType.mariadbGtid])
+
+export interface IdentityOptions {
+  readonly flavor: Flavor
+  /** The identity of the server that is read. */
+  readonly server: string
+  /** Whether commit times bear fractions of a second, and are the same on every server. */
+  readonly preciseTimes: boolean
+  readonly last: Identity | undefined
+  /** Whether the last one is sent again, to be compared. */
+  readonly compares: boolean
+}
+
+export class IdentityWatch {
+  readonly #options: IdentityOptions
+  readonly #gtids = new GtidReader()
+  /** The transaction before the one that is under way. */
+  #last: Identity | undefined
+  /** The begin of the transaction that is under way; its bytes stay where they are. */
+  #begin: BinlogEvent | undefined
+  #events = 0
+  #bytes = 0
+  #awaited: string | undefined
+  #isComparing = false
+
+  constructor(options: IdentityOptions) {
+    this.#options = options
+    this.#last = options.last
+    this.#awaited = options.compares ? options.last?.gtid : undefined
+  }
+
+  get server(): string {
+    return this.#options.server
+  }
+
+  /** Whether the event belongs to the transaction that is compared, and so to nobody else. Throws NumberReused. */
+  see(event: BinlogEvent): boolean {
+    const begins = beginnings.has(event.type)
+    if (this.#isComparing && (begins || isHeartbeat(event))) this.#compare()
+    if (apart.has(event.type)) return false
+    if (begins) this.#beginAt(event)
+    else if (this.#begin !== undefined) this.#count(event)
+    return this.#isComparing
+  }
+
+  /** The last whole transaction; `inside` = another one is under way. */
+  last(inside: boolean): Identity | undefined {
+    if (!inside && !this.#isComparing) this.#close()
+    return this.#last
+  }
+
+  #beginAt(event: BinlogEvent): void {
+    this.#close()
+    this.#begin = { ...event }
+    this.#events = 0
+    this.#bytes = 0
+    this.#count(event)
+    if (this.#awaited === undefined) return
+    this.#isComparing = this.#nameOf(event).gtid === this.#awaited
+    if (this.#isComparing) this.#awaited = undefined
+  }
+
+  #count(event: BinlogEvent): void {
+    this.#events++
+    this.#bytes += event.to - event.from
+  }
+
+  /** What is under way is whole. */
+  #close(): void {
+    if (this.#begin === undefined) return
+    this.#last = this.#found(this.#begin)
+    this.#begin = undefined
+  }
+
+  #compare(): void {
+    this.#isComparing = false
+    const { last, preciseTimes } = this.#options
+    const found = this.#begin === undefined ? undefined : this.#found(this.#begin)
+    this.#begin = undefined
+    if (last === undefined || found === undefined) return
+    const sameServer = last.server === found.server
+    // Another server writes the same transaction in events of its own.
+    const same = sameServer ? last.events === found.events && last.bytes === found.bytes : true
+    const sameTime = last.at === found.at || !(sameServer || preciseTimes)
+    if (!same || !sameTime) throw new NumberReused(last.gtid)
+    this.#last = found
+  }
+
+  #found(begin: BinlogEvent): Identity {
+    const { gtid, at } = this.#nameOf(begin)
+    return { gtid, server: this.#options.server, at, events: this.#events, bytes: this.#bytes }
+  }
+
+  #nameOf(begin: BinlogEvent): Pick<Identity, 'gtid' | 'at'> {
+    const { flavor } = this.#options
+    const start = flavor === 'mysql' ? this.#gtids.mysql(begin) : this.#gtids.mariadb(begin)
+    return { gtid: showGtid(start.gtid, flavor), at: start.committedAtMs }
+  }
+}
+
+function isHeartbeat({ type }: BinlogEvent): boolean {
+  return type === eventType.heartbeat || type === eventType.heartbeatV2
+}
