@@ -12,10 +12,7 @@ const spoilt: readonly {
   readonly name: string
   readonly value: string
   readonly only?: 'mysql' | 'mariadb'
-}[] = [
-  { name: 'binlog_row_image', value: 'MINIMAL' },
-  { name: 'binlog_format', value: 'STATEMENT' },
-]
+}[] = [{ name: 'binlog_format', value: 'STATEMENT' }]
 
 /** Settings that cost something and spoil nothing. */
 const costly: readonly {
@@ -88,6 +85,19 @@ function testServer(name: string, serverOf: () => SqlServer): void {
     if (name === 'mysql@5.7') return
     await serverOf().execute(statementIn(finding))
     assert.equal(found(await look(serverOf(), []), 'binlog_row_metadata').level, 'ok')
+  })
+
+  test(`${name}: a binlog that does not show every column is worth a warning that says what it costs`, async () => {
+    for (const image of ['MINIMAL', 'NOBLOB']) {
+      await serverOf().execute(`SET GLOBAL binlog_row_image = ${image}`)
+      const findings = await look(serverOf(), ['pre.orders'])
+      const finding = found(findings, 'binlog_row_image')
+      assert.equal(finding.level, 'warning')
+      assert.match(finding.found, /read from the table by key/)
+      assert.equal(refusalOf(findings, 'x'), undefined)
+      await serverOf().execute(statementIn(finding))
+      assert.equal(found(await look(serverOf(), []), 'binlog_row_image').level, 'ok')
+    }
   })
 
   test(`${name}: events that are packed are no hindrance, and what they cost is said`, async () => {

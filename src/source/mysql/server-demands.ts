@@ -1,5 +1,5 @@
 /**
- * What the server's settings must be so that its binlog shows every row whole, what those cost that may be either way, and
+ * What the server's settings must be so that capture can follow its binlog, what those cost that may be either way, and
  * how each is mended: by a statement on a server of one's own, and by the words of the managed services.
  */
 import type { FindingLevel } from '../source.ts'
@@ -47,7 +47,14 @@ export const demands: readonly Demand[] = [
     }),
   },
   variable('binlog_format', 'ROW', { cloudsql: 'nothing to do: Cloud SQL always writes rows' }),
-  variable('binlog_row_image', 'FULL'),
+  {
+    ...variable('binlog_row_image', 'FULL'),
+    level: 'warning',
+    cost: (value) =>
+      is('FULL')(value)
+        ? undefined
+        : 'changes do not show every column: the rows of such changes are read from the table by key, and tables need a primary key',
+  },
   {
     ...variable('binlog_row_metadata', 'FULL'),
     level: 'warning',
