@@ -35,6 +35,8 @@ export interface PipelineBoard {
   /** Rows that were read from the table because a change did not show them. */
   lookedUp: number
   load: LoadBoard | undefined
+  /** Fields that documents could have, with the mapping of each as JSON text. */
+  proposed: Readonly<Record<string, string>>
 }
 
 export class Board {
@@ -71,6 +73,7 @@ export class Board {
       deleted: 0,
       lookedUp: 0,
       load: undefined,
+      proposed: {},
     }
     this.#pipelines.set(group, made)
     return made
@@ -128,6 +131,9 @@ export class Board {
         break
       case 'dead-letters':
         board.deadLetters = fact.open
+        break
+      case 'columns-proposed':
+        board.proposed = fact.mappings
         break
       case 'looked-up':
         board.lookedUp += fact.keys

@@ -105,6 +105,15 @@ export type Fact =
   | { readonly kind: 'target-ready'; readonly group: string }
   | { readonly kind: 'index-created'; readonly group: string; readonly index: string }
   | { readonly kind: 'index-adopted'; readonly group: string; readonly index: string; readonly epoch: number }
+  /** Columns came that documents do not show until a person accepts them; no mappings = nothing is left to accept. */
+  | {
+      readonly kind: 'columns-proposed'
+      readonly group: string
+      readonly pipeline: string
+      readonly table: string
+      /** By field, what the index will be told of it, as JSON text. */
+      readonly mappings: Readonly<Record<string, string>>
+    }
   | {
       readonly kind: 'lag'
       readonly group: string

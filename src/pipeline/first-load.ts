@@ -31,7 +31,7 @@ export interface FirstLoadParts {
   readonly observe: Observe
   readonly limits: LoadLimits
   /** Makes sure, before a load begins, that the index can hold the table's present columns. */
-  readonly prepare: () => Promise<void>
+  readonly prepare: (signal: AbortSignal) => Promise<void>
   /** Resolves when the group has finished everything before the offset. */
   readonly passed: (offset: Offset, signal: AbortSignal) => Promise<void>
   /** Deletes what the table lacks: documents below the version; the numbers scanned and deleted. */
@@ -57,15 +57,15 @@ export class FirstLoad {
         await this.#parts.capture.moved(seen, signal)
         continue
       }
-      if (announced !== state.generation) await this.#begin(state)
+      if (announced !== state.generation) await this.#begin(state, signal)
       announced = state.generation
       if (state.phase === 'reading') await this.#readAll(state, signal)
       else await this.#finish(state, signal)
     }
   }
 
-  async #begin(state: LoadState): Promise<void> {
-    if (state.phase === 'reading') await this.#parts.prepare()
+  async #begin(state: LoadState, signal: AbortSignal): Promise<void> {
+    if (state.phase === 'reading') await this.#parts.prepare(signal)
     const { table, rowsEstimate, rowsDone } = state
     this.#parts.observe({ kind: 'load-started', group: this.#parts.group, table, rowsEstimate, rowsDone })
   }

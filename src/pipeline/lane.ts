@@ -89,7 +89,7 @@ export class Lane {
         const seen = this.#changed.count
         await this.#drain(signal)
         if (this.#pending.count > 0) await this.#writeSome(signal)
-        this.#commit()
+        this.#commit(signal)
         this.#throwCommitFailure()
         signal.throwIfAborted()
         if (this.#queue.length === 0 && this.#pending.count === 0) await this.#changed.next(seen, signal)
@@ -227,12 +227,12 @@ export class Lane {
     this.#pending.remove(work)
   }
 
-  /** Begins to commit what is safe, unless a commit is under way: that one goes on to the newest. */
-  #commit(): void {
-    if (this.#acks.safe > this.#committed) this.#committing ??= this.#commitAll()
+  /** Begins to commit what is safe, unless that is under way: it goes on to the newest. */
+  #commit(signal: AbortSignal): void {
+    if (this.#acks.safe > this.#committed) this.#committing ??= this.#commitAll(signal)
   }
 
-  async #commitAll(): Promise<void> {
+  async #commitAll(signal: AbortSignal): Promise<void> {
     const { group, lane, log, observe, committedTo } = this.#parts
     try {
       while (this.#acks.safe > this.#committed) {
@@ -241,6 +241,7 @@ export class Lane {
         this.#committed = next
         observe({ kind: 'committed', group, lane, next })
         committedTo(lane, next)
+        await this.#restAfterCommit(signal)
       }
     } catch (error) {
       this.#commitFailure = { error }
@@ -250,7 +251,17 @@ export class Lane {
     }
   }
 
+  /** Each commit is a write to the disk that appends and the target may wait for; what it saves is only work done twice. */
+  async #restAfterCommit(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return
+    // At the end, what is finished is committed at once.
+    await this.#parts.clock.sleep(commitEveryMs, signal).catch(() => undefined)
+  }
+
   #throwCommitFailure(): void {
     if (this.#commitFailure !== undefined) throw this.#commitFailure.error
   }
 }
+
+/** A lane's place in the log is written at most so often. */
+const commitEveryMs = 100

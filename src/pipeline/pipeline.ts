@@ -1,5 +1,7 @@
 /** One pipeline at work: binds its group to its index, loads what must be loaded, delivers, and watches over the index. */
+import type { Table } from '../change/change.ts'
 import { Failure } from '../change/failure.ts'
+import type { Shape } from '../document/definition.ts'
 import type { Enricher } from '../document/enricher.ts'
 import type { ChangeLog, Control, DeadLetters, Group, LogAdmin } from '../log/log.ts'
 import type { IndexAdmin, IndexState, Sink } from '../sink/sink.ts'
@@ -7,6 +9,7 @@ import type { Source } from '../source/source.ts'
 import { assertBound, bind, lostGroup, markOf, type Binding, type Wishes } from './binding.ts'
 import type { Capture } from './capture.ts'
 import type { Clock } from './clock.ts'
+import { acceptedShape, ColumnGate, type Columns } from './column-gate.ts'
 import { Delivery } from './delivery.ts'
 import type { Observe, PipelineState } from './facts.ts'
 import { FirstLoad, type LoadLimits } from './first-load.ts'
@@ -28,11 +31,13 @@ export interface PipelineParts {
   readonly capture: Capture
   readonly log: ChangeLog & LogAdmin
   readonly deadLetters: DeadLetters
-  /** The index as the table's present columns want it. */
-  readonly openIndex: () => Promise<IndexAdmin>
+  /** The index as this shape wants it; undefined = the table's present columns, which are checked first. */
+  readonly openIndex: (shape?: Shape) => Promise<IndexAdmin>
   /** A sink that writes to this very index. */
   readonly sinkFor: (index: IndexState) => Sink
-  readonly enrich: Enricher
+  readonly columns: Columns
+  /** Makes documents; of no other fields than this shape has, if there is one. What it reads itself must be admitted. */
+  readonly enricher: (shown: Shape | undefined, admit: (table: Table) => Promise<void>) => Enricher
   readonly clock: Clock
   readonly observe: Observe
   readonly limits: DeliveryLimits
@@ -56,6 +61,9 @@ interface Bound {
   readonly group: Group
   readonly index: IndexState
   readonly admin: IndexAdmin
+  readonly gate: ColumnGate
+  /** What a person has accepted of the columns; undefined = all. */
+  readonly accepted: Shape | undefined
 }
 
 export class Pipeline {
@@ -74,6 +82,7 @@ export class Pipeline {
   async run(signal: AbortSignal): Promise<void> {
     this.#state('starting')
     const bound = await this.#prepare(signal)
+    await bound.gate.tell()
     const delivery = this.#delivery(bound)
     const load = this.#load(delivery, bound)
     await together(signal, [
@@ -88,8 +97,9 @@ export class Pipeline {
   async #prepare(signal: AbortSignal): Promise<Bound> {
     const { log, capture, name, start } = this.#parts
     const control = await this.#control(signal)
-    const admin = await this.#parts.openIndex()
     const known = (await log.groups()).find((group) => group.name === this.#parts.group)
+    const accepted = await this.#accepted(known)
+    const admin = await this.#parts.openIndex(accepted)
     const found = await admin.inspect()
     const binding = bind({
       pipeline: name,
@@ -106,10 +116,35 @@ export class Pipeline {
     if (binding.epoch > control.epoch) await capture.raiseEpoch(binding.epoch)
     const index = await this.#index(admin, found, { ...control, epoch: binding.epoch })
     const demand = this.#demand(control, known, binding)
-    const group = await this.#group(known, index, { binding, demand })
+    const group = await this.#group(known, index, { binding, demand, accepted })
     await this.#demandLoad(group, binding)
     this.#wishes = { reload: false, keep: false, adopt: false }
-    return { group, index, admin }
+    return { group, index, admin, accepted, gate: this.#gate(index, accepted) }
+  }
+
+  /** A start that makes documents anew, or takes a changed file, accepts the columns that there are. */
+  async #accepted(known: Group | undefined): Promise<Shape | undefined> {
+    const { columns, definition, openIndex } = this.#parts
+    if (columns.policy === 'auto') return undefined
+    const accepted = acceptedShape(known)
+    const isSame = known?.attributes['fingerprint'] === definition
+    if (accepted !== undefined && isSame && !this.#wishes.reload && !this.#wishes.keep) return accepted
+    await openIndex()
+    return await columns.present()
+  }
+
+  #gate({ name: index }: IndexState, accepted: Shape | undefined): ColumnGate {
+    const { name, group, table, columns, capture, observe, openIndex } = this.#parts
+    return new ColumnGate({
+      pipeline: name,
+      group,
+      table,
+      columns,
+      accepted,
+      adapt: async () => await reconcile(await openIndex(), index),
+      load: () => capture.loadState(group),
+      observe,
+    })
   }
 
   /** Capture's control record; waits until capture runs. */
@@ -144,7 +179,7 @@ export class Pipeline {
   async #group(
     known: Group | undefined,
     index: IndexState,
-    { binding, demand }: { readonly binding: Binding; readonly demand: Demand },
+    { binding, demand, accepted }: Pick<Bound, 'accepted'> & { binding: Binding; demand: Demand },
   ): Promise<Group> {
     const { log, group: name, table, definition, start } = this.#parts
     const attributes = {
@@ -152,6 +187,7 @@ export class Pipeline {
       index: index.name,
       fingerprint: definition,
       ...demand,
+      ...(accepted === undefined ? {} : { columns: JSON.stringify(accepted) }),
     }
     const { oldest, next } = await log.retention()
     const from = start === 'earliest' && binding.load === 'none' ? oldest : next
@@ -193,15 +229,17 @@ export class Pipeline {
     })
   }
 
-  #delivery({ group, index, admin }: Bound): Delivery {
-    const { log, enrich, clock, observe, limits, abort, sinkFor } = this.#parts
+  #delivery({ group, index, admin, gate, accepted }: Bound): Delivery {
+    const { log, enricher, clock, observe, limits, abort, sinkFor } = this.#parts
+    const enrich = enricher(accepted, (table) => gate.admitTable(table))
     return new Delivery({
       group,
       log,
       sink: sinkFor(index),
-      enrich: (entries, ...rest) => {
+      enrich: async (entries, ...rest) => {
         if (entries.length > 0) this.#refuseEpoch(epochOf(entries.version(entries.length - 1)), index)
-        return enrich(entries, ...rest)
+        await gate.admit(entries)
+        return await enrich(entries, ...rest)
       },
       letters: this.#letters,
       clock,
@@ -213,7 +251,7 @@ export class Pipeline {
     })
   }
 
-  #load(delivery: Delivery, { index, admin }: Bound): FirstLoad {
+  #load(delivery: Delivery, { index, admin, gate, accepted }: Bound): FirstLoad {
     const { source, capture, clock, observe, loadLimits, sinkFor, group } = this.#parts
     const swept = {
       index: admin,
@@ -229,9 +267,11 @@ export class Pipeline {
       clock,
       observe,
       limits: loadLimits,
-      prepare: async () => {
+      prepare: async (signal) => {
         this.#refuseEpoch(capture.control?.epoch ?? 0, index)
-        await reconcile(await this.#parts.openIndex(), index.name)
+        // What came before the columns changed is delivered, even where nothing after it may be.
+        if (accepted !== undefined) await delivery.passed(capture.next, signal)
+        await gate.admitPresent()
       },
       passed: (offset, signal) => delivery.passed(offset, signal),
       sweep: (below, signal) => sweep(swept, below, signal),

@@ -21,6 +21,7 @@ const pipeline: PipelineStatus = {
   indexed: 99,
   deleted: 1,
   lookedUp: 0,
+  proposed: {},
 }
 
 function statusWith(change: Partial<PipelineStatus>, daemon: boolean): Status {
@@ -94,7 +95,7 @@ test('status ends with 1 and tells the remedy when something has failed', async 
 
 test('status reads the state folder when no daemon answers, and ends with 3', async (t) => {
   const offline = statusWith(
-    { state: 'offline', indexed: null, deleted: null, lookedUp: null, load: null },
+    { state: 'offline', indexed: null, deleted: null, lookedUp: null, proposed: {}, load: null },
     false,
   )
   const line = commandLine(t, { localStatus: () => Promise.resolve(offline) })

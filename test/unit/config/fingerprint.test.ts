@@ -20,7 +20,7 @@ const pipeline: Pipeline = {
   },
   key: undefined,
   target: { name: 'primary', index: 'orders', adopt: false, settings: {}, mappings: {} },
-  policy: { start: { kind: 'load' }, batchAgeMs: undefined },
+  policy: { start: { kind: 'load' }, batchAgeMs: undefined, ddl: 'auto' },
 }
 
 function changed(definition: Partial<Pipeline['definition']>): string {
@@ -36,7 +36,7 @@ test('what does not alter documents does not alter the fingerprint', () => {
       fields: { title: 'name', id: 'id' },
       where: pipeline.definition.where.toReversed(),
     },
-    policy: { start: { kind: 'now' }, batchAgeMs: 5 },
+    policy: { start: { kind: 'now' }, batchAgeMs: 5, ddl: 'freeze' },
     target: { ...pipeline.target, settings: { number_of_replicas: 2 } },
   })
   assert.equal(same, fingerprint(pipeline))

@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs'
 import { suite, test } from 'node:test'
 import { eventType, readEvent, type BinlogEvent } from '../../../../src/source/mysql/binlog-events.ts'
 import type { Flavor } from '../../../../src/source/mysql/gtid.ts'
+import { parseGtidSet } from '../../../../src/source/mysql/gtid-set.ts'
 import { IdentityWatch, NumberReused } from '../../../../src/source/mysql/identity.ts'
 import type { Identity } from '../../../../src/source/mysql/position.ts'
+import { Resent } from '../../../../src/source/mysql/resent.ts'
 
 const beginnings: ReadonlySet<number> = new Set([eventType.gtid, eventType.gtidTagged, eventType.mariadbGtid])
 
@@ -32,6 +34,7 @@ for (const server of ['mysql-9.7', 'mysql-8.0', 'mariadb-10.11'] as const) {
       preciseTimes: flavor === 'mysql',
       last,
       compares: last !== undefined,
+      resent: new Resent({ executed: parseGtidSet('', flavor) }),
     })
   const read = (until: number): Identity => {
     const reading = watch()

@@ -11,7 +11,7 @@ import { parseGtidSet } from '../../../../src/source/mysql/gtid-set.ts'
 import { parsePosition, type Place } from '../../../../src/source/mysql/position.ts'
 import { TableMapCache } from '../../../../src/source/mysql/table-map.ts'
 import { TransactionReader } from '../../../../src/source/mysql/transaction.ts'
-import { XaBranches } from '../../../../src/source/mysql/xa.ts'
+import { Resent } from '../../../../src/source/mysql/resent.ts'
 import type { SourceBatch } from '../../../../src/source/source.ts'
 
 /**
@@ -209,7 +209,7 @@ function readerAt(flavor: Flavor, place: Place): TransactionReader {
     keyColumns: () => undefined,
     cache: new TableMapCache(),
   }
-  const options = { foreignKeys: new ForeignKeys([], []), branches: new XaBranches() }
+  const options = { foreignKeys: new ForeignKeys([], []), resent: new Resent(place) }
   return new TransactionReader(
     { flavor, server: 's', tables: ['shop.items'], context, place, ...options },
     true,
