@@ -65,12 +65,12 @@ suite('the command line on live servers', () => {
   })
 
   test('what is not as it should be is named, with the statement that mends it', async () => {
-    await connection.query('SET GLOBAL binlog_row_metadata = MINIMAL')
+    await connection.query('SET GLOBAL binlog_format = MIXED')
     const examined = await command(['doctor'])
-    await connection.query('SET GLOBAL binlog_row_metadata = FULL')
+    await connection.query('SET GLOBAL binlog_format = ROW')
     assert.equal(examined.code, 1)
-    assert.match(examined.out, /FAIL +binlog_row_metadata/)
-    assert.match(examined.out, /SET .*binlog_row_metadata *= *'?FULL/)
+    assert.match(examined.out, /FAIL +binlog_format/)
+    assert.match(examined.out, /SET .*binlog_format *= *'?ROW/)
     const pipelines = join(folder, 'config', 'pipelines', 'orders.yaml')
     const text = readFileSync(pipelines, 'utf8')
     writeFileSync(pipelines, text.replace('total: total', 'total: totl').replace('\ntarget:', '\ntargt:'))

@@ -131,7 +131,7 @@ describe('Elasticsearch: writing', () => {
       (which) => `{${values.map(([field, { cells }]) => `"${field}":${cells[which]}`).join()}}`,
     )
     const outcomes = await sink.write(
-      bodies.map((body, at) => ({ ...put(`k${at}`, 1n, {}), body: bodyOf(textOf(body)) })),
+      bodies.map((body, at) => ({ ...put(`k${at}`, 1n, {}), body: bodyOf(body) })),
       never,
     )
     assert.deepEqual(outcomes, [{ kind: 'applied' }, { kind: 'applied' }])

@@ -91,7 +91,7 @@ suite('what is lost is said, and loaded anew', () => {
     await using daemon = await DaemonProcess.start(small)
     await untilCaughtUp(daemon, connection)
     await stack.elasticsearch.kill()
-    await fatten(name, 1000, 4500)
+    await fatten(name, 1000, 4000)
     await daemon.until('warn', () => daemon.output().includes('"fact":"group-endangered"'))
     assert.equal(daemon.exit, undefined)
     await fatten(name, 10_000, 20_000)

@@ -204,33 +204,3 @@ test('an event that cannot be read stops the stream before its transaction, by n
   assert.match(stopped.remedy ?? '', /SET GLOBAL binlog_format = ROW/)
   for (const { position } of batches) assert(source.covers(before, position))
 })
-
-test('an XA transaction passes in one phase, or without captured rows, and stops the stream otherwise', async () => {
-  const { mysql } = stack
-  const schema = await freshSchema(
-    mysql,
-    'CREATE TABLE t (id INT PRIMARY KEY)',
-    'CREATE TABLE other (id INT PRIMARY KEY)',
-  )
-  const reading = await startReading(mysql, [`${schema}.t`])
-  await write(mysql, schema, [
-    "XA START 'a'",
-    'INSERT INTO t VALUES (1)',
-    "XA END 'a'",
-    "XA COMMIT 'a' ONE PHASE",
-  ])
-  await write(mysql, schema, ["XA START 'b'", 'INSERT INTO other VALUES (1)', "XA END 'b'", "XA PREPARE 'b'"])
-  await write(mysql, schema, ["XA COMMIT 'b'", 'INSERT INTO t VALUES (2)'])
-  await reading.untilHead()
-  await reading.end()
-  assert.deepEqual(
-    reading.changes.map(({ key }) => key),
-    ['[1]', '[2]'],
-  )
-  assert.equal(reading.barriers.length, 0)
-  await write(mysql, schema, ["XA START 'c'", 'INSERT INTO t VALUES (3)', "XA END 'c'", "XA PREPARE 'c'"])
-  const stopped = await failureOfReading(mysql, `${schema}.t`, { from: reading.position })
-  await write(mysql, schema, ["XA COMMIT 'c'"])
-  assert.equal(stopped.kind, 'unsupported')
-  assert.match(stopped.message, /XA transaction that was prepared with rows of/)
-})

@@ -1,6 +1,7 @@
 /** One process from its start to its end: the real parts, put together as the daemon has them, behind one gate. */
 import { Daemon } from '../../src/daemon.ts'
 import { Mapper } from '../../src/document/mapping.ts'
+import { shapeOf } from '../../src/document/shape.ts'
 import type { DocumentDefinition } from '../../src/document/definition.ts'
 import type { Disk } from '../../src/log/embedded/disk.ts'
 import { openEmbeddedLog, type EmbeddedLog } from '../../src/log/embedded/embedded-log.ts'
@@ -197,7 +198,13 @@ export class Life {
       deadLetters: log.deadLetters,
       openIndex: () => Promise.resolve(index),
       sinkFor,
-      enrich: async (entries, signal) => {
+      columns: {
+        policy: 'auto',
+        shapeOf: (found) => shapeOf(definition, found),
+        present: () => Promise.reject(new Error('the index follows the columns')),
+        mappings: () => ({}),
+      },
+      enricher: () => async (entries, signal) => {
         const works = await lookUp(entries, signal)
         enriched(entries, works)
         return works

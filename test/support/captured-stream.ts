@@ -11,7 +11,7 @@ import type { Place } from '../../src/source/mysql/position.ts'
 import { TableMapCache } from '../../src/source/mysql/table-map.ts'
 import { TransactionReader } from '../../src/source/mysql/transaction.ts'
 import { UnpackedEvents } from '../../src/source/mysql/unpacked-events.ts'
-import { XaBranches } from '../../src/source/mysql/xa.ts'
+import { Resent } from '../../src/source/mysql/resent.ts'
 import type { SourceBatch } from '../../src/source/source.ts'
 import { changesOf } from './source-reading.ts'
 
@@ -104,9 +104,9 @@ function readerOf(flavor: Flavor, place: Place): TransactionReader {
     cache: new TableMapCache(),
   }
   const foreignKeys = new ForeignKeys([], [])
-  const branches = new XaBranches()
+  const resent = new Resent(place)
   const tables = ['shop.items']
-  return new TransactionReader({ flavor, server: 's', tables, context, place, foreignKeys, branches }, true)
+  return new TransactionReader({ flavor, server: 's', tables, context, place, foreignKeys, resent }, true)
 }
 
 class Wire {

@@ -33,6 +33,8 @@ interface Transaction {
   readonly barrier: Barrier | undefined
   /** What the barrier's statement left in its table. */
   readonly left: ReadonlyMap<Key, Row> | undefined
+  /** The table as the barrier's statement left it; undefined = as it was. */
+  readonly shape?: Table
 }
 
 interface StoredRow {
@@ -47,6 +49,7 @@ type Rows = Map<Key, StoredRow>
 export class MemoryDatabase {
   readonly #tables = new Map<string, { readonly table: Table; readonly rows: Rows }>()
   readonly #visible = new Map<string, Map<Key, Row>>()
+  readonly #visibleTables = new Map<string, Table>()
   readonly #journal: Transaction[] = []
   readonly #committed = new Signal()
   readonly #now: () => number
@@ -61,6 +64,7 @@ export class MemoryDatabase {
     const table: Table = { name, columns, key }
     this.#tables.set(name, { table, rows: new Map() })
     this.#visible.set(name, new Map())
+    this.#visibleTables.set(name, table)
     return table
   }
 
@@ -102,7 +106,15 @@ export class MemoryDatabase {
     const { table, rows } = this.#table(name)
     for (const [key, { values }] of rows) rows.set(key, storedRow(table, change(values)))
     const left = new Map([...rows].map(([key, { row }]) => [key, row]))
-    this.#commit({ events: [], barrier: { table: name, statement: `ALTER TABLE ${name}` }, left })
+    const barrier = { table: name, statement: `ALTER TABLE ${name}` }
+    this.#commit({ events: [], barrier, left, shape: table })
+  }
+
+  /** Another shape of the table from now on; rows become what `change` makes of them, their keys stay as they are. */
+  alter(name: string, columns: readonly Column[], change: (values: Values) => Values): void {
+    const { table, rows } = this.#table(name)
+    this.#tables.set(name, { table: { ...table, columns }, rows })
+    this.rewrite(name, change)
   }
 
   /** Lets reads see the first so many transactions, and no fewer than before. */
@@ -114,8 +126,9 @@ export class MemoryDatabase {
         if (change.after === undefined) rows.delete(change.key)
         else rows.set(change.key, change.after)
       }
-      const { barrier, left } = transaction ?? {}
+      const { barrier, left, shape } = transaction ?? {}
       if (barrier !== undefined) this.#visible.set(barrier.table, new Map(left))
+      if (shape !== undefined) this.#visibleTables.set(shape.name, shape)
     }
   }
 
@@ -148,6 +161,13 @@ export class MemoryDatabase {
 
   definition(name: string): Table {
     return this.#table(name).table
+  }
+
+  /** The table as a read sees it. */
+  visibleTable(name: string): Table {
+    const table = this.#visibleTables.get(name)
+    if (table === undefined) throw unknownTable(name)
+    return table
   }
 
   /** Something was committed, or is going to be. */
@@ -274,7 +294,7 @@ export class MemorySource implements Source {
     await suffer('chunk')
     signal.throwIfAborted()
     revealTo(database, request.includes)
-    const table = database.definition(request.table)
+    const table = database.visibleTable(request.table)
     const rows = page(database.visibleRows(request.table), request)
     await suffer('head')
     const head = positionOf({ executed: database.executed, inside: 0 })
@@ -291,7 +311,7 @@ export class MemorySource implements Source {
       const row = visible.get(key)
       return row === undefined ? [] : [{ key, row }]
     })
-    return { table: database.definition(table), rows }
+    return { table: database.visibleTable(table), rows }
   }
 
   covers(position: Position, other: Position): boolean {
