@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import { Failure } from './change/failure.ts'
 import type { Parts } from './cli/parts.ts'
 import type { Configuration } from './config/load.ts'
-import type { Pipeline } from './config/pipeline.ts'
-import { Mapper } from './document/mapping.ts'
+import { groupOf, type Pipeline } from './config/pipeline.ts'
+import type { Shape } from './document/definition.ts'
 import { examineState, examineTarget } from './examine.ts'
 import type { EmbeddedLog } from './log/embedded/embedded-log.ts'
 import type { Observe } from './pipeline/facts.ts'
+import { acceptedShape } from './pipeline/column-gate.ts'
 import { verify } from './pipeline/verify.ts'
 import { serve } from './serve.ts'
 import { mappingOf } from './sink/search/index-definition.ts'
@@ -19,7 +20,16 @@ import { systemClock } from './system-clock.ts'
 import { recentIn } from './journal.ts'
 import { openSqliteStore } from './store/sqlite/sqlite-store.ts'
 import { version } from './version.ts'
-import { gigabyte, indexFor, megabyte, statusPipeline, tablesOf, Workshop } from './workshop.ts'
+import {
+  gigabyte,
+  indexFor,
+  indexOf,
+  mapperOf,
+  megabyte,
+  statusPipeline,
+  tablesOf,
+  Workshop,
+} from './workshop.ts'
 
 /** Ids that verify remembers at a time. */
 const verifyIdsMax = 4_000_000
@@ -95,9 +105,13 @@ async function* verifyPipeline(
   const client = workshop.client(pipeline.target.name)
   try {
     const { table, rowsEstimate } = await source.describe(pipeline.definition.table)
-    const index = indexFor(pipeline, client, table)
+    const accepted = await acceptedOf(workshop, pipeline)
+    const index =
+      accepted === undefined
+        ? indexFor(pipeline, client, table)
+        : indexOf(pipeline, client, accepted.fields)
     await existing(index, pipeline)
-    const mapper = new Mapper(pipeline.definition)
+    const mapper = mapperOf(pipeline, accepted)
     return yield* verify(
       {
         table: pipeline.definition.table,
@@ -115,6 +129,18 @@ async function* verifyPipeline(
   } finally {
     await client.close()
     await source.close()
+  }
+}
+
+/** What a person has accepted of the table's columns; undefined = all of them. */
+async function acceptedOf(workshop: Workshop, pipeline: Pipeline): Promise<Shape | undefined> {
+  if (pipeline.policy.ddl === 'auto') return undefined
+  const log = await workshop.readLog(pipeline.source)
+  try {
+    const group = (await log.groups()).find(({ name }) => name === groupOf(pipeline))
+    return acceptedShape(group)
+  } finally {
+    await log.close()
   }
 }
 

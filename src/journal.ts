@@ -66,6 +66,8 @@ function notable(fact: Fact): string | undefined {
       return `${fact.source}: ${fact.why}${fact.undone === '' ? '' : ` (undone: ${fact.undone})`}; epoch ${fact.epoch}`
     case 'barrier':
       return `${fact.source}: ${fact.statement}`
+    case 'columns-proposed':
+      return `${fact.group}: ${tellProposal(fact)}`
     case 'pipeline-state':
       return failed(fact.group, fact)
     case 'source-state':
@@ -73,6 +75,13 @@ function notable(fact: Fact): string | undefined {
     default:
       return undefined
   }
+}
+
+function tellProposal({ mappings, table }: Extract<Fact, { kind: 'columns-proposed' }>): string {
+  const fields = Object.entries(mappings).map(([field, mapping]) => `${field} ${mapping}`)
+  return fields.length === 0
+    ? `no column of ${table} is left to accept`
+    : `new columns of ${table} are left out until they are accepted: ${fields.join(', ')}`
 }
 
 function failed(

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Position } from './change/change.ts'
+import type { Position, Table } from './change/change.ts'
 import { Failure } from './change/failure.ts'
 import type { OpenSource, RunOptions } from './cli/parts.ts'
 import { difference, fingerprint } from './config/fingerprint.ts'
@@ -11,7 +11,7 @@ import type { Operations } from './control/operations.ts'
 import { startControl } from './control/server.ts'
 import { Daemon, type DaemonPipeline, type DaemonSource } from './daemon.ts'
 import { createJournal, type Journal } from './journal.ts'
-import { Mapper } from './document/mapping.ts'
+import type { Shape } from './document/definition.ts'
 import type { EmbeddedLog } from './log/embedded/embedded-log.ts'
 import { createHealth } from './observe/health.ts'
 import { createLogger } from './observe/logger.ts'
@@ -31,7 +31,16 @@ import { statusOf } from './status.ts'
 import { openSqliteStore } from './store/sqlite/sqlite-store.ts'
 import { systemClock } from './system-clock.ts'
 import { version } from './version.ts'
-import { megabyte, statusPipeline, tablesOf, unusedByAll, type Workshop } from './workshop.ts'
+import {
+  columnsOf,
+  indexOf,
+  mapperOf,
+  megabyte,
+  statusPipeline,
+  tablesOf,
+  unusedByAll,
+  type Workshop,
+} from './workshop.ts'
 
 const guardEveryMs = 5_000
 /** Keys changed while a chunk is read, in chunks' rows: beyond that the chunk is read again, smaller. */
@@ -211,7 +220,8 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
   const client = clientOf(opened, file)
   const bulkBytesMax = Math.round(settings.delivery.bulkMb * megabyte)
   let checked = false
-  const openIndex = async (): Promise<SearchIndex> => {
+  const openIndex = async (shape?: Shape): Promise<SearchIndex> => {
+    if (shape !== undefined) return indexOf(file, client, shape.fields)
     // Only at the start: a column that is dropped while we run is left out all the same.
     if (!checked) await workshop.checkExcluded(file, source)
     checked = true
@@ -229,16 +239,18 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
     deadLetters: log.deadLetters,
     openIndex,
     sinkFor: ({ uuid }) => new SearchSink({ client, alias: file.target.index, uuid, bulkBytesMax }),
-    enrich: lookingUp({
-      group: groupOf(file),
-      table: file.definition.table,
-      mapper: new Mapper(file.definition),
-      source,
-      position: () => capture.position,
-      clock: systemClock,
-      observe,
-      rowsPerSecond: settings.delivery.lookUpsPerSecond,
-    }),
+    columns: columnsOf(file, source),
+    enricher: (shown, admit) =>
+      lookingUp({
+        group: groupOf(file),
+        table: file.definition.table,
+        mapper: mapperOf(file, shown),
+        source: admitting(source, admit),
+        position: () => capture.position,
+        clock: systemClock,
+        observe,
+        rowsPerSecond: settings.delivery.lookUpsPerSecond,
+      }),
     clock: systemClock,
     observe,
     limits: {
@@ -266,6 +278,20 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
     abort: abort.signal,
   })
   return { name: file.name, group: groupOf(file), pipeline, close: () => Promise.resolve() }
+}
+
+/** Rows that are read by key have the columns of now. */
+function admitting(
+  source: Pick<Source, 'rows'>,
+  admit: (table: Table) => Promise<void>,
+): Pick<Source, 'rows'> {
+  return {
+    rows: async (request, signal) => {
+      const found = await source.rows(request, signal)
+      await admit(found.table)
+      return found
+    },
+  }
 }
 
 function clientOf({ clients }: OpenedSource, { target }: PipelineFile): SearchClient {

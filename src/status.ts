@@ -133,12 +133,13 @@ async function pipelineStatus(parts: StatusParts, shown: Shown): Promise<Pipelin
 
 function pipelineBoard(
   seen: PipelineBoard | undefined,
-): Pick<PipelineStatus, 'state' | 'error' | 'remedy' | 'indexed' | 'deleted' | 'lookedUp'> {
-  if (seen === undefined)
-    return { state: 'offline', error: null, remedy: null, indexed: null, deleted: null, lookedUp: null }
-  const { state, failure, indexed, deleted, lookedUp } = seen
-  return { state, ...fault(failure), indexed, deleted, lookedUp }
+): Pick<PipelineStatus, 'state' | 'error' | 'remedy' | keyof typeof unseenPipeline> {
+  if (seen === undefined) return { state: 'offline', error: null, remedy: null, ...unseenPipeline }
+  const { state, failure, indexed, deleted, lookedUp, proposed } = seen
+  return { state, ...fault(failure), indexed, deleted, lookedUp, proposed }
 }
+
+const unseenPipeline = { indexed: null, deleted: null, lookedUp: null, proposed: {} }
 
 async function lagOf(
   log: LogAdmin,

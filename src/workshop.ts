@@ -8,10 +8,14 @@ import { sourceConnection, targetConnection, type TargetAuth } from './config/co
 import { fingerprint, unusedColumns } from './config/fingerprint.ts'
 import type { Configuration } from './config/load.ts'
 import { groupOf, type Pipeline } from './config/pipeline.ts'
-import { checkDefinition, documentFields } from './document/mapping.ts'
+import type { Shape } from './document/definition.ts'
+import { checkDefinition, documentFields, Mapper } from './document/mapping.ts'
+import { limitedTo, shapeOf } from './document/shape.ts'
 import { openEmbeddedLog, type EmbeddedLog } from './log/embedded/embedded-log.ts'
 import { connectElasticsearch, type Authentication } from './sink/search/elasticsearch.ts'
+import type { Columns } from './pipeline/column-gate.ts'
 import { SearchIndex } from './sink/search/index-admin.ts'
+import { defineIndex, type IndexWishes } from './sink/search/index-definition.ts'
 import type { SearchClient } from './sink/search/search-client.ts'
 import type { MysqlSettings, TlsSettings } from './source/mysql/connection.ts'
 import { createMysqlSource } from './source/mysql/mysql-source.ts'
@@ -155,17 +159,44 @@ export class Workshop {
 
 /** The index that holds the pipeline's documents of a table as it is now. */
 export function indexFor(pipeline: Pipeline, client: SearchClient, table: Table): SearchIndex {
-  const fields = documentFields(pipeline.definition, table)
-  const { settings, mappings, index: alias } = pipeline.target
-  return new SearchIndex({
-    client,
-    alias,
-    wishes: {
-      fields,
-      settings,
-      mappings: mappings as Readonly<Record<string, Readonly<Record<string, unknown>>>>,
+  return indexOf(pipeline, client, documentFields(pipeline.definition, table))
+}
+
+/** The index that holds documents of these fields. */
+export function indexOf(pipeline: Pipeline, client: SearchClient, fields: Shape['fields']): SearchIndex {
+  return new SearchIndex({ client, alias: pipeline.target.index, wishes: indexWishes(pipeline, fields) })
+}
+
+function indexWishes({ definition, target }: Pipeline, fields: Shape['fields']): IndexWishes {
+  const forms = new Map(Object.entries(definition.forms ?? {}))
+  return {
+    fields: fields.map(({ field, column }) => ({ field, column, form: forms.get(field) })),
+    settings: target.settings,
+    mappings: target.mappings as IndexWishes['mappings'],
+  }
+}
+
+/** What the pipeline's definition makes of its table's columns. */
+export function columnsOf(pipeline: Pipeline, source: Pick<SourceAdmin, 'describe'>): Columns {
+  const { definition, policy } = pipeline
+  return {
+    policy: policy.ddl,
+    shapeOf: (table) => shapeOf(definition, table),
+    present: async () => shapeOf(definition, (await source.describe(definition.table)).table),
+    mappings: (fields) => {
+      const names = new Set(fields.map(({ field }) => field))
+      const wishes = indexWishes(pipeline, fields)
+      const own = Object.entries(wishes.mappings).filter(([field]) => names.has(field))
+      const { properties } = defineIndex({ ...wishes, mappings: Object.fromEntries(own) })
+      const texts = Object.entries(properties).map(([field, mapping]) => [field, JSON.stringify(mapping)])
+      return Object.fromEntries(texts) as Record<string, string>
     },
-  })
+  }
+}
+
+/** What a pipeline's documents are made by: limited to what was accepted of the columns, where that is its policy. */
+export function mapperOf({ definition }: Pipeline, accepted: Shape | undefined): Mapper {
+  return new Mapper(accepted === undefined ? definition : limitedTo(definition, accepted))
 }
 
 export function tablesOf(pipelines: readonly Pipeline[]): readonly string[] {

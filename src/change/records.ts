@@ -134,6 +134,12 @@ export function committedAtMsOf(records: Records, place: number): number {
   return records.bytes.readUIntLE(place + 4, 6)
 }
 
+/** Says of all of them that they were committed then, before anybody else has them. */
+export function commitAt(records: Records, committedAtMs: number): void {
+  for (const cursor = records.cursor(); cursor.next();)
+    records.bytes.writeUIntLE(committedAtMs, cursor.place + 4, 6)
+}
+
 function lengthAt(bytes: Buffer, at: number): number {
   return (
     ((bytes[at] ?? 0) |

@@ -36,6 +36,8 @@ export interface Pipeline {
     readonly start: Start
     /** undefined = as the settings say. */
     readonly batchAgeMs: number | undefined
+    /** What a change of the table's columns does. */
+    readonly ddl: 'auto' | 'propose' | 'freeze'
   }
 }
 
@@ -106,7 +108,11 @@ function pipelineOf(
       settings: more.settings ?? {},
       mappings: more.mappings ?? {},
     },
-    policy: { start: startOf(file.policy?.start ?? 'load'), batchAgeMs: file.policy?.batchAgeMs },
+    policy: {
+      start: startOf(file.policy?.start ?? 'load'),
+      batchAgeMs: file.policy?.batchAgeMs,
+      ddl: file.policy?.ddl ?? 'auto',
+    },
   }
 }
 

@@ -247,6 +247,12 @@ const pipelineType = Type.Object(
               },
             ),
           ),
+          ddl: Type.Optional(
+            Type.Enum(['auto', 'propose', 'freeze'], {
+              description:
+                "What a change of the table's columns does: auto (the index follows), propose (a new column is left out until it is accepted), freeze (the pipeline stops). run --reload or --keep accepts. Default: auto.",
+            }),
+          ),
           batchAgeMs: Type.Optional(
             Type.Integer({ minimum: 0, maximum: 60_000, description: 'Overrides delivery.batchAgeMs.' }),
           ),

@@ -29,6 +29,8 @@ export interface PipelineStatus {
   readonly deleted: number | null
   /** Rows read from the table because a change did not show them. */
   readonly lookedUp: number | null
+  /** Fields of new columns that are left out until they are accepted, with the mapping of each as JSON text. */
+  readonly proposed: Readonly<Record<string, string>>
 }
 
 export interface ServerStatus {

@@ -1,4 +1,5 @@
 /** What a document is made of, as the pipeline file says it; plain data. */
+import type { Column } from '../change/change.ts'
 
 export type Comparison = 'eq' | 'ne' | 'lt' | 'lte' | 'gt' | 'gte' | 'in' | 'isNull'
 
@@ -30,6 +31,15 @@ export const forms = [
 ] as const
 
 export type Form = (typeof forms)[number]
+
+/** What a table's columns make of the documents: what they show, and what decides where they are and whether. */
+export interface Shape {
+  readonly fields: readonly { readonly field: string; readonly column: Column }[]
+  /** Columns of conditions, by name, whether documents show them or not. */
+  readonly conditions: readonly Column[]
+  /** Columns of the key, in key order. */
+  readonly key: readonly Column[]
+}
 
 export interface DocumentDefinition {
   /** `schema.table`. */

@@ -118,7 +118,11 @@ function planFor(definition: DocumentDefinition, table: Table): RowDocument {
   })
 }
 
-function knownFields(definition: DocumentDefinition, known: ReadonlySet<string>): DocumentDefinition {
+/** The definition without the fields of columns that are not there. */
+export function knownFields(
+  definition: DocumentDefinition,
+  known: { has(column: string): boolean },
+): DocumentDefinition {
   const { fields } = definition
   if (fields === undefined) return definition
   const left = Object.entries(fields).filter(([, column]) => known.has(column))

@@ -108,6 +108,8 @@ function tellDelivery(fact: Fact): Told {
       return ['info', `${nameOf(fact)}: made the index ${fact.index}`]
     case 'index-adopted':
       return ['info', `${nameOf(fact)}: took over the index ${fact.index}, epoch ${fact.epoch}`]
+    case 'columns-proposed':
+      return tellProposal(fact)
     case 'group-endangered':
       return [
         'warn',
@@ -120,6 +122,16 @@ function tellDelivery(fact: Fact): Told {
     default:
       return undefined
   }
+}
+
+function tellProposal(fact: Extract<Fact, { kind: 'columns-proposed' }>): Told {
+  const { mappings, table, pipeline } = fact
+  const fields = Object.entries(mappings).map(([field, mapping]) => `${field} ${mapping}`)
+  if (fields.length === 0) return ['info', `${pipeline}: no column of ${table} is left to accept`]
+  return [
+    'warn',
+    `${pipeline}: new columns of ${table} are left out until they are accepted: ${fields.join(', ')}; run with --reload ${pipeline} to show them in every document, or with --keep ${pipeline} in those to come`,
+  ]
 }
 
 function tellState(subject: string, state: string, failure: Failure | undefined): Told {

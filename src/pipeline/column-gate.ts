@@ -82,8 +82,8 @@ export class ColumnGate {
 
   /** Before the table is read from its first row: whether its present columns are in order. */
   async admitPresent(): Promise<void> {
-    const { accepted, columns, adapt } = this.#parts
-    if (accepted === undefined) return await adapt()
+    const { accepted, columns } = this.#parts
+    if (accepted === undefined) return await this.#adapt()
     const difference = compareShapes(accepted, await columns.present())
     this.#propose(difference)
     this.#refuse(difference)
@@ -96,10 +96,25 @@ export class ColumnGate {
   }
 
   async #judge(shape: Shape): Promise<void> {
-    const { accepted, columns, adapt } = this.#parts
-    if (accepted === undefined) return await adapt()
+    const { accepted, columns } = this.#parts
+    if (accepted === undefined) return await this.#adapt()
     if (this.#isInOrder(compareShapes(accepted, shape))) return
     this.#refuse(compareShapes(accepted, await columns.present()))
+  }
+
+  /** What stands in the way is told with the statement that brought it about. */
+  async #adapt(): Promise<void> {
+    try {
+      await this.#parts.adapt()
+    } catch (error) {
+      const reason = this.#parts.load()?.reason
+      if (!(error instanceof Failure) || error.kind !== 'configuration' || reason === undefined) throw error
+      const { kind, message, remedy } = error
+      throw new Failure(kind, `after ${reason}: ${message}`, {
+        cause: error,
+        ...(remedy === undefined ? {} : { remedy }),
+      })
+    }
   }
 
   #isInOrder({ added, broken }: ShapeDifference): boolean {

@@ -5,7 +5,7 @@ import { Lane, type LaneParts } from './lane.ts'
 import { Signal } from './signal.ts'
 import { together } from './together.ts'
 
-export type DeliveryParts = Omit<LaneParts, 'group' | 'lane' | 'committed' | 'committedTo'> & {
+export type DeliveryParts = Omit<LaneParts, 'group' | 'lane' | 'committed' | 'committedTo' | 'othersSettled'> & {
   readonly group: Group
 }
 
@@ -23,7 +23,13 @@ export class Delivery {
   async run(signal: AbortSignal): Promise<void> {
     const { log, group, letters } = this.#parts
     await letters.begin()
-    const lanes = group.lanes.map((committed, lane) => this.#lane(lane, committed))
+    const lanes: Lane[] = []
+    const settled = async (offset: Offset, ending: AbortSignal): Promise<void> => {
+      this.#moved.notify()
+      for (let seen = this.#moved.count; !lanes.every((lane) => lane.hasSettled(offset));)
+        seen = await this.#moved.next(seen, ending)
+    }
+    for (const [lane, committed] of group.lanes.entries()) lanes.push(this.#lane(lane, committed, settled))
     const reading = async (ending: AbortSignal): Promise<void> => {
       for await (const batch of log.read(group.name, ending)) await lanes[batch.lane]?.give(batch, ending)
     }
@@ -40,12 +46,13 @@ export class Delivery {
     for (let seen = this.#moved.count; this.next < offset;) seen = await this.#moved.next(seen, signal)
   }
 
-  #lane(lane: number, committed: Offset): Lane {
+  #lane(lane: number, committed: Offset, othersSettled: LaneParts['othersSettled']): Lane {
     return new Lane({
       ...this.#parts,
       group: this.#parts.group.name,
       lane,
       committed,
+      othersSettled,
       committedTo: (at, next) => {
         this.#committed[at] = next
         this.#moved.notify()

@@ -45,6 +45,8 @@ export interface LaneParts {
   readonly highestVersion: () => bigint
   /** Told after each commit. */
   readonly committedTo: (lane: number, next: Offset) => void
+  /** Resolves when the other lanes have finished everything before the offset, or cannot go on themselves. */
+  readonly othersSettled: (offset: Offset, signal: AbortSignal) => Promise<void>
   /** Throws when the index is no longer the one that this group fills. */
   readonly guard: () => Promise<void>
   /** Ends even what is being written. */
@@ -59,6 +61,8 @@ export class Lane {
   readonly #changed = new Signal()
   readonly #taken = new Signal()
   #queue: LaneBatch[] = []
+  /** The next entries cannot become documents. */
+  #isHeld = false
   #queued = 0
   #queuedBytes = 0
   #committed: Offset
@@ -80,6 +84,11 @@ export class Lane {
     for (let seen = this.#taken.count; this.#queuedBytes > this.#parts.limits.queuedBytesMax;) {
       seen = await this.#taken.next(seen, signal)
     }
+  }
+
+  /** Whether nothing is to be done before this offset, or nothing can be. */
+  hasSettled(offset: Offset): boolean {
+    return this.#isHeld || this.#committed >= offset || (this.#queue.length === 0 && this.#pending.count === 0)
   }
 
   /** Delivers until the signal aborts (what is being written is finished first), or throws a Failure. */
@@ -104,9 +113,10 @@ export class Lane {
     const { limits } = this.#parts
     await this.#gather(signal)
     while (this.#pending.count < limits.requestCountMax && this.#pending.bytes < limits.requestBytesMax) {
-      const batch = this.#queue.shift()
+      const batch = this.#queue[0]
       if (batch === undefined) break
-      await this.#expand(batch.entries, signal)
+      if (!(await this.#expanded(batch, signal))) return
+      this.#queue.shift()
       this.#acks.pass(batch.next)
       this.#queued -= batch.entries.length
       this.#queuedBytes -= batch.bytes
@@ -119,6 +129,20 @@ export class Lane {
     const { limits, clock } = this.#parts
     if (limits.batchAgeMs === 0 || this.#queued === 0 || this.#queued >= limits.requestCountMax) return
     await clock.sleep(limits.batchAgeMs, signal)
+  }
+
+  /** False = what came before is to be written first. Throws when it is, here and in the other lanes. */
+  async #expanded({ entries, next }: LaneBatch, signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#expand(entries, signal)
+      return true
+    } catch (error) {
+      if (this.#pending.count > 0) return false
+      this.#isHeld = true
+      await this.#committing
+      if (error instanceof Failure) await this.#parts.othersSettled(next, signal)
+      throw error
+    }
   }
 
   async #expand(entries: Entries, signal: AbortSignal): Promise<void> {

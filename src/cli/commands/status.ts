@@ -68,8 +68,19 @@ function show(found: Status): readonly string[] {
       `${name}: ${error ?? ''}`,
       ...(remedy === null ? [] : [`  remedy: ${remedy}`]),
     ]),
+    ...found.pipelines.flatMap(showProposal),
     ...(found.recent.length === 0 ? [] : ['', 'LATELY']),
     ...found.recent.map(({ at, what }) => `${at}  ${what}`),
+  ]
+}
+
+function showProposal({ name, table, proposed }: PipelineStatus): readonly string[] {
+  const fields = Object.entries(proposed).map(([field, mapping]) => `${field} ${mapping}`)
+  if (fields.length === 0) return []
+  return [
+    '',
+    `${name}: new columns of ${table} are left out: ${fields.join(', ')}`,
+    `  to show them: millrace run --reload ${name} in every document, --keep ${name} in those to come`,
   ]
 }
 

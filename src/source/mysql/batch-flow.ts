@@ -53,6 +53,7 @@ export class BatchFlow {
     try {
       for (;;) yield* this.#arrived()
     } finally {
+      this.#reader.close()
       await this.#events.close()
     }
   }
@@ -72,23 +73,30 @@ export class BatchFlow {
   async #fill(): Promise<boolean> {
     const reader = this.#reader
     for (;;) {
-      const event = this.#events.next()
-      if (event === undefined) {
+      const event = reader.isGiving ? undefined : this.#events.next()
+      if (reader.isGiving) reader.giveMore()
+      else if (event === undefined) {
         if (await this.#events.unpack()) continue
         return false
-      }
-      this.#passed(event)
-      if (this.#identities.see(event)) continue
-      // Before the next rows is soon enough, and one reading serves many statements.
-      if (reader.foreignKeysAreStale && event.type === eventType.tableMap)
-        reader.replaceForeignKeys(await this.#asks.foreignKeys())
-      if (event.type === eventType.heartbeat || event.type === eventType.heartbeatV2) this.#heartbeat = true
-      else if (!this.#accepts(event)) {
-        await this.#asks.learn(this.#unknown, reader.reached)
-        reader.accept(event)
+      } else if (this.#isForReader(event)) {
+        // Before the next rows is soon enough, and one reading serves many statements.
+        if (reader.foreignKeysAreStale && event.type === eventType.tableMap)
+          reader.replaceForeignKeys(await this.#asks.foreignKeys())
+        if (!this.#accepts(event)) {
+          await this.#asks.learn(this.#unknown, reader.reached)
+          reader.accept(event)
+        }
       }
       if (reader.mustTake || reader.bytes >= batchBytesMax) return true
     }
+  }
+
+  #isForReader(event: BinlogEvent): boolean {
+    this.#passed(event)
+    if (this.#identities.see(event)) return false
+    const isHeartbeat = event.type === eventType.heartbeat || event.type === eventType.heartbeatV2
+    if (isHeartbeat) this.#heartbeat = true
+    return !isHeartbeat
   }
 
   /** False = the columns of a table must be learned first. */

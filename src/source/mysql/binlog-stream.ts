@@ -10,12 +10,13 @@ import type { SourceBatch, TellServers } from '../source.ts'
 import { BatchFlow } from './batch-flow.ts'
 import { BinlogDump } from './binlog-client.ts'
 import { connect, hangUp, type Connection, type MysqlSettings } from './connection.ts'
-import { setBackFailure, wasSetBack, withoutLast } from './continuity.ts'
+import { setBackFailure, setToAskFrom, wasSetBack } from './continuity.ts'
 import { uniqueIndexes } from './describe.ts'
 import { ForeignKeys, readForeignKeys } from './foreign-keys.ts'
 import { parseGtidSet } from './gtid-set.ts'
 import { IdentityWatch, NumberReused } from './identity.ts'
 import { formatPosition, parsePosition, type Place } from './position.ts'
+import { Resent } from './resent.ts'
 import { failureOf, readAnew } from './server-errors.ts'
 import { logsCascades, type ServerFacts } from './server-facts.ts'
 import { CatchingUp, Servers, type Chosen, type Server } from './servers.ts'
@@ -23,7 +24,6 @@ import { lostColumns } from './schema-match.ts'
 import { TableMapCache, type TableContext } from './table-map.ts'
 import { TableSchemas } from './table-schemas.ts'
 import { TransactionReader } from './transaction.ts'
-import { XaBranches } from './xa.ts'
 
 const heartbeatMsDefault = 5_000
 const catchUpMsDefault = 30_000
@@ -56,7 +56,6 @@ export class BinlogStream {
   #leaving: Failure | undefined
   /** Outlives a connection, so that a table keeps its one definition. */
   readonly #maps = new TableMapCache()
-  readonly #branches = new XaBranches()
   readonly #schemas: TableSchemas
 
   constructor(settings: MysqlSettings, tables: readonly string[], tell: TellServers) {
@@ -153,16 +152,18 @@ export class BinlogStream {
       Object.assign(this.#here, { host: server.settings.host, port: server.settings.port })
       this.#isReading = true
       this.#schemas.goOn(facts, place.executed)
-      const reader = await this.#readerAt(connection, facts, place)
+      const resent = new Resent(place)
+      const reader = await this.#readerAt(chosen, resent)
       const identities = new IdentityWatch({
         flavor: facts.flavor,
         server: facts.identity,
         preciseTimes: tellsPreciseTimes(facts),
         last: place.last,
         compares: comparesLast,
+        resent,
       })
       const dump = await BinlogDump.start(connection, {
-        executed: comparesLast ? withoutLast(place) : place.executed,
+        executed: setToAskFrom(place, comparesLast),
         serverId: this.#serverId,
         uuid: this.#uuid,
         heartbeatMs: this.#settings.heartbeatMs ?? heartbeatMsDefault,
@@ -244,7 +245,7 @@ export class BinlogStream {
     throw failure
   }
 
-  async #readerAt(connection: Connection, facts: ServerFacts, place: Place): Promise<TransactionReader> {
+  async #readerAt({ connection, facts, place }: Chosen, resent: Resent): Promise<TransactionReader> {
     const options = {
       flavor: facts.flavor,
       server: facts.identity,
@@ -257,8 +258,8 @@ export class BinlogStream {
       },
       schemas: this.#schemas,
       foreignKeys: await this.#foreignKeys(connection, facts),
-      branches: this.#branches,
       place,
+      resent,
     }
     return new TransactionReader(options, facts.variables.get('binlog_checksum') === 'CRC32')
   }

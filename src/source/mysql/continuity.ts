@@ -4,7 +4,7 @@ import { query, type Connection } from './connection.ts'
 import type { Gtid, GtidSet } from './gtid.ts'
 import { MariadbGtidSet } from './mariadb-gtid-set.ts'
 import { MysqlGtidSet } from './mysql-gtid-set.ts'
-import { formatPosition, type Place } from './position.ts'
+import { formatPosition, type OpenBranch, type Place } from './position.ts'
 import { readAnew } from './server-errors.ts'
 import {
   isReplica,
@@ -16,8 +16,13 @@ import {
 } from './server-facts.ts'
 
 export type Verdict =
-  /** `comparesLast`: it can send the last transaction again, to be compared. */
-  | { readonly kind: 'continues'; readonly executed: GtidSet; readonly comparesLast: boolean }
+  /** `comparesLast`: it can send the last transaction again, to be compared; `open`: and the PREPAREs of these. */
+  | {
+      readonly kind: 'continues'
+      readonly executed: GtidSet
+      readonly comparesLast: boolean
+      readonly open: readonly OpenBranch[]
+    }
   /** It may still get what it lacks. `failure` is what it means if it does not. */
   | { readonly kind: 'lacks'; readonly lacking: string; readonly failure: Failure }
   | { readonly kind: 'lost'; readonly failure: Failure }
@@ -42,7 +47,11 @@ export async function judge(session: Session, place: Place): Promise<Verdict> {
   const purged = await readPurged(session.connection, flavor)
   // MariaDB answers this itself when the dump begins: its domains may have been begun at different times.
   const gone = flavor === 'mariadb' ? '' : purged.missingFrom(place.executed)
-  if (gone === '') return { kind: 'continues', executed, comparesLast: !hasLast(purged, place) }
+  if (gone === '') {
+    // The rows of a branch whose PREPARE is gone are read from its tables, if it commits.
+    const open = (place.open ?? []).filter(({ gtid }) => !purged.has(gtidOf(gtid)))
+    return { kind: 'continues', executed, comparesLast: !hasLast(purged, place), open }
+  }
   const failure = new Failure(
     'lost',
     `the server has purged transactions that were not read yet: ${shorten(gone)}`,
@@ -146,7 +155,8 @@ async function meaningOf(
         remedy: `see that the source names the right server; if it is, ${readAnew}`,
       },
     )
-  return new Divergence(what, { resume: formatPosition({ executed: set }), undone: lacking })
+  const open = place.open?.filter(({ gtid }) => set.has(gtidOf(gtid)))
+  return new Divergence(what, { resume: formatPosition({ executed: set, open }), undone: lacking })
 }
 
 /** Whether the last transaction that was read is in the set; then it cannot be sent again. */
@@ -154,8 +164,20 @@ function hasLast(purged: GtidSet, { last }: Place): boolean {
   return last === undefined || purged.has(gtidOf(last.gtid))
 }
 
-/** The set without its last transaction, which then is sent again. */
-export function withoutLast({ executed, last }: Place): GtidSet {
+/**
+ * What the server is told that we have: all but what it is to send again, which are the PREPAREs of the open branches and,
+ * where it is compared, the last transaction. MariaDB then sends again all that followed them in their domains.
+ */
+export function setToAskFrom(place: Place, comparesLast: boolean): GtidSet {
+  let set = comparesLast ? withoutLast(place) : place.executed
+  for (const { gtid } of place.open ?? []) {
+    if (set instanceof MysqlGtidSet) set = set.without(gtidOf(gtid))
+    else if (set instanceof MariadbGtidSet) set = set.before(gtidOf(gtid))
+  }
+  return set
+}
+
+function withoutLast({ executed, last }: Place): GtidSet {
   if (last === undefined) return executed
   const gtid = gtidOf(last.gtid)
   if (executed instanceof MysqlGtidSet) return executed.without(gtid)

@@ -24,10 +24,23 @@ const harmless: ReadonlySet<number> = new Set([
   eventType.mariadbStartEncryption,
 ])
 
+const frame: ReadonlySet<number> = new Set([
+  eventType.gtid,
+  eventType.gtidTagged,
+  eventType.mariadbGtid,
+  eventType.rotate,
+  eventType.formatDescription,
+])
+
 const ignorableFlag = 0x80
 
 export function isHarmless({ type, flags }: BinlogEvent): boolean {
   return harmless.has(type) || ((flags & ignorableFlag) !== 0 && !isUnreadable(type) && !isRowEvent(type))
+}
+
+/** Whether the event tells what follows it, in whichever transaction. */
+export function isFrame({ type }: BinlogEvent): boolean {
+  return frame.has(type)
 }
 
 export function isRowEvent(type: number): boolean {
@@ -51,6 +64,14 @@ const remedies: ReadonlyMap<number, string> = new Map([
 export function refusalOf(type: number): Failure {
   return new Failure('unsupported', `this version cannot read the binlog event ${eventName(type)}`, {
     remedy: remedies.get(type) ?? `use a version of millrace that knows this event, ${anew}`,
+  })
+}
+
+/** `verb` is what the statement does. */
+export function statementRefusal(verb = 'statement'): Failure {
+  return new Failure('unsupported', `an ${verb} that is in the binlog as a statement, without its rows`, {
+    remedy:
+      'SET GLOBAL binlog_format = ROW, end the sessions with another format, then load the pipelines anew',
   })
 }
 

@@ -5,9 +5,10 @@
  */
 import { Failure } from '../../change/failure.ts'
 import { eventType, type BinlogEvent } from './binlog-events.ts'
-import { GtidReader } from './gtid-event.ts'
+import { GtidReader, type TransactionStart } from './gtid-event.ts'
 import { showGtid, type Flavor } from './gtid.ts'
 import type { Identity } from './position.ts'
+import type { Resent } from './resent.ts'
 
 /** The transaction under a number is not the one that was read under it. */
 export class NumberReused extends Failure {
@@ -41,6 +42,8 @@ export interface IdentityOptions {
   readonly last: Identity | undefined
   /** Whether the last one is sent again, to be compared. */
   readonly compares: boolean
+  /** What else is sent again. */
+  readonly resent: Resent
 }
 
 export class IdentityWatch {
@@ -54,6 +57,8 @@ export class IdentityWatch {
   #bytes = 0
   #awaited: string | undefined
   #isComparing = false
+  /** Whether the one that is compared is read again as well. */
+  #isNeeded = false
 
   constructor(options: IdentityOptions) {
     this.#options = options
@@ -65,14 +70,14 @@ export class IdentityWatch {
     return this.#options.server
   }
 
-  /** Whether the event belongs to the transaction that is compared, and so to nobody else. Throws NumberReused. */
+  /** Whether the event belongs to a transaction that is compared, and that nobody else needs. Throws NumberReused. */
   see(event: BinlogEvent): boolean {
     const begins = beginnings.has(event.type)
     if (this.#isComparing && (begins || isHeartbeat(event))) this.#compare()
     if (apart.has(event.type)) return false
     if (begins) this.#beginAt(event)
     else if (this.#begin !== undefined) this.#count(event)
-    return this.#isComparing
+    return this.#isComparing && !this.#isNeeded
   }
 
   /** The last whole transaction; `inside` = another one is under way. */
@@ -83,12 +88,18 @@ export class IdentityWatch {
 
   #beginAt(event: BinlogEvent): void {
     this.#close()
+    const { resent, flavor } = this.#options
+    const isQuiet = this.#awaited === undefined && resent.isOver
+    const gtid = isQuiet ? undefined : this.#startOf(event).gtid
+    const coming = gtid === undefined ? 'new' : resent.of(gtid)
+    this.#isComparing = gtid !== undefined && showGtid(gtid, flavor) === this.#awaited
+    // What came before the last one is none that could be compared later.
+    if (coming !== 'new' && !this.#isComparing) return
+    this.#isNeeded = coming === 'prepare'
     this.#begin = { ...event }
     this.#events = 0
     this.#bytes = 0
     this.#count(event)
-    if (this.#awaited === undefined) return
-    this.#isComparing = this.#nameOf(event).gtid === this.#awaited
     if (this.#isComparing) this.#awaited = undefined
   }
 
@@ -119,14 +130,13 @@ export class IdentityWatch {
   }
 
   #found(begin: BinlogEvent): Identity {
-    const { gtid, at } = this.#nameOf(begin)
-    return { gtid, server: this.#options.server, at, events: this.#events, bytes: this.#bytes }
+    const { flavor, server } = this.#options
+    const { gtid, committedAtMs: at } = this.#startOf(begin)
+    return { gtid: showGtid(gtid, flavor), server, at, events: this.#events, bytes: this.#bytes }
   }
 
-  #nameOf(begin: BinlogEvent): Pick<Identity, 'gtid' | 'at'> {
-    const { flavor } = this.#options
-    const start = flavor === 'mysql' ? this.#gtids.mysql(begin) : this.#gtids.mariadb(begin)
-    return { gtid: showGtid(start.gtid, flavor), at: start.committedAtMs }
+  #startOf(begin: BinlogEvent): TransactionStart {
+    return this.#options.flavor === 'mysql' ? this.#gtids.mysql(begin) : this.#gtids.mariadb(begin)
   }
 }
 

@@ -74,6 +74,15 @@ export class MariadbGtidSet implements GtidSet {
     return rest
   }
 
+  /** This set up to the one before that member. */
+  before(gtid: Gtid): MariadbGtidSet {
+    const rest = this.copy()
+    if (!this.has(gtid)) return rest
+    if (gtid.number <= 1) rest.#domains.delete(gtid.origin)
+    else rest.#domains.set(gtid.origin, { server: gtid.server, number: gtid.number - 1 })
+    return rest
+  }
+
   copy(): MariadbGtidSet {
     const copy = new MariadbGtidSet()
     for (const [domain, last] of this.#domains) copy.#domains.set(domain, last)

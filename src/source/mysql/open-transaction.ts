@@ -1,7 +1,7 @@
 /** What is known of the transaction that is being read. */
 import type { Barrier } from '../../change/change.ts'
 import type { TransactionStart } from './gtid-event.ts'
-import { HeldChanges } from './xa.ts'
+import type { HeldBranch } from './xa.ts'
 
 export interface OpenTransaction {
   readonly start: TransactionStart
@@ -16,8 +16,12 @@ export interface OpenTransaction {
   readonly changed: Set<string>
   /** By table; given at the end, because a table is to be read again when all of the transaction is to be seen. */
   readonly barriers: Map<string, Barrier>
-  /** Within an XA branch: the changes, kept until it is known that it commits at once. */
-  held: HeldChanges | undefined
+  /** Within an XA branch: its changes, kept until it is known whether it commits at once. */
+  held: HeldBranch | undefined
+  /** The changes of a branch that it commits, as far as they were not given yet. */
+  giving: HeldBranch | undefined
+  /** The branch that it commits. */
+  branch: string | undefined
 }
 
 /** `given`: how many of its row events were given before. On MariaDB the GTID itself begins it. */
@@ -35,6 +39,8 @@ export function openTransaction(
     given,
     changed: new Set(),
     barriers: new Map(),
-    held: start.xaPrepared ? new HeldChanges(false) : undefined,
+    held: undefined,
+    giving: undefined,
+    branch: undefined,
   }
 }

@@ -178,9 +178,17 @@ export class Servers {
         hangUp(connection)
         return { server, facts, verdict, chosen: undefined }
       }
-      const { executed, comparesLast } = verdict
+      const { executed, comparesLast, open } = verdict
       const isStalled = isReplica(facts) && (await replicates(connection)) === false
-      const chosen = { server, connection, facts, place: here, executed, comparesLast, isStalled }
+      const chosen = {
+        server,
+        connection,
+        facts,
+        place: { ...here, open },
+        executed,
+        comparesLast,
+        isStalled,
+      }
       return { server, facts, verdict, chosen }
     } catch (error) {
       if (connection !== undefined) hangUp(connection)

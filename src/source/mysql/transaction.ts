@@ -7,10 +7,10 @@
  * Rows stream out before their transaction ends, because it may be larger than memory: what is in the binlog is
  * committed. A ROLLBACK is in the binlog only where a part could not be rolled back (tables without transactions): the
  * rows before it are given as they stand, and a barrier has their tables read again, so that the end is right either way.
+ * Rows of an XA branch are kept until its end is known; then they are given piece by piece (`giveMore`).
  */
-import type { Barrier, Position } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
-import { RecordsBuilder, type Records } from '../../change/records.ts'
+import { commitAt } from '../../change/records.ts'
 import type { SourceBatch } from '../source.ts'
 import {
   endsStatement,
@@ -28,36 +28,30 @@ import { CapturedTables } from './captured-tables.ts'
 import { CascadeWatch } from './cascade.ts'
 import type { ForeignKeys } from './foreign-keys.ts'
 import { GtidReader, type TransactionStart } from './gtid-event.ts'
-import { showGtid, type Flavor, type GtidSet } from './gtid.ts'
-import { openTransaction, type OpenTransaction } from './open-transaction.ts'
+import { showGtid } from './gtid.ts'
+import type { OpenTransaction } from './open-transaction.ts'
 import { wholeUpdate } from './partial-update.ts'
-import { formatPosition, type Inside, type Place } from './position.ts'
+import { Outgoing } from './outgoing.ts'
+import { Progress, type ProgressOptions } from './progress.ts'
 import { rowsOf } from './row-decoder.ts'
 import { meaningOf, shorten, type Meaning } from './statement.ts'
-import { isHarmless, isRowEvent, placed, refusalOf } from './event-policy.ts'
+import { isFrame, isHarmless, isRowEvent, placed, refusalOf, statementRefusal } from './event-policy.ts'
 import { parseTableMap, type TableContext, type TableMap } from './table-map.ts'
 import type { Reached, TableSchemas } from './table-schemas.ts'
-import { HeldChanges, preparedWith, type XaBranches } from './xa.ts'
+import { XaBranches, type HeldBranch } from './xa.ts'
 
-export interface TransactionReaderOptions {
-  readonly flavor: Flavor
-  /** The identity of the server that is read. */
-  readonly server: string
+export interface TransactionReaderOptions extends ProgressOptions {
   /** The captured tables, `schema.table`. */
   readonly tables: readonly string[]
   readonly context: TableContext
   readonly foreignKeys: ForeignKeys
-  /** Kept from connection to connection. */
-  readonly branches: XaBranches
   /** For servers whose binlog does not name columns; told of the statements that change tables. */
   readonly schemas?: TableSchemas
-  /** Where to go on. */
-  readonly place: Place
 }
 
 export class TransactionReader {
   readonly #options: TransactionReaderOptions
-  readonly #executed: GtidSet
+  readonly #progress: Progress
   readonly #gtids = new GtidReader()
   readonly #cascades: CascadeWatch
   #foreignKeys: ForeignKeys
@@ -65,30 +59,22 @@ export class TransactionReader {
   readonly #tables: CapturedTables
   readonly #maps = new Map<number, TableMap>()
   #current: OpenTransaction | undefined
-  #resume: Inside | undefined
-  #executedText: string | undefined
   #checksums: boolean
-  #file: string | undefined
-  #offset: number | undefined
-  readonly #builder = new RecordsBuilder(batchBytesUsual)
-  /** What comes before the builder's records. */
-  #finished: Records[] = []
-  #finishedBytes = 0
-  #barriers: Barrier[] = []
+  readonly #out = new Outgoing()
   #moved = false
+  readonly #branches: XaBranches
+  /** Within a transaction that was given before, and is passed over. */
+  #isPassing = false
 
   /** `checksums`: whether events before the first format description bear them. */
   constructor(options: TransactionReaderOptions, checksums: boolean) {
     this.#options = options
-    const { place, tables } = options
-    this.#executed = place.executed.copy()
-    this.#resume = place.inside?.server === options.server ? place.inside : undefined
-    this.#file = place.file
-    this.#offset = place.offset
+    this.#progress = new Progress(options)
     this.#checksums = checksums
-    this.#tables = new CapturedTables(tables)
+    this.#tables = new CapturedTables(options.tables)
     this.#foreignKeys = options.foreignKeys
     this.#cascades = new CascadeWatch(options.foreignKeys, options.context)
+    this.#branches = new XaBranches(options.place.open)
   }
 
   /** Whether the events that follow bear checksums. */
@@ -98,16 +84,16 @@ export class TransactionReader {
 
   /** Bytes of the changes that wait to be taken. */
   get bytes(): number {
-    return this.#finishedBytes + this.#builder.at
+    return this.#out.bytes
   }
 
   /** A barrier ends its batch: the changes of a batch come before its barriers. */
   get mustTake(): boolean {
-    return this.#barriers.length > 0
+    return this.#out.hasBarriers
   }
 
   get hasChanges(): boolean {
-    return this.bytes > 0 || this.#barriers.length > 0
+    return this.bytes > 0 || this.#out.hasBarriers
   }
 
   /** Whether the position is another than that of the last batch. */
@@ -121,7 +107,7 @@ export class TransactionReader {
 
   /** The transactions that were read whole, and the one under way. */
   get reached(): Reached {
-    return { executed: this.#executed, begun: this.#current?.start.gtid }
+    return { executed: this.#progress.executed, begun: this.#current?.start.gtid }
   }
 
   /** A statement may have changed foreign keys: they are to be read again before the next rows. */
@@ -137,32 +123,40 @@ export class TransactionReader {
 
   /** Everything since the last take. */
   take(): SourceBatch {
-    const { bytes } = this
-    this.#finish(this.#builder)
-    const records = this.#finished
-    const release = (): void => {
-      for (const each of records) this.#builder.reuse(each)
-    }
-    const batch = { records, barriers: this.#barriers, position: this.#position(), bytes, release }
-    this.#finished = []
-    this.#finishedBytes = 0
-    this.#barriers = []
     this.#moved = false
-    return batch
+    return this.#out.take(this.#progress.position(this.#current, this.#branches.list))
   }
 
-  #finish(builder: RecordsBuilder): void {
-    if (builder.count === 0) return
-    this.#finishedBytes += builder.at
-    this.#finished.push(builder.finish())
+  /** Whether changes of a branch that was committed are to be given, before further events. */
+  get isGiving(): boolean {
+    return this.#current?.giving !== undefined
+  }
+
+  /** Gives some more of them. Throws a Failure when a scratch file cannot be read. */
+  giveMore(): void {
+    const current = this.#inTransaction()
+    const run = current.giving?.take()
+    if (run === undefined) return this.#end()
+    commitAt(run.records, current.start.committedAtMs)
+    this.#out.add(run.records)
+    current.events = run.events
+    this.#moved = true
+  }
+
+  /** Frees what it keeps. */
+  close(): void {
+    this.#current?.held?.close()
+    this.#current?.giving?.close()
+    this.#branches.close()
   }
 
   /** Throws a Failure that names transaction and place when the event cannot be understood. */
   accept(event: BinlogEvent): void {
     // Events that are in no file, and the format description of a file that is entered in its middle, have offset 0.
-    if (event.nextOffset > 0) this.#offset = event.nextOffset
+    if (event.nextOffset > 0) this.#progress.reach(event.nextOffset)
     try {
-      this.#dispatch(event)
+      while (this.isGiving) this.giveMore()
+      if (!this.#isPassing || isFrame(event)) this.#dispatch(event)
     } catch (error) {
       throw placed(error, this.place('before'))
     }
@@ -172,7 +166,7 @@ export class TransactionReader {
   place(side: 'before' | 'after'): string {
     const transaction =
       this.#current === undefined ? 'between transactions' : `in transaction ${this.#current.name}`
-    return `${transaction}, ${side} ${this.#file ?? '?'}:${this.#offset ?? 0}`
+    return `${transaction}, ${side} ${this.#progress.where}`
   }
 
   #dispatch(event: BinlogEvent): void {
@@ -210,8 +204,7 @@ export class TransactionReader {
 
   #rotate(event: BinlogEvent): void {
     const { file, offset } = readRotate(event)
-    this.#file = file
-    this.#offset = offset
+    this.#progress.enter(file, offset)
   }
 
   #begin(start: TransactionStart): void {
@@ -219,22 +212,24 @@ export class TransactionReader {
       const next = showGtid(start.gtid, this.#options.flavor)
       throw new Failure('corrupt', `transaction ${next} begins before the one before it ended`)
     }
-    const name = showGtid(start.gtid, this.#options.flavor)
-    const given = this.#resume?.gtid === name ? this.#resume.events : 0
-    this.#resume = undefined
-    this.#current = openTransaction(start, name, given, this.#options.flavor === 'mariadb')
+    this.#current = this.#progress.begin(start)
+    this.#isPassing = this.#current === undefined
+    if (start.xaPrepared && this.#current !== undefined) this.#current.held = this.#branches.hold()
   }
 
   #end(): void {
     const current = this.#inTransaction()
     this.#endStatement()
-    if (current.held !== undefined) {
-      this.#finish(this.#builder)
-      this.#finish(current.held.builder)
+    const { held, events, branch } = current
+    if (held !== undefined) {
+      current.held = undefined
+      held.end(events, [])
+      return this.#give(held)
     }
-    this.#barriers.push(...current.barriers.values())
-    this.#executed.add(current.start.gtid)
-    this.#executedText = undefined
+    current.giving?.close()
+    if (branch !== undefined) this.#branches.ended(branch)
+    this.#out.bar(current.barriers.values())
+    this.#progress.ended(current.start.gtid)
     this.#current = undefined
     this.#moved = true
   }
@@ -267,9 +262,9 @@ export class TransactionReader {
     if (map.table !== undefined && !given) {
       const { kind, from } = header
       const { committedAtMs } = current.start
-      const builder = current.held?.builder ?? this.#builder
+      const builder = current.held?.builder ?? this.#out.builder
       rowsOf(map, { kind, body: event.buffer, from, to: event.to, committedAtMs }, builder)
-      current.held?.check(map.table.name)
+      current.held?.eventEnded(current.events)
     }
     if (cascades) this.#cascades.rows(event, header, map)
   }
@@ -299,7 +294,7 @@ export class TransactionReader {
         return
       case 'xaStart':
         current.open = true
-        current.held = new HeldChanges(true)
+        current.held = this.#branches.hold()
         return
       case 'commit':
         return this.#end()
@@ -315,11 +310,10 @@ export class TransactionReader {
         this.#refuseWrite(meaning.names, schema, statement)
         break
       case 'xaCommit':
-        this.#xaCommitted(meaning.branch, statement)
-        break
+        return this.#xaCommitted(meaning.branch, statement)
       case 'xaRollback':
-        this.#options.branches.ended(meaning.branch)
-        break
+        this.#branches.ended(meaning.branch)
+        return this.#end()
       case 'nothing':
         break
     }
@@ -348,26 +342,39 @@ export class TransactionReader {
 
   #refuseWrite(names: ReadonlySet<string>, schema: string, statement: string): void {
     if (!this.#tables.mayBeMeant(names, schema)) return
-    const verb = shorten(statement).split(' ', 1)[0]
-    throw new Failure('unsupported', `an ${verb} that is in the binlog as a statement, without its rows`, {
-      remedy:
-        'SET GLOBAL binlog_format = ROW, end the sessions with another format, then load the pipelines anew',
-    })
+    throw statementRefusal(shorten(statement).split(' ', 1)[0])
   }
 
   #xaPrepare(event: BinlogEvent): void {
     const current = this.#inTransaction()
     const { onePhase, branch } = readXaPrepare(event)
-    const [table] = current.changed
-    if (!onePhase && table !== undefined) throw preparedWith(table)
-    if (!onePhase) this.#options.branches.prepared(branch)
+    if (onePhase) return this.#end()
+    // A statement may have changed rows unseen: its barriers belong to the branch.
+    this.#endStatement()
+    const { held = this.#branches.hold(), barriers, events, start, name } = current
+    current.held = undefined
+    held.end(events, barriers.values())
+    barriers.clear()
+    this.#branches.prepared({ branch, gtid: name, at: start.committedAtMs }, held)
+    this.#options.resent.hasRead(name)
     this.#end()
   }
 
-  /** A branch that was prepared before this reader began: which tables it changed is not known any more. */
+  /** Of a branch that was prepared before capture began it is not known which tables it changed. */
   #xaCommitted(branch: string, statement: string): void {
-    if (this.#options.branches.ended(branch)) return
+    const held = this.#branches.changesOf(branch)
+    const current = this.#inTransaction()
+    current.branch = branch
+    for (const barrier of held?.barriers ?? []) current.barriers.set(barrier.table, barrier)
+    if (held !== undefined) return this.#give(held)
     for (const table of this.#tables.all) this.#barrier(table, statement)
+    this.#end()
+  }
+
+  /** As much as makes a batch; then `giveMore` is to be called. */
+  #give(held: HeldBranch): void {
+    this.#inTransaction().giving = held
+    while (this.isGiving && this.bytes < givenBytesMax) this.giveMore()
   }
 
   #barrier(table: string, statement: string): void {
@@ -381,19 +388,7 @@ export class TransactionReader {
       remedy: 'SET GLOBAL gtid_mode = ON, then load the pipelines of this source anew',
     })
   }
-
-  #position(): Position {
-    const current = this.#current
-    const { server } = this.#options
-    const started =
-      current !== undefined && current.held === undefined && Math.max(current.events, current.given) > 0
-    const inside = started
-      ? { gtid: current.name, events: Math.max(current.events, current.given), server }
-      : this.#resume
-    this.#executedText ??= this.#executed.toString()
-    return formatPosition({ executed: this.#executedText, inside, file: this.#file, offset: this.#offset })
-  }
 }
 
-/** A batch is taken when it has 256 KB; the last event comes on top. */
-const batchBytesUsual = 288 * 1024
+/** Of the changes of a committed branch at once. */
+const givenBytesMax = 256 * 1024
