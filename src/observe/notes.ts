@@ -60,7 +60,8 @@ function tellSource(fact: Fact): Told {
 }
 
 function tellHistory({ source, epoch, why, undone }: Extract<Fact, { kind: 'history-changed' }>): string {
-  const what = undone === '' ? '' : ` (undone: ${undone.length > 300 ? `${undone.slice(0, 297)}...` : undone})`
+  const what =
+    undone === '' ? '' : ` (undone: ${undone.length > 300 ? `${undone.slice(0, 297)}...` : undone})`
   return `${source}: ${why}${what}; epoch ${epoch} begins, and every table is read again`
 }
 

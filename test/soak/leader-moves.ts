@@ -60,7 +60,9 @@ export async function moveLeaders(
     const raised = (await epochOf(daemon)) - epoch
     assert.equal(raised, loses ? 1 : 0, `move ${move} raised the epoch by ${raised}`)
     undone += raised
-    say(`move ${move} of ${moves}: the server at port ${pair.leader.port} leads${loses ? ', and lacks what was captured' : ''}`)
+    say(
+      `move ${move} of ${moves}: the server at port ${pair.leader.port} leads${loses ? ', and lacks what was captured' : ''}`,
+    )
     await pair.rejoin()
     await pair.untilFollowed()
   }

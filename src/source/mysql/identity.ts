@@ -17,6 +17,17 @@ export class NumberReused extends Failure {
   }
 }
 
+/** The transaction is the same, in other events: the server's files were made anew, as those of another server. */
+export class FilesRemade extends Failure {
+  constructor(gtid: string) {
+    super(
+      'transient',
+      `the server has the transaction ${gtid} in other events than before: its files were made anew`,
+    )
+    this.name = 'FilesRemade'
+  }
+}
+
 /** Events that belong to no transaction. */
 const apart: ReadonlySet<number> = new Set([
   eventType.stop,
@@ -41,6 +52,8 @@ export interface IdentityOptions {
   readonly last: Identity | undefined
   /** Whether the last one is sent again, to be compared. */
   readonly compares: boolean
+  /** Whether events of the next transaction were counted on this server. */
+  readonly isInside: boolean
 }
 
 export class IdentityWatch {
@@ -65,7 +78,10 @@ export class IdentityWatch {
     return this.#options.server
   }
 
-  /** Whether the event belongs to the transaction that is compared, and so to nobody else. Throws NumberReused. */
+  /**
+   * Whether the event belongs to the transaction that is compared, and so to nobody else. Throws NumberReused, and
+   * FilesRemade where events were counted that may be others now.
+   */
   see(event: BinlogEvent): boolean {
     const begins = beginnings.has(event.type)
     if (this.#isComparing && (begins || isHeartbeat(event))) this.#compare()
@@ -106,15 +122,16 @@ export class IdentityWatch {
 
   #compare(): void {
     this.#isComparing = false
-    const { last, preciseTimes } = this.#options
+    const { last, preciseTimes, isInside } = this.#options
     const found = this.#begin === undefined ? undefined : this.#found(this.#begin)
     this.#begin = undefined
     if (last === undefined || found === undefined) return
+    // Another server, or the same one when it was filled anew, writes the transaction in events of its own.
+    const sameEvents = last.events === found.events && last.bytes === found.bytes
     const sameServer = last.server === found.server
-    // Another server writes the same transaction in events of its own.
-    const same = sameServer ? last.events === found.events && last.bytes === found.bytes : true
-    const sameTime = last.at === found.at || !(sameServer || preciseTimes)
-    if (!same || !sameTime) throw new NumberReused(last.gtid)
+    const same = preciseTimes ? last.at === found.at : !sameServer || (last.at === found.at && sameEvents)
+    if (!same) throw new NumberReused(last.gtid)
+    if (sameServer && !sameEvents && isInside) throw new FilesRemade(last.gtid)
     this.#last = found
   }
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { suite, test } from 'node:test'
 import { eventType, readEvent, type BinlogEvent } from '../../../../src/source/mysql/binlog-events.ts'
 import type { Flavor } from '../../../../src/source/mysql/gtid.ts'
-import { IdentityWatch, NumberReused } from '../../../../src/source/mysql/identity.ts'
+import { FilesRemade, IdentityWatch, NumberReused } from '../../../../src/source/mysql/identity.ts'
 import type { Identity } from '../../../../src/source/mysql/position.ts'
 
 const beginnings: ReadonlySet<number> = new Set([eventType.gtid, eventType.gtidTagged, eventType.mariadbGtid])
@@ -25,13 +25,14 @@ for (const server of ['mysql-9.7', 'mysql-8.0', 'mariadb-10.11'] as const) {
   const heartbeat: BinlogEvent = { ...events[0], type: eventType.heartbeat } as BinlogEvent
   const begins = events.flatMap(({ type }, at) => (beginnings.has(type) ? [at] : []))
   const [first = 0, second = 0, third = 0, fourth = 0] = begins
-  const watch = (last?: Identity, name = 'a server') =>
+  const watch = (last?: Identity, { name = 'a server', isInside = false } = {}) =>
     new IdentityWatch({
       flavor,
       server: name,
       preciseTimes: flavor === 'mysql',
       last,
       compares: last !== undefined,
+      isInside,
     })
   const read = (until: number): Identity => {
     const reading = watch()
@@ -42,6 +43,10 @@ for (const server of ['mysql-9.7', 'mysql-8.0', 'mariadb-10.11'] as const) {
   }
   /** What the server sends when it is asked from the transaction that begins there. */
   const sentFrom = (at: number, until: number) => [...heads, ...events.slice(at, until)]
+
+  const seeAll = (reading: IdentityWatch): void => {
+    for (const event of sentFrom(second, fourth)) reading.see(event)
+  }
 
   suite(`the last transaction of ${server}`, () => {
     test('is the one before the one that is under way', () => {
@@ -70,30 +75,29 @@ for (const server of ['mysql-9.7', 'mysql-8.0', 'mariadb-10.11'] as const) {
 
     test('is found out when it is another one under the same number', () => {
       const last = read(third)
-      const others: readonly Identity[] = [
-        { ...last, at: last.at + 1000 },
+      const later = { ...last, at: last.at + 1000 }
+      const longer = [
         { ...last, events: last.events + 1 },
         { ...last, bytes: last.bytes - 1 },
       ]
-      for (const other of others) {
-        const reading = watch(other)
-        assert.throws(() => {
-          for (const event of sentFrom(second, fourth)) reading.see(event)
-        }, NumberReused)
+      // A time that is told to the microsecond says all; without one, everything else must agree as well.
+      for (const other of flavor === 'mysql' ? [later] : [later, ...longer])
+        assert.throws(() => seeAll(watch(other)), NumberReused)
+      if (flavor !== 'mysql') return
+      for (const other of longer) {
+        seeAll(watch(other))
+        assert.throws(() => seeAll(watch(other, { isInside: true })), FilesRemade)
       }
     })
 
     test('may be cut into other events by another server, but not be of another time where that is told', () => {
       const last = { ...read(third), events: 99, bytes: 9999 }
-      const reading = watch(last, 'another server')
-      for (const event of sentFrom(second, fourth)) reading.see(event)
+      const reading = watch(last, { name: 'another server', isInside: true })
+      seeAll(reading)
       assert.equal(reading.last(false)?.server, 'another server')
-      const late = watch({ ...last, at: last.at + 1 }, 'another server')
-      const seeAll = (): void => {
-        for (const event of sentFrom(second, fourth)) late.see(event)
-      }
-      if (flavor === 'mysql') assert.throws(seeAll, NumberReused)
-      else assert.doesNotThrow(seeAll)
+      const late = watch({ ...last, at: last.at + 1 }, { name: 'another server' })
+      if (flavor === 'mysql') assert.throws(() => seeAll(late), NumberReused)
+      else assert.doesNotThrow(() => seeAll(late))
       assert(first < second)
     })
   })
