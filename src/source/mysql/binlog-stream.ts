@@ -14,7 +14,7 @@ import { setBackFailure, setToAskFrom, wasSetBack } from './continuity.ts'
 import { uniqueIndexes } from './describe.ts'
 import { ForeignKeys, readForeignKeys } from './foreign-keys.ts'
 import { parseGtidSet } from './gtid-set.ts'
-import { IdentityWatch, NumberReused } from './identity.ts'
+import { FilesRemade, IdentityWatch, NumberReused } from './identity.ts'
 import { formatPosition, parsePosition, type Place } from './position.ts'
 import { Resent } from './resent.ts'
 import { failureOf, readAnew } from './server-errors.ts'
@@ -113,6 +113,7 @@ export class BinlogStream {
         const failure = failureOf(error, 'streaming the binlog')
         // What was given may not be kept yet: only what is kept says what is to be undone.
         if (failure instanceof Divergence && position !== from) return
+        if (failure instanceof FilesRemade) position = wholeAgain(position)
         interrupted(this.#passing(failure, given))
       }
       if (!signal.aborted) await pause(failures, signal)
@@ -161,6 +162,7 @@ export class BinlogStream {
         last: place.last,
         compares: comparesLast,
         resent,
+        isInside: place.inside?.server === facts.identity,
       })
       const dump = await BinlogDump.start(connection, {
         executed: setToAskFrom(place, comparesLast),
@@ -299,6 +301,13 @@ function placeOn(place: Place, { flavor }: ServerFacts): Place {
   throw new Failure('lost', `the position is one of ${place.executed.flavor}, the server is ${flavor}`, {
     remedy: `positions cannot be carried from one to the other: ${readAnew}`,
   })
+}
+
+/** The position from which the transaction under way is given again whole. */
+function wholeAgain(position: Position): Position {
+  const place = parsePosition(position)
+  const last = place.last === undefined ? undefined : { ...place.last, server: '' }
+  return formatPosition({ ...place, inside: undefined, last })
 }
 
 /** Whether the time of a commit is told to the microsecond, and as on the server where it was made. */

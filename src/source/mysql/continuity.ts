@@ -108,7 +108,7 @@ async function readBinlogState(connection: Connection): Promise<BinlogState> {
 }
 
 /** A domain that went on under another server is common up to the last number of the server that we read there. */
-export function commonInState(ours: GtidSet, state: BinlogState): Common {
+function commonInState(ours: GtidSet, state: BinlogState): Common {
   const lacking: string[] = []
   const common = new MariadbGtidSet()
   let lackingCount = 0
@@ -185,7 +185,7 @@ function withoutLast({ executed, last }: Place): GtidSet {
 }
 
 /** `uuid:7`, `uuid:tag:7` or `0-1-7`. */
-export function gtidOf(name: string): Gtid {
+function gtidOf(name: string): Gtid {
   const colon = name.lastIndexOf(':')
   if (colon >= 0) return { origin: name.slice(0, colon), server: 0, number: Number(name.slice(colon + 1)) }
   const [domain = '', server, number] = name.split('-')

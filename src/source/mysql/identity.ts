@@ -18,6 +18,17 @@ export class NumberReused extends Failure {
   }
 }
 
+/** The transaction is the same, in other events: the server's files were made anew, as those of another server. */
+export class FilesRemade extends Failure {
+  constructor(gtid: string) {
+    super(
+      'transient',
+      `the server has the transaction ${gtid} in other events than before: its files were made anew`,
+    )
+    this.name = 'FilesRemade'
+  }
+}
+
 /** Events that belong to no transaction. */
 const apart: ReadonlySet<number> = new Set([
   eventType.stop,
@@ -44,6 +55,8 @@ export interface IdentityOptions {
   readonly compares: boolean
   /** What else is sent again. */
   readonly resent: Resent
+  /** Whether events of the next transaction were counted on this server. */
+  readonly isInside: boolean
 }
 
 export class IdentityWatch {
@@ -70,7 +83,10 @@ export class IdentityWatch {
     return this.#options.server
   }
 
-  /** Whether the event belongs to a transaction that is compared, and that nobody else needs. Throws NumberReused. */
+  /**
+   * Whether the event belongs to a transaction that is compared, and that nobody else needs. Throws NumberReused, and
+   * FilesRemade where events were counted that may be others now.
+   */
   see(event: BinlogEvent): boolean {
     const begins = beginnings.has(event.type)
     if (this.#isComparing && (begins || isHeartbeat(event))) this.#compare()
@@ -117,15 +133,16 @@ export class IdentityWatch {
 
   #compare(): void {
     this.#isComparing = false
-    const { last, preciseTimes } = this.#options
+    const { last, preciseTimes, isInside } = this.#options
     const found = this.#begin === undefined ? undefined : this.#found(this.#begin)
     this.#begin = undefined
     if (last === undefined || found === undefined) return
+    // Another server, or the same one when it was filled anew, writes the transaction in events of its own.
+    const sameEvents = last.events === found.events && last.bytes === found.bytes
     const sameServer = last.server === found.server
-    // Another server writes the same transaction in events of its own.
-    const same = sameServer ? last.events === found.events && last.bytes === found.bytes : true
-    const sameTime = last.at === found.at || !(sameServer || preciseTimes)
-    if (!same || !sameTime) throw new NumberReused(last.gtid)
+    const same = preciseTimes ? last.at === found.at : !sameServer || (last.at === found.at && sameEvents)
+    if (!same) throw new NumberReused(last.gtid)
+    if (sameServer && !sameEvents && isInside) throw new FilesRemade(last.gtid)
     this.#last = found
   }
 

@@ -221,11 +221,14 @@ function bytesAfter(
 
 /** A server that is away is only worth a warning while another one of the topology answers. */
 function withoutAbsent(found: readonly (readonly Finding[])[]): readonly Finding[] {
-  const isAway = (findings: readonly Finding[]) => findings.some(({ fact }) => fact.endsWith(': connection'))
   if (found.every(isAway)) return found.flat()
   return found.flatMap((findings) =>
     isAway(findings) ? findings.map((finding) => ({ ...finding, level: 'warning' as const })) : findings,
   )
+}
+
+function isAway(findings: readonly Finding[]): boolean {
+  return findings.some(({ fact }) => fact.endsWith(': connection'))
 }
 
 function tableOptions(settings: MysqlSettings, table: string): TableOptions {

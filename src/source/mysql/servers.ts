@@ -231,7 +231,7 @@ export class Servers {
   }
 }
 
-export type PlaceOn = (place: Place, facts: ServerFacts) => Place
+type PlaceOn = (place: Place, facts: ServerFacts) => Place
 
 /** A server may still get what it lacks; nobody else can go on. */
 export class CatchingUp extends Failure {

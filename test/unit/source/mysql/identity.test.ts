@@ -4,7 +4,7 @@ import { suite, test } from 'node:test'
 import { eventType, readEvent, type BinlogEvent } from '../../../../src/source/mysql/binlog-events.ts'
 import type { Flavor } from '../../../../src/source/mysql/gtid.ts'
 import { parseGtidSet } from '../../../../src/source/mysql/gtid-set.ts'
-import { IdentityWatch, NumberReused } from '../../../../src/source/mysql/identity.ts'
+import { FilesRemade, IdentityWatch, NumberReused } from '../../../../src/source/mysql/identity.ts'
 import type { Identity } from '../../../../src/source/mysql/position.ts'
 import { Resent } from '../../../../src/source/mysql/resent.ts'
 
@@ -27,7 +27,7 @@ for (const server of ['mysql-9.7', 'mysql-8.0', 'mariadb-10.11'] as const) {
   const heartbeat: BinlogEvent = { ...events[0], type: eventType.heartbeat } as BinlogEvent
   const begins = events.flatMap(({ type }, at) => (beginnings.has(type) ? [at] : []))
   const [first = 0, second = 0, third = 0, fourth = 0] = begins
-  const watch = (last?: Identity, name = 'a server') =>
+  const watch = (last?: Identity, { name = 'a server', isInside = false } = {}) =>
     new IdentityWatch({
       flavor,
       server: name,
@@ -35,6 +35,7 @@ for (const server of ['mysql-9.7', 'mysql-8.0', 'mariadb-10.11'] as const) {
       last,
       compares: last !== undefined,
       resent: new Resent({ executed: parseGtidSet('', flavor) }),
+      isInside,
     })
   const read = (until: number): Identity => {
     const reading = watch()
@@ -45,6 +46,10 @@ for (const server of ['mysql-9.7', 'mysql-8.0', 'mariadb-10.11'] as const) {
   }
   /** What the server sends when it is asked from the transaction that begins there. */
   const sentFrom = (at: number, until: number) => [...heads, ...events.slice(at, until)]
+
+  const seeAll = (reading: IdentityWatch): void => {
+    for (const event of sentFrom(second, fourth)) reading.see(event)
+  }
 
   suite(`the last transaction of ${server}`, () => {
     test('is the one before the one that is under way', () => {
@@ -73,30 +78,29 @@ for (const server of ['mysql-9.7', 'mysql-8.0', 'mariadb-10.11'] as const) {
 
     test('is found out when it is another one under the same number', () => {
       const last = read(third)
-      const others: readonly Identity[] = [
-        { ...last, at: last.at + 1000 },
+      const later = { ...last, at: last.at + 1000 }
+      const longer = [
         { ...last, events: last.events + 1 },
         { ...last, bytes: last.bytes - 1 },
       ]
-      for (const other of others) {
-        const reading = watch(other)
-        assert.throws(() => {
-          for (const event of sentFrom(second, fourth)) reading.see(event)
-        }, NumberReused)
+      // A time that is told to the microsecond says all; without one, everything else must agree as well.
+      for (const other of flavor === 'mysql' ? [later] : [later, ...longer])
+        assert.throws(() => seeAll(watch(other)), NumberReused)
+      if (flavor !== 'mysql') return
+      for (const other of longer) {
+        seeAll(watch(other))
+        assert.throws(() => seeAll(watch(other, { isInside: true })), FilesRemade)
       }
     })
 
     test('may be cut into other events by another server, but not be of another time where that is told', () => {
       const last = { ...read(third), events: 99, bytes: 9999 }
-      const reading = watch(last, 'another server')
-      for (const event of sentFrom(second, fourth)) reading.see(event)
+      const reading = watch(last, { name: 'another server', isInside: true })
+      seeAll(reading)
       assert.equal(reading.last(false)?.server, 'another server')
-      const late = watch({ ...last, at: last.at + 1 }, 'another server')
-      const seeAll = (): void => {
-        for (const event of sentFrom(second, fourth)) late.see(event)
-      }
-      if (flavor === 'mysql') assert.throws(seeAll, NumberReused)
-      else assert.doesNotThrow(seeAll)
+      const late = watch({ ...last, at: last.at + 1 }, { name: 'another server' })
+      if (flavor === 'mysql') assert.throws(() => seeAll(late), NumberReused)
+      else assert.doesNotThrow(() => seeAll(late))
       assert(first < second)
     })
   })
