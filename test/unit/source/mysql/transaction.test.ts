@@ -17,7 +17,7 @@ import type { SourceBatch } from '../../../../src/source/source.ts'
 /**
  * What real servers sent for the same statements: inserts, an update, a transaction over two tables with a change of the
  * key, ALTERs, TRUNCATE, XA in one phase and in two, on 9.7 a tagged transaction, and at the end an XA branch that is
- * prepared with rows of the captured table.
+ * prepared with rows of the captured table and stays so.
  */
 interface Captured {
   readonly flavor: Flavor

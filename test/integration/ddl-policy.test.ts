@@ -1,0 +1,270 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, before, suite, test } from 'node:test'
+import type { Connection } from 'mysql2/promise'
+import type { PipelineStatus } from '../../src/control/operations.ts'
+import { startStack, type Stack } from '../stack/stack.ts'
+import { untilCaughtUp } from '../support/caught-up.ts'
+import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
+import { differencesOf, type MirrorQuestion, type TextRow } from '../support/mirror.ts'
+import { SearchIndex } from '../support/search-index.ts'
+import { createItems, Workload } from '../support/workload.ts'
+
+suite('what becomes of the index when the columns change', () => {
+  let stack: Stack
+  let connection: Connection
+
+  before(async () => {
+    stack = await startStack({ servers: ['mysql', 'elasticsearch'] })
+    connection = await stack.mysql.connect()
+  })
+  after(async () => {
+    connection?.destroy()
+    await stack?.[Symbol.asyncDispose]()
+  })
+
+  test('auto: the index follows the columns under load, and a table that is swapped for another', async () => {
+    const table = await createTable('follows')
+    const pipelines = { whole: { table }, picked: { table, fields: { number: 'id', title: 'name' } } }
+    await using daemon = await DaemonProcess.start(options('follows', pipelines))
+    await untilCaughtUp(daemon, connection)
+    await using workload = await working(table)
+    await execute(`ALTER TABLE ${table} ADD INDEX (name)`)
+    await untilCaughtUp(daemon, connection)
+    assert.equal(loadsOf(daemon, 'whole'), 1, 'an index changes no row')
+    await execute(
+      `ALTER TABLE ${table} ADD COLUMN colour VARCHAR(10) NOT NULL DEFAULT 'blue' AFTER id`,
+      `ALTER TABLE ${table} ADD COLUMN size INT`,
+      `ALTER TABLE ${table} MODIFY name VARCHAR(200) NOT NULL`,
+    )
+    await untilCaughtUp(daemon, connection)
+    assert.deepEqual(await mappingOf('whole', 'size'), { type: 'integer' })
+    await execute(
+      `ALTER TABLE ${table} DROP COLUMN weight, RENAME COLUMN spare TO extra`,
+      `RENAME TABLE ${table} TO follows.aside, follows.aside TO ${table}`,
+      `CREATE TABLE follows._items_gho LIKE ${table}`,
+      "ALTER TABLE follows._items_gho ADD COLUMN shade VARCHAR(10) NOT NULL DEFAULT 'dark' FIRST",
+      `INSERT INTO follows._items_gho SELECT 'light', items.* FROM ${table} WHERE id % 10 > 0`,
+      `RENAME TABLE ${table} TO follows._items_del, follows._items_gho TO ${table}`,
+    )
+    await daemon.until('write on', () => workload.transactions > 50)
+    await workload.stop()
+    await untilCaughtUp(daemon, connection)
+    await assertEqual(table, 'whole')
+    await assertEqual(table, 'picked', ({ id = null, name = null }) => ({
+      id: String(id),
+      document: { number: id, title: name },
+    }))
+    await assertNoLetters(daemon)
+  })
+
+  test('auto: what the index cannot hold stops that pipeline alone, before a document is refused', async () => {
+    const table = await createTable('unfit')
+    const pipelines = { grown: { table }, other: { table, fields: { number: 'id', title: 'name' } } }
+    const settings = options('unfit', pipelines)
+    {
+      await using daemon = await DaemonProcess.start(settings)
+      await untilCaughtUp(daemon, connection)
+      await using workload = await working(table)
+      await execute(
+        `ALTER TABLE ${table} MODIFY weight BIGINT`,
+        `UPDATE ${table} SET weight = 5000000000 WHERE id % 3 = 0`,
+      )
+      const grown = await untilState(daemon, 'grown', 'failed')
+      assert.match(grown.error ?? '', /MODIFY weight BIGINT.*field weight is integer in the index/)
+      assert.match(grown.remedy ?? '', /delete the index/)
+      await workload.stop()
+      await assertNoLetters(daemon)
+      await untilDelivered(daemon, 'other')
+      await assertEqual(table, 'other', ({ id = null, name = null }) => ({
+        id: String(id),
+        document: { number: id, title: name },
+      }))
+    }
+    await new SearchIndex(stack.elasticsearch.url, 'grown').delete()
+    await using daemon = await DaemonProcess.start(settings)
+    await untilCaughtUp(daemon, connection)
+    await assertEqual(table, 'grown')
+    assert.deepEqual(await mappingOf('grown', 'weight'), { type: 'long' })
+  })
+
+  test('propose: a new column waits to be accepted; one that is gone makes the pipeline wait', async () => {
+    const table = await createTable('proposes')
+    const pipelines = { proposed: { table, policy: { ddl: 'propose' } } }
+    const settings = options('proposes', pipelines)
+    {
+      await using daemon = await DaemonProcess.start(settings)
+      await untilCaughtUp(daemon, connection)
+      await using workload = await working(table)
+      await execute(
+        `ALTER TABLE ${table} ADD COLUMN colour VARCHAR(10) NOT NULL DEFAULT 'blue' AFTER id`,
+        `UPDATE ${table} SET colour = 'red' WHERE id % 3 = 0`,
+      )
+      await daemon.until('propose', (status) => Object.keys(proposedIn(status.pipelines)).length > 0)
+      await execute(`ALTER TABLE ${table} RENAME COLUMN spare TO extra`)
+      const waiting = await untilState(daemon, 'proposed', 'waiting')
+      assert.match(waiting.error ?? '', /field spare: the column spare is gone.*RENAME COLUMN spare TO extra/)
+      assert.match(waiting.remedy ?? '', /--reload proposed/)
+      await execute(`ALTER TABLE ${table} RENAME COLUMN extra TO spare`)
+      await workload.stop()
+      const { pipelines: found, recent } = await untilCaughtUp(daemon, connection)
+      assert.deepEqual(Object.keys(proposedIn(found)), ['colour'])
+      assert.match(proposedIn(found)['colour'] ?? '', /"type":"text"/)
+      assert(recent.some(({ what }) => /left out until they are accepted: colour/.test(what)))
+      assert.match(daemon.output(), /--reload proposed to show them in every document/)
+      await assertEqual(table, 'proposed', withoutColour)
+      assert.equal(await mappingOf('proposed', 'colour'), undefined)
+    }
+    await using daemon = await DaemonProcess.start({
+      ...settings,
+      extraArguments: ['--reload', 'proposed'],
+    })
+    const { pipelines: accepted } = await untilCaughtUp(daemon, connection)
+    assert.deepEqual(proposedIn(accepted), {})
+    await assertEqual(table, 'proposed')
+    assert.notEqual(await mappingOf('proposed', 'colour'), undefined)
+  })
+
+  test('freeze: the index stays as it was when the columns changed, until that is accepted', async () => {
+    const table = await createTable('freezes')
+    const policy = { ddl: 'freeze' }
+    const pipelines = {
+      frozen: { table, policy },
+      narrow: { table, fields: { number: 'id', title: 'name' }, policy },
+    }
+    const settings = options('freezes', pipelines)
+    {
+      await using daemon = await DaemonProcess.start(settings)
+      await untilCaughtUp(daemon, connection)
+      const earlier = await working(table)
+      await daemon.until('work', () => earlier.transactions > 50)
+      await earlier.stop()
+      await execute(
+        `TRUNCATE TABLE ${table}`,
+        `INSERT INTO ${table} (id, counter, name) VALUES (1, 1, 'one'), (2, 2, 'two'), (3, 3, 'three')`,
+        `UPDATE ${table} SET name = 'changed' WHERE id = 2`,
+        `CREATE TABLE freezes.before_it SELECT * FROM ${table}`,
+        `CREATE TABLE freezes._items_gho LIKE ${table}`,
+        'ALTER TABLE freezes._items_gho DROP COLUMN weight',
+        `INSERT INTO freezes._items_gho SELECT id, counter, name, price, note, spare FROM ${table}`,
+        `RENAME TABLE ${table} TO freezes._items_del, freezes._items_gho TO ${table}`,
+      )
+      await using later = await working(table, 2)
+      const frozen = await untilState(daemon, 'frozen', 'failed')
+      assert.match(frozen.error ?? '', /field weight: the column weight is gone \(RENAME TABLE freezes\.items/)
+      assert.match(frozen.remedy ?? '', /--reload frozen .*--keep frozen/)
+      await daemon.until('write on', () => later.transactions > 50)
+      await later.stop()
+      await untilDelivered(daemon, 'narrow')
+      await assertEqual(table, 'narrow', ({ id = null, name = null }) => ({
+        id: String(id),
+        document: { number: id, title: name },
+      }))
+      await assertEqual('freezes.before_it', 'frozen')
+    }
+    await using daemon = await DaemonProcess.start({ ...settings, extraArguments: ['--reload', 'frozen'] })
+    await untilCaughtUp(daemon, connection)
+    await assertEqual(table, 'frozen')
+  })
+
+  async function createTable(schema: string): Promise<string> {
+    const table = `${schema}.items`
+    await createItems(connection, table, 300)
+    await execute(
+      `ALTER TABLE ${table} DROP COLUMN changed_at, ADD COLUMN spare VARCHAR(40) DEFAULT 's', ADD COLUMN weight INT`,
+    )
+    return table
+  }
+
+  /** An application on the table that has begun to work. */
+  async function working(table: string, seed = 1): Promise<Workload> {
+    const workload = new Workload({
+      connect: () => stack.mysql.connect(),
+      table,
+      seed,
+      ids: 400,
+      transactionsPerSecond: 50,
+    })
+    workload.start()
+    return workload
+  }
+
+  function options(name: string, pipelines: DaemonOptions['pipelines']): DaemonOptions {
+    return {
+      directory: join(stack.directory, name),
+      mysqlUrl: stack.mysql.cdcUrl,
+      elasticsearchUrl: stack.elasticsearch.url,
+      pipelines,
+    }
+  }
+
+  async function execute(...statements: readonly string[]): Promise<void> {
+    for (const statement of statements) await connection.query(statement)
+  }
+
+  async function mappingOf(index: string, field: string): Promise<unknown> {
+    const found = new SearchIndex(stack.elasticsearch.url, index)
+    const answer = await found.ask<Record<string, { mappings: { properties: Record<string, unknown> } }>>(
+      'GET',
+      `/${index}/_mapping`,
+    )
+    return Object.values(answer)[0]?.mappings.properties[field]
+  }
+
+  async function assertEqual(
+    table: string,
+    name: string,
+    expect: MirrorQuestion['expect'] = whole,
+  ): Promise<void> {
+    const index = new SearchIndex(stack.elasticsearch.url, name)
+    const differences = await differencesOf({ connection, table, index, expect })
+    assert.deepEqual(differences.slice(0, 10), [])
+    assert((await index.count()) > 0)
+  }
+})
+
+function whole(row: TextRow): { readonly id: string; readonly document: TextRow } {
+  return { id: String(row['id']), document: row }
+}
+
+function withoutColour({ colour: _, ...row }: TextRow): ReturnType<typeof whole> {
+  return whole(row)
+}
+
+function proposedIn(pipelines: readonly PipelineStatus[]): Readonly<Record<string, string>> {
+  return pipelines[0]?.proposed ?? {}
+}
+
+function loadsOf(daemon: DaemonProcess, name: string): number {
+  return daemon
+    .logLines()
+    .filter(({ fact, group }) => fact === 'load-started' && group === `${name}@primary`).length
+}
+
+async function untilState(
+  daemon: DaemonProcess,
+  name: string,
+  state: PipelineStatus['state'],
+): Promise<PipelineStatus> {
+  await daemon.until(`be ${state}`, ({ pipelines }) =>
+    pipelines.some((each) => each.name === name && each.state === state && each.error !== null),
+  )
+  return await daemon.pipeline(name)
+}
+
+/** Nothing that was captured waits to be delivered by this pipeline. */
+async function untilDelivered(daemon: DaemonProcess, name: string): Promise<void> {
+  const { sources } = await daemon.status()
+  const goal = sources[0]?.logNextOffset ?? 0
+  await daemon.until('deliver', ({ pipelines }) =>
+    pipelines.some(
+      ({ name: each, lanes, load }) =>
+        each === name && lanes.every((next) => next >= goal) && load?.state === 'done',
+    ),
+  )
+}
+
+async function assertNoLetters(daemon: DaemonProcess): Promise<void> {
+  const { pipelines } = await daemon.status()
+  for (const { deadLetters } of pipelines) assert.equal(deadLetters, 0)
+}
