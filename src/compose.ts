@@ -107,9 +107,7 @@ async function* verifyPipeline(
     const { table, rowsEstimate } = await source.describe(pipeline.definition.table)
     const accepted = await acceptedOf(workshop, pipeline)
     const index =
-      accepted === undefined
-        ? indexFor(pipeline, client, table)
-        : indexOf(pipeline, client, accepted.fields)
+      accepted === undefined ? indexFor(pipeline, client, table) : indexOf(pipeline, client, accepted.fields)
     await existing(index, pipeline)
     const mapper = mapperOf(pipeline, accepted)
     return yield* verify(

@@ -29,6 +29,19 @@ export function acceptedShape(group: Pick<Group, 'attributes'> | undefined): Sha
   return text === undefined ? undefined : (JSON.parse(text) as Shape)
 }
 
+/** A pipeline that is to follow its columns from now on has documents without those that were never accepted. */
+export function refuseUnaccepted(pipeline: string, accepted: Shape, present: Shape): void {
+  const difference = compareShapes(accepted, present)
+  if (difference.added.length === 0 && difference.broken.length === 0) return
+  throw new Failure(
+    'configuration',
+    `policy.ddl of ${pipeline} is auto now, and its documents are without changes of the columns: ${tellDifference(difference)}`,
+    {
+      remedy: `run with --reload ${pipeline} to build every document anew, or with --keep ${pipeline} to leave those that are there`,
+    },
+  )
+}
+
 export interface ColumnGateParts {
   readonly pipeline: string
   readonly group: string
@@ -110,9 +123,10 @@ export class ColumnGate {
       const reason = this.#parts.load()?.reason
       if (!(error instanceof Failure) || error.kind !== 'configuration' || reason === undefined) throw error
       const { kind, message, remedy } = error
+      const settle = `where the pipeline file is changed, run with --reload ${this.#parts.pipeline}`
       throw new Failure(kind, `after ${reason}: ${message}`, {
         cause: error,
-        ...(remedy === undefined ? {} : { remedy }),
+        remedy: remedy === undefined ? settle : `${remedy}; ${settle}`,
       })
     }
   }

@@ -5,7 +5,7 @@ import { Lane, type LaneParts } from './lane.ts'
 import { Signal } from './signal.ts'
 import { together } from './together.ts'
 
-export type DeliveryParts = Omit<LaneParts, 'group' | 'lane' | 'committed' | 'committedTo' | 'othersSettled'> & {
+export type DeliveryParts = Omit<LaneParts, 'group' | 'lane' | 'committed' | 'committedTo' | 'allSettled'> & {
   readonly group: Group
 }
 
@@ -46,13 +46,13 @@ export class Delivery {
     for (let seen = this.#moved.count; this.next < offset;) seen = await this.#moved.next(seen, signal)
   }
 
-  #lane(lane: number, committed: Offset, othersSettled: LaneParts['othersSettled']): Lane {
+  #lane(lane: number, committed: Offset, allSettled: LaneParts['allSettled']): Lane {
     return new Lane({
       ...this.#parts,
       group: this.#parts.group.name,
       lane,
       committed,
-      othersSettled,
+      allSettled,
       committedTo: (at, next) => {
         this.#committed[at] = next
         this.#moved.notify()

@@ -45,8 +45,8 @@ export interface LaneParts {
   readonly highestVersion: () => bigint
   /** Told after each commit. */
   readonly committedTo: (lane: number, next: Offset) => void
-  /** Resolves when the other lanes have finished everything before the offset, or cannot go on themselves. */
-  readonly othersSettled: (offset: Offset, signal: AbortSignal) => Promise<void>
+  /** Resolves when every lane has finished everything before the offset, or cannot go on itself. */
+  readonly allSettled: (offset: Offset, signal: AbortSignal) => Promise<void>
   /** Throws when the index is no longer the one that this group fills. */
   readonly guard: () => Promise<void>
   /** Ends even what is being written. */
@@ -77,18 +77,24 @@ export class Lane {
 
   /** Takes entries; resolves when there is room for more. */
   async give(batch: LaneBatch, signal: AbortSignal): Promise<void> {
+    // What lies behind is for the next run; the other lanes are still to get theirs.
+    if (this.#isHeld) return
     this.#queue.push(batch)
     this.#queued += batch.entries.length
     this.#queuedBytes += batch.bytes
     this.#changed.notify()
-    for (let seen = this.#taken.count; this.#queuedBytes > this.#parts.limits.queuedBytesMax;) {
+    for (let seen = this.#taken.count; this.#isOverfull();) {
       seen = await this.#taken.next(seen, signal)
     }
   }
 
-  /** Whether nothing is to be done before this offset, or nothing can be. */
+  #isOverfull(): boolean {
+    return !this.#isHeld && this.#queuedBytes > this.#parts.limits.queuedBytesMax
+  }
+
+  /** Whether everything before the offset is finished, or nothing more can be. */
   hasSettled(offset: Offset): boolean {
-    return this.#isHeld || this.#committed >= offset || (this.#queue.length === 0 && this.#pending.count === 0)
+    return this.#isHeld || this.#committed >= offset
   }
 
   /** Delivers until the signal aborts (what is being written is finished first), or throws a Failure. */
@@ -132,15 +138,16 @@ export class Lane {
   }
 
   /** False = what came before is to be written first. Throws when it is, here and in the other lanes. */
-  async #expanded({ entries, next }: LaneBatch, signal: AbortSignal): Promise<boolean> {
+  async #expanded({ entries }: LaneBatch, signal: AbortSignal): Promise<boolean> {
     try {
       await this.#expand(entries, signal)
       return true
     } catch (error) {
       if (this.#pending.count > 0) return false
+      if (!(error instanceof Failure)) throw error
       this.#isHeld = true
-      await this.#committing
-      if (error instanceof Failure) await this.#parts.othersSettled(next, signal)
+      this.#taken.notify()
+      await this.#parts.allSettled(entries.offset(0), signal)
       throw error
     }
   }

@@ -9,7 +9,7 @@ import type { Source } from '../source/source.ts'
 import { assertBound, bind, lostGroup, markOf, type Binding, type Wishes } from './binding.ts'
 import type { Capture } from './capture.ts'
 import type { Clock } from './clock.ts'
-import { acceptedShape, ColumnGate, type Columns } from './column-gate.ts'
+import { acceptedShape, ColumnGate, refuseUnaccepted, type Columns } from './column-gate.ts'
 import { Delivery } from './delivery.ts'
 import type { Observe, PipelineState } from './facts.ts'
 import { FirstLoad, type LoadLimits } from './first-load.ts'
@@ -124,11 +124,13 @@ export class Pipeline {
 
   /** A start that makes documents anew, or takes a changed file, accepts the columns that there are. */
   async #accepted(known: Group | undefined): Promise<Shape | undefined> {
-    const { columns, definition, openIndex } = this.#parts
-    if (columns.policy === 'auto') return undefined
+    const { name, columns, definition, openIndex } = this.#parts
     const accepted = acceptedShape(known)
     const isSame = known?.attributes['fingerprint'] === definition
-    if (accepted !== undefined && isSame && !this.#wishes.reload && !this.#wishes.keep) return accepted
+    const isSettled = isSame && !this.#wishes.reload && !this.#wishes.keep
+    if (accepted !== undefined && isSettled && columns.policy !== 'auto') return accepted
+    if (accepted !== undefined && isSettled) refuseUnaccepted(name, accepted, await columns.present())
+    if (columns.policy === 'auto') return undefined
     await openIndex()
     return await columns.present()
   }

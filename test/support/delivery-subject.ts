@@ -4,7 +4,7 @@ import { packRecords } from '../../src/change/records.ts'
 import { packRow } from '../../src/change/row.ts'
 import type { DocumentDefinition } from '../../src/document/definition.ts'
 import { Mapper } from '../../src/document/mapping.ts'
-import type { Control } from '../../src/log/log.ts'
+import type { Control, Entries } from '../../src/log/log.ts'
 import { Delivery } from '../../src/pipeline/delivery.ts'
 import type { DeliveryLimits } from '../../src/pipeline/lane.ts'
 import { Letters } from '../../src/pipeline/letters.ts'
@@ -92,8 +92,11 @@ export class Subject {
     await this.log.append(batch)
   }
 
-  /** A delivery from where the group stands. */
-  async delivery(changed: Partial<DeliveryLimits> = {}): Promise<Delivery> {
+  /** A delivery from where the group stands; `admit` may throw at entries. */
+  async delivery(
+    changed: Partial<DeliveryLimits> = {},
+    admit: (entries: Entries) => void = () => {},
+  ): Promise<Delivery> {
     const [found] = await this.log.groups()
     if (found === undefined || this.state === undefined) throw new Error('nothing has begun')
     const mapper = new Mapper(definition)
@@ -101,7 +104,11 @@ export class Subject {
       group: found,
       log: this.log,
       sink: this.index.sinkFor(this.state),
-      enrich: (entries) => Promise.resolve(mapper.map(entries).works),
+      enrich: async (entries) => {
+        await Promise.resolve()
+        admit(entries)
+        return mapper.map(entries).works
+      },
       letters: this.letters,
       clock: this.clock,
       observe: this.facts.observe,

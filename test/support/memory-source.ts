@@ -9,7 +9,6 @@
 import type { Barrier, Change, Column, Key, Position, Row, Table } from '../../src/change/change.ts'
 import { Failure } from '../../src/change/failure.ts'
 import { packRecords } from '../../src/change/records.ts'
-import { bytesOf, keyOf, packRow, type Cell } from '../../src/change/row.ts'
 import type { Clock } from '../../src/pipeline/clock.ts'
 import { Signal } from '../../src/pipeline/signal.ts'
 import type {
@@ -21,9 +20,9 @@ import type {
   SourceBatch,
 } from '../../src/source/source.ts'
 import { page } from './memory-page.ts'
+import { keyFor, storedRow, type StoredRow, type Values } from './memory-row.ts'
 
-/** Column name to value, as JSON has it. */
-export type Values = Readonly<Record<string, unknown>>
+export type { Values } from './memory-row.ts'
 
 /** What one row's statement put into the journal: one change, or the delete and the insert of a key change. */
 type RowEvent = readonly Change[]
@@ -35,12 +34,6 @@ interface Transaction {
   readonly left: ReadonlyMap<Key, Row> | undefined
   /** The table as the barrier's statement left it; undefined = as it was. */
   readonly shape?: Table
-}
-
-interface StoredRow {
-  readonly key: Key
-  readonly values: Values
-  readonly row: Row
 }
 
 /** Rows by the text of their key. */
@@ -388,22 +381,6 @@ async function nextCommit(
   } finally {
     over.abort()
   }
-}
-
-function storedRow(table: Table, values: Values): StoredRow {
-  const cells = cellsOf(table, values)
-  return { key: keyOf(table, cells), values, row: packRow(cells) }
-}
-
-function keyFor(table: Table, values: Values): Key {
-  return keyOf(table, cellsOf(table, values))
-}
-
-function cellsOf(table: Table, values: Values): Cell[] {
-  return table.columns.map(({ name }) => {
-    const value = values[name]
-    return value === undefined || value === null ? null : bytesOf(JSON.stringify(value))
-  })
 }
 
 function sizeOf(change: Change): number {

@@ -7,9 +7,9 @@
  * `inside` is there within a transaction: so many of its row events were given. They count only on the server that wrote
  * them down so; another one may have cut the same rows into other events, and there the transaction is given again
  * whole. Events are counted rather than rows, because they do not depend on which tables are captured. `xa` are the XA
- * branches that are prepared: their PREPAREs are executed, but their rows were not given, so they are read again. `file` and `pos`
- * are for people and never compared: positions in files wrap, and start anew on another server. `server` is the one that
- * was read, `last` tells the last whole transaction from another one that bears the same number.
+ * branches that are prepared: their PREPAREs are in the set, but their rows were not given, so they are read again.
+ * `file` and `pos` are for people and never compared: positions in files wrap, and start anew on another server.
+ * `server` is the one that was read, `last` tells the last whole transaction from another one that bears the same number.
  */
 import type { Position } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
@@ -117,8 +117,8 @@ export function showPosition(position: Position): string {
   const { executed, inside, open = [], file, offset } = parsePosition(position)
   const part = inside === undefined ? '' : `, and ${inside.events} row events of ${inside.gtid}`
   const [oldest] = open.toSorted((a, b) => a.at - b.at)
-  const since = oldest === undefined ? '' : `the oldest at ${new Date(oldest.at).toISOString()}`
-  const waiting = oldest === undefined ? '' : `, and ${open.length} XA transactions are prepared, ${since}`
+  const since = oldest === undefined ? '' : `the oldest of ${new Date(oldest.at).toISOString()}`
+  const waiting = oldest === undefined ? '' : `, and prepared XA transactions: ${open.length}, ${since}`
   const where = file === undefined ? '' : ` (${file}:${offset ?? 0})`
   return `${executed.isEmpty ? 'the beginning' : executed.toString()}${part}${waiting}${where}`
 }

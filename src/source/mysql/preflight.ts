@@ -7,6 +7,7 @@ import type { Flavor } from './gtid.ts'
 import { demands, wordedFor, type Demand, type Remedies } from './server-demands.ts'
 import { logsCascades, readRetentionSeconds } from './server-facts.ts'
 import { examineTables } from './table-findings.ts'
+import { preparedFindings } from './xa-findings.ts'
 
 /** Never throws for what is wrong with the server; a server that cannot be reached is a finding as well. */
 export async function examine(
@@ -58,6 +59,7 @@ async function* findingsOf(
     : 'expire_logs_days'
   yield await retentionFinding(connection, flavor, expires)
   yield* await replicaFindings(connection, flavor, variables)
+  yield* await preparedFindings(connection)
   const grants = await readGrants(connection, flavor)
   yield* grantFindings(grants, flavor)
   const optionsOf = (table: string) => ({

@@ -10,7 +10,7 @@ import { showGtid, type Flavor, type Gtid } from './gtid.ts'
 import { MariadbGtidSet } from './mariadb-gtid-set.ts'
 import type { OpenBranch, Place } from './position.ts'
 
-export type Coming =
+type Coming =
   | 'new'
   /** The PREPARE of a branch that is open: its rows are needed again, and nothing else of it. */
   | 'prepare'

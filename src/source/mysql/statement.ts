@@ -189,6 +189,7 @@ const harmlessClauses = [
   /^DROP (INDEX|KEY|CHECK)\b/,
   /^RENAME (INDEX|KEY)\b/,
   /^ALTER (INDEX|CHECK)\b/,
+  /^ALTER (COLUMN )?(\w+|\?) (SET|DROP) DEFAULT\b/,
   // Options may follow each other without a comma; only one that stands alone is known.
   /^(COMMENT|AUTO_INCREMENT|ALGORITHM|LOCK|ROW_FORMAT|KEY_BLOCK_SIZE|STATS_\w+) (= )?(\w+|\?)$/,
   /^(ENABLE|DISABLE) KEYS$/,

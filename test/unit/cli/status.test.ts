@@ -93,6 +93,21 @@ test('status ends with 1 and tells the remedy when something has failed', async 
   )
 })
 
+test('status shows new columns that wait to be accepted, and how that is done', async (t) => {
+  const server = await startControl({
+    host: '127.0.0.1',
+    port: 0,
+    operations: operationsWith(statusWith({ proposed: { colour: '{"type":"keyword"}' } }, true)),
+    redact: String,
+  })
+  t.after(() => server.close())
+  const { out } = await commandLine(t).run('status', '--url', `http://127.0.0.1:${server.port}`)
+  assert.match(
+    out.join('\n'),
+    /orders: new columns of \S+ are left out: colour \{"type":"keyword"\}\n.*--reload orders.*--keep orders/,
+  )
+})
+
 test('status reads the state folder when no daemon answers, and ends with 3', async (t) => {
   const offline = statusWith(
     { state: 'offline', indexed: null, deleted: null, lookedUp: null, proposed: {}, load: null },

@@ -195,6 +195,18 @@ test('a pipeline can begin after a set of transactions', (t) => {
   assert.deepEqual(orders?.policy.start, { kind: 'position', text: 'uuid:1-5' })
 })
 
+test('what a change of columns does is one of three words', (t) => {
+  const file = 'table: shop.orders\npolicy: { ddl: freeze }\n'
+  const [orders] = load(t, { 'config/pipelines/orders.yaml': file }).pipelines
+  assert.equal(orders?.policy.ddl, 'freeze')
+  const [plain] = load(t, { 'config/pipelines/orders.yaml': 'table: shop.orders\n' }).pipelines
+  assert.equal(plain?.policy.ddl, 'auto')
+  assert.throws(
+    () => load(t, { 'config/pipelines/orders.yaml': file.replace('freeze', 'ask') }),
+    /policy\.ddl/,
+  )
+})
+
 test('references are resolved in every text, also where a number is asked for', (t) => {
   const file = `${settings.replace('mysql://app:sesame-open@db:3307/', '${DB}')}\nlog: { lanes: "\${LANES:-7}" }\nlogger: { level: "$$x" }`
   assert.match(

@@ -24,7 +24,11 @@ async function running(
   return { world, process }
 }
 
-function alter(world: World, columns: readonly Column[], values: Readonly<Record<string, unknown>> = {}): void {
+function alter(
+  world: World,
+  columns: readonly Column[],
+  values: Readonly<Record<string, unknown>> = {},
+): void {
   world.database.alter(table, columns, (row) => ({ ...row, ...values }))
 }
 
@@ -37,7 +41,10 @@ function documents(world: World): Record<string, unknown> {
   return Object.fromEntries(sources) as Record<string, unknown>
 }
 
-async function loadedAgain({ world, process }: { world: World; process: Process }, times: number): Promise<void> {
+async function loadedAgain(
+  { world, process }: { world: World; process: Process },
+  times: number,
+): Promise<void> {
   await world.clock.until(
     process.facts.until('load-finished', () => process.facts.of('load-finished').length === times),
   )
@@ -169,6 +176,24 @@ test('freeze: what came before is delivered, nothing of what came after; --keep 
   await world.clock.until(keeping.facts.until('load-finished'))
   assert.deepEqual(documents(world)['5'], { id: 5, name: 'row 5', colour: 'red' })
   await keeping.end()
+})
+
+test('auto after another policy: what was never accepted is settled by the person', async () => {
+  const { world, process } = await running('propose')
+  alter(world, [id, name, colour], { colour: 'blue' })
+  await loadedAgain({ world, process }, 2)
+  await process.end()
+  const refused = new Process(world, documentsOf(world, definition, 'auto')).start()
+  const failure = await failureOf({ world, process: refused })
+  assert.match(failure.message, /without changes of the columns: field colour \(enum\) is new/)
+  await refused.end()
+  const following = new Process(world, accepted(world, 'auto', { reload: true })).start()
+  await world.clock.until(following.facts.until('load-finished'))
+  assert.deepEqual(documents(world)['3'], { id: 3, name: 'row 3', colour: 'blue' })
+  await following.end()
+  const settled = new Process(world, documentsOf(world, definition, 'auto')).start()
+  await world.clock.until(settled.facts.until('pipeline-state', ({ state }) => state === 'running'))
+  await settled.end()
 })
 
 test('freeze: columns that documents do not show come and go', async () => {

@@ -49,6 +49,28 @@ test('operations for which there was no room are sent again, alone, until they a
   )
 })
 
+test('entries that cannot become documents end it when all that came before is written, in every lane', async () => {
+  const subject = await new Subject().begin(4)
+  // So many come in one piece.
+  const ids = Array.from({ length: 500 }, (_, id) => id)
+  await subject.append(ids.map((id) => insert(id, 'before')))
+  await subject.append(ids.map((id) => insert(id, 'after')))
+  const refusal = new Failure('configuration', 'not these')
+  // Three of the lanes are still waiting for the target when the fourth has come to what is refused.
+  const away: Fault = { kind: 'refused', failure: 'transient' }
+  meets(subject, away, away, away)
+  const delivery = await subject.delivery({ requestCountMax: 30 }, (entries) => {
+    if (entries.offset(0) >= ids.length) throw refusal
+  })
+  await assert.rejects(subject.clock.until(delivery.run(new AbortController().signal)), refusal)
+  assert.deepEqual(new Set(Object.values(subject.documents())), new Set(['before']))
+  assert.equal(subject.index.documents().size, ids.length)
+  assert.deepEqual(
+    (await subject.log.groups())[0]?.lanes.map((next) => next <= ids.length),
+    [true, true, true, true],
+  )
+})
+
 test('nothing is committed while anything before it is unfinished', async () => {
   const subject = await new Subject().begin()
   const room = Promise.withResolvers<void>()

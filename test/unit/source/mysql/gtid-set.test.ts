@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { Failure } from '../../../../src/change/failure.ts'
 import { containsAll, parseGtidSet } from '../../../../src/source/mysql/gtid-set.ts'
+import { MariadbGtidSet } from '../../../../src/source/mysql/mariadb-gtid-set.ts'
 import { MysqlGtidSet } from '../../../../src/source/mysql/mysql-gtid-set.ts'
 
 const one = '3e11fa47-71ca-11e1-9e33-c80aa9429562'
@@ -153,3 +154,13 @@ function decode(bytes: Buffer): string {
   assert.equal(at, bytes.length)
   return set.toString()
 }
+
+test('a MariaDB position goes back to before a member, and never forward', () => {
+  const set = MariadbGtidSet.parse('0-1-100,5-2-18')
+  const before = (origin: string, server: number, number: number) =>
+    set.before({ origin, server, number }).toString()
+  assert.equal(before('0', 7, 60), '0-7-59,5-2-18')
+  assert.equal(before('0', 1, 101), '0-1-100,5-2-18')
+  assert.equal(before('5', 2, 1), '0-1-100')
+  assert.equal(before('9', 2, 1), '0-1-100,5-2-18')
+})

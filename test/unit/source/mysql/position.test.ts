@@ -73,3 +73,24 @@ test('where it was read is added to a position without reading it', () => {
     undefined,
   )
 })
+
+test('names the XA branches that are prepared, and what was given of one that commits', () => {
+  const open = [
+    { branch: '61::1', gtid: `${uuid}:3`, at: 1_700_000_000_000 },
+    { branch: '62:00ff:7', gtid: `${uuid}:2`, at: 1_600_000_000_000 },
+  ]
+  const inside = { gtid: `${uuid}:9`, events: 4, server: 'one', branch: '61::1' }
+  const position = withOrigin(formatPosition({ executed: parseGtidSet(`${uuid}:1-8`), open, inside }), {
+    server: 'one',
+    last: undefined,
+  })
+  const place = parsePosition(position)
+  assert.deepEqual(place.open, open)
+  assert.deepEqual(place.inside, inside)
+  assert.match(showPosition(position), /, and prepared XA transactions: 2, the oldest of 2020-09-13T12:26:40/)
+  assert(covers(position, at(`${uuid}:1-8`)), 'what is prepared is seen by nobody')
+  assert.equal(
+    parsePosition(formatPosition({ executed: 'a', open: [] }).replace('"a"', '""') as Position).open,
+    undefined,
+  )
+})

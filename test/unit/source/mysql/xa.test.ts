@@ -105,6 +105,7 @@ for (const server of ['mysql-9.7', 'mysql-8.0', 'mariadb-10.11'] as const) {
           last,
           compares: true,
           resent: new Resent(awaited),
+          isInside: false,
         })
         const set = setToAskFrom(awaited, true)
         const events = sentFor(captured, (gtid) => set.has(gtid))
@@ -207,6 +208,7 @@ function* lastPlaces(captured: Captured): Generator<readonly [Place, Identity]> 
     last: undefined,
     compares: false,
     resent: new Resent(place),
+    isInside: false,
   })
   const executed = place.executed.copy()
   const open = new Map<string, string>()
