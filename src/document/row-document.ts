@@ -116,12 +116,17 @@ export class RowDocument {
   /** To be asked only of a row that is whole. */
   body(): Body {
     let bytesMax = this.#frameBytes
-    for (const { at } of this.#steps)
-      bytesMax += Math.max(nullBytes.length, (this.#spans[2 * at + 1] ?? 0) - (this.#spans[2 * at] ?? 0))
+    for (const { at } of this.#steps) bytesMax += this.#valueBytes(at)
     if (!this.#hasForms) return new RowBody(this, bytesMax, noTexts)
     const formed = this.#steps.map((step) => this.#formed(step))
     for (const text of formed) bytesMax += text?.length ?? 0
     return new RowBody(this, bytesMax, formed)
+  }
+
+  #valueBytes(column: number): number {
+    const from = this.#spans[2 * column] ?? nullCell
+    const length = from < 0 ? 0 : (this.#spans[2 * column + 1] ?? 0) - from
+    return Math.max(nullBytes.length, length)
   }
 
   /** A value in another form than its own; undefined = it is not, or it is null. */

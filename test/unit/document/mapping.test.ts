@@ -97,6 +97,18 @@ describe('a row as a document', () => {
     })
   })
 
+  it('tells beforehand how long it is at most, wherever its row stands and whatever is null', () => {
+    const changes = Array.from({ length: 100 }, (_, at) => [
+      ...entryOf({ after: [`${at}`, null, null, null] }).records,
+    ])
+    const entries = Entries.all(packRecords(changes.flat()), { offset: 0, version: 1n })
+    for (const { operation } of new Mapper(whole).map(entries).works) {
+      assert.ok(operation.body !== undefined)
+      const bytes = Buffer.byteLength(textOfBody(operation.body))
+      assert.ok(bytes <= operation.body.bytesMax && operation.body.bytesMax < bytes + 10)
+    }
+  })
+
   it('has null for dates that no calendar has', () => {
     for (const day of [
       '0000-00-00',
