@@ -110,14 +110,14 @@ const settingsType = group('Settings of the millrace process.', {
   }),
   delivery: group('Writing to targets.', {
     bulkMb: number(5, 0.01, 100, 'A request to a target is closed at this size ...'),
-    bulkCount: integer(2500, 1, 100_000, '... or at so many documents ...'),
+    bulkCount: integer(5000, 1, 100_000, '... or at so many documents ...'),
     batchAgeMs: integer(
       0,
       0,
       60_000,
       '... or when its first change has waited this long; 0 = at once, with what is there.',
     ),
-    pendingMb: number(0.5, 0.1, 1024, 'So much of what was read may wait to be written, in each lane.'),
+    pendingMb: number(1, 0.1, 1024, 'So much of what was read may wait to be written, in each lane.'),
     lookUpsPerSecond: integer(
       10_000,
       0,
