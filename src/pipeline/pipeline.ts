@@ -86,12 +86,22 @@ export class Pipeline {
     const delivery = this.#delivery(bound)
     const load = this.#load(delivery, bound)
     await together(signal, [
-      (ending) => delivery.run(ending),
+      (ending) => this.#deliver(delivery, ending),
       (ending) => load.run(ending),
       (ending) => this.#guardRegularly(bound, ending),
       (ending) => this.#tellState(ending),
     ])
     this.#state('stopped')
+  }
+
+  /** Where the log dropped what was to be read next, its reader knows no pipeline to name. */
+  async #deliver(delivery: Delivery, signal: AbortSignal): Promise<void> {
+    try {
+      await delivery.run(signal)
+    } catch (error) {
+      if (error instanceof Failure && error.kind === 'lost') await this.#refuseLost()
+      throw error
+    }
   }
 
   async #prepare(signal: AbortSignal): Promise<Bound> {

@@ -224,7 +224,7 @@ function mixed(name: string): readonly string[] {
     ]
   })
   // A statement of more than 256 bytes, which MariaDB packs as well.
-  const definition = `ALTER TABLE t COMMENT = 'a', ALTER COLUMN n SET DEFAULT 7 /* ${'long '.repeat(100)} */`
+  const definition = `ALTER TABLE t COMMENT = 'a', MODIFY n BIGINT DEFAULT 7 /* ${'long '.repeat(100)} */`
   return [...rounds.slice(0, 5), [...packing(name, 'ON'), definition], ...rounds.slice(5)].flat()
 }
 

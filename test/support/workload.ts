@@ -129,7 +129,7 @@ function itemOf(id: number, counter: number): readonly unknown[] {
 
 function isPassing(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return [
+  const passing = [
     'PROTOCOL_CONNECTION_LOST',
     'ECONNREFUSED',
     'ECONNRESET',
@@ -139,7 +139,13 @@ function isPassing(error: unknown): boolean {
     'ER_LOCK_DEADLOCK',
     // The server leads no more.
     'ER_OPTION_PREVENTS_STATEMENT',
-  ].includes(code)
+  ]
+  return passing.includes(code) || isClosed(error)
+}
+
+/** The driver gives this one no code. */
+function isClosed(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('closed state')
 }
 
 async function pause(durationMs: number): Promise<void> {

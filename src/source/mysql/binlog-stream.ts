@@ -50,6 +50,7 @@ export class BinlogStream {
   #position: Position | undefined
   #flow: BatchFlow | undefined
   #isReading = false
+  #hasRead = false
   /** The last place that was found broken, in words. */
   #broken: string | undefined
   /** Why this very connection is given up. */
@@ -74,6 +75,11 @@ export class BinlogStream {
 
   get isReading(): boolean {
     return this.#isReading
+  }
+
+  /** Whether it is or was reading. */
+  get hasRead(): boolean {
+    return this.#hasRead
   }
 
   get servers(): readonly Server[] {
@@ -151,7 +157,7 @@ export class BinlogStream {
       this.#leaving = undefined
       this.#position = undefined
       Object.assign(this.#here, { host: server.settings.host, port: server.settings.port })
-      this.#isReading = true
+      this.#isReading = this.#hasRead = true
       this.#schemas.goOn(facts, place.executed)
       const resent = new Resent(place)
       const reader = await this.#readerAt(chosen, resent)

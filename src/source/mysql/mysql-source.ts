@@ -174,11 +174,14 @@ class MysqlSource implements Source, SourceAdmin {
     return result
   }
 
-  /** To the server that is read. Before one is, to the first that answers. */
+  /** To the server that is read. Before the first is, to the first that answers. */
   async #open(): Promise<Session> {
-    const { here } = this.#stream
-    if (this.#stream.isReading) return await openAt(here)
+    const { here, isReading, hasRead } = this.#stream
+    if (isReading) return await openAt(here)
     const servers = this.#stream.servers.map(({ settings }) => settings)
+    // One that has just come back may lack what the others have, tables even: which will do is for the stream to find out.
+    if (hasRead && servers.length > 1)
+      throw new Failure('transient', 'the source is about to go on at one of its servers')
     let failure: unknown
     for (const settings of servers) {
       try {
