@@ -26,21 +26,12 @@ export function packCell(cell: Cell): string {
   return packNumber(cell.length + 2) + cell
 }
 
-/** The cells of a row, into an array that the caller may use again; returns that array. */
-export function unpackRow(row: Row, count: number, cells: Cell[] = []): Cell[] {
-  let at = 0
-  for (let column = 0; column < count; column++) {
-    let code = row.charCodeAt(at++)
-    for (let scale = 128, next = code; next > 127; scale *= 128) {
-      next = row.charCodeAt(at++)
-      code = (code % scale) + (next & 127) * scale + (next > 127 ? scale * 128 : 0)
-    }
-    if (code < 2) cells[column] = code === 0 ? null : undefined
-    else cells[column] = row.slice(at, (at += code - 2))
-  }
-  if (at !== row.length)
-    throw new Failure('corrupt', `a packed row of ${row.length} bytes ends at byte ${at}`)
-  return cells
+/** The cells of a row. */
+export function unpackRow(row: Row, count: number): Cell[] {
+  const bytes = Buffer.from(row, 'latin1')
+  const spans = new Int32Array(2 * count)
+  findCells(bytes, 0, bytes.length, spans)
+  return Array.from({ length: count }, (_, column) => cellAt(bytes, spans, column))
 }
 
 /**

@@ -36,7 +36,7 @@ export class Mapper implements RowMapper {
     const works: Work[] = []
     const incomplete: number[] = []
     for (let at = 0; at < entries.length; at++) {
-      cursor.seek(entries.places[at] ?? -1)
+      cursor.seek(entries.place(at))
       const operation = operationOf(cursor, this.#documentOf(cursor.table), entries.version(at))
       if (operation === 'incomplete') incomplete.push(at)
       else if (operation !== undefined) works.push({ at, operation })

@@ -36,7 +36,7 @@ export interface Entry {
 export class Entries {
   readonly records: Records
   /** Where each begins in the bytes of the records; ascending. */
-  readonly places: readonly number[]
+  readonly #places: readonly number[]
   /** How far each lies behind the first record of the run. */
   readonly #ordinals: readonly number[]
   readonly #first: { readonly offset: Offset; readonly version: bigint }
@@ -49,7 +49,7 @@ export class Entries {
     first: { readonly offset: Offset; readonly version: bigint },
   ) {
     this.records = records
-    this.places = places
+    this.#places = places
     this.#ordinals = ordinals
     this.#first = first
   }
@@ -62,30 +62,35 @@ export class Entries {
   }
 
   get length(): number {
-    return this.places.length
+    return this.#places.length
+  }
+
+  /** Where an entry begins in the bytes of the records. */
+  place(at: number): number {
+    return numbered(this.#places, at)
   }
 
   offset(at: number): Offset {
-    return this.#first.offset + this.#ordinal(at)
+    return this.#first.offset + numbered(this.#ordinals, at)
   }
 
   version(at: number): bigint {
-    return this.#first.version + BigInt(this.#ordinal(at))
+    return this.#first.version + BigInt(numbered(this.#ordinals, at))
   }
 
   *[Symbol.iterator](): Generator<Entry> {
     const cursor = new RecordCursor(this.records)
-    for (let at = 0; at < this.places.length; at++) {
-      cursor.seek(this.places[at] ?? -1)
+    for (let at = 0; at < this.length; at++) {
+      cursor.seek(this.place(at))
       yield { offset: this.offset(at), version: this.version(at), change: cursor.change() }
     }
   }
+}
 
-  #ordinal(at: number): number {
-    const ordinal = this.#ordinals[at]
-    if (ordinal === undefined) throw new RangeError(`${this.places.length} entries have no number ${at}`)
-    return ordinal
-  }
+function numbered(list: readonly number[], at: number): number {
+  const found = list[at]
+  if (found === undefined) throw new RangeError(`${list.length} entries have no number ${at}`)
+  return found
 }
 
 export const noEntries = new Entries(noRecords, [], [], { offset: 0, version: 0n })

@@ -60,7 +60,7 @@ export class PendingWork {
 
   #record(): RecordCursor {
     const cursor = new RecordCursor(this.#entries.records)
-    cursor.seek(this.#entries.places[this.#at] ?? -1)
+    cursor.seek(this.#entries.place(this.#at))
     return cursor
   }
 }
@@ -70,7 +70,7 @@ function tellEntry(
   at: number,
   tell: (offset: Offset, committedAtMs: number) => void,
 ): void {
-  tell(entries.offset(at), committedAtMsOf(entries.records, entries.places[at] ?? -1))
+  tell(entries.offset(at), committedAtMsOf(entries.records, entries.place(at)))
 }
 
 /** About what the operation takes in a request. */

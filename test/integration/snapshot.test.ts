@@ -22,6 +22,11 @@ suite('chunks', { concurrency: false }, () => {
   for (const name of names) testChunks(name, () => stack.servers.get(name) as SqlServer)
 })
 
+/** Rows by their keys come as the server likes. */
+function inOrder<R extends { readonly key: Key }>(rows: readonly R[]): readonly R[] {
+  return rows.toSorted((a, b) => (a.key < b.key ? -1 : 1))
+}
+
 function testChunks(name: string, serverOf: () => SqlServer): void {
   test(`${name}: pages follow each other in the order of any key, without a gap or a repetition`, async () => {
     const server = serverOf()
@@ -50,6 +55,9 @@ function testChunks(name: string, serverOf: () => SqlServer): void {
         table,
       )
       assert.equal(new Set(pages).size, values.length, table)
+      const includes = await source.head()
+      const byKey = await source.rows({ table: `pages.${table}`, keys: pages, includes }, alive())
+      assert.deepEqual(inOrder(byKey.rows), inOrder(whole.rows), table)
     }
   })
 

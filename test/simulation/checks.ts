@@ -95,7 +95,7 @@ export class Checks {
   enriched(entries: Entries, works: readonly Work[]): void {
     const cursor = new RecordCursor(entries.records)
     for (const { at, operation } of works) {
-      cursor.seek(entries.places[at] ?? -1)
+      cursor.seek(entries.place(at))
       const { records, table, keyAt, end } = cursor
       const lane = laneHash(laneSeed(table.name), records.bytes, keyAt, end) % this.#settings.lanes
       this.#asked.push({ lane, offset: entries.offset(at), operation })

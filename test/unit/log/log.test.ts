@@ -13,7 +13,7 @@ test('entries are the chosen records of a run, with the offsets and versions of 
       const first = { offset: Math.floor(start / 2), version: (7n << 48n) | BigInt(start % 2 ** 40) }
       const every = Entries.all(records, first)
       const ordinals = choices.flatMap(([, isChosen], at) => (isChosen ? [at] : []))
-      const places = ordinals.map((at) => every.places[at] ?? -1)
+      const places = ordinals.map((at) => every.place(at))
       const entries = new Entries(records, places, ordinals, first)
       assert.equal(entries.length, ordinals.length)
       assert.deepEqual(
