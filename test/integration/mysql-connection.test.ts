@@ -12,6 +12,7 @@ import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { startFreezingProxy } from '../support/freezing-proxy.ts'
 import { failureOfReading, freshSchema, settingsOf, write, changesOf } from '../support/source-reading.ts'
+import { ask } from '../support/ask.ts'
 
 const names = ['mysql', 'mysql@8.0', 'mysql@5.7', 'mariadb'] as const
 
@@ -272,16 +273,6 @@ async function takeAllConnections(server: SqlServer) {
     } catch {
       return held
     }
-  }
-}
-
-async function ask(server: SqlServer, sql: string): Promise<readonly Record<string, unknown>[]> {
-  const connection = await server.connect()
-  try {
-    const [rows] = await connection.query(sql)
-    return rows as readonly Record<string, unknown>[]
-  } finally {
-    await connection.end()
   }
 }
 

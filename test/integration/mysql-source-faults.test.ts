@@ -6,6 +6,7 @@ import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { startFreezingProxy } from '../support/freezing-proxy.ts'
 import { failureOfReading, freshSchema, settingsOf, startReading, write } from '../support/source-reading.ts'
+import { ask } from '../support/ask.ts'
 
 const names = ['mysql', 'mysql@8.0', 'mysql@5.7', 'mariadb', 'mariadb@11.8'] as const
 
@@ -142,16 +143,6 @@ test('the server is checked over TLS by the authority that is given', async () =
 })
 
 const waitMsMax = 30_000
-
-async function ask(server: SqlServer, sql: string): Promise<readonly Record<string, unknown>[]> {
-  const connection = await server.connect()
-  try {
-    const [rows] = await connection.query(sql)
-    return rows as readonly Record<string, unknown>[]
-  } finally {
-    await connection.end()
-  }
-}
 
 async function killDumps(server: SqlServer): Promise<void> {
   const sql = "SELECT id FROM information_schema.PROCESSLIST WHERE command LIKE 'Binlog Dump%'"

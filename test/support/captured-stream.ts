@@ -129,7 +129,8 @@ class Wire {
   }
 }
 
-function say(batch: SourceBatch): readonly string[] {
+/** A batch as a person reads it. */
+export function say(batch: SourceBatch): readonly string[] {
   const { barriers } = batch
   const changes = changesOf(batch)
   const rows = changes.map(({ op, table, before, after }) => {

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { suite, test } from 'node:test'
 import { Failure } from '../../../../src/change/failure.ts'
-import { textOf, unpackRow } from '../../../../src/change/row.ts'
 import { eventType, readEvent, type BinlogEvent } from '../../../../src/source/mysql/binlog-events.ts'
 import { GtidReader } from '../../../../src/source/mysql/gtid-event.ts'
 import { ForeignKeys } from '../../../../src/source/mysql/foreign-keys.ts'
@@ -13,6 +12,7 @@ import { TableMapCache } from '../../../../src/source/mysql/table-map.ts'
 import { TransactionReader } from '../../../../src/source/mysql/transaction.ts'
 import { Resent } from '../../../../src/source/mysql/resent.ts'
 import type { SourceBatch } from '../../../../src/source/source.ts'
+import { say } from '../../../support/captured-stream.ts'
 
 /**
  * What real servers sent for the same statements: inserts, an update, a transaction over two tables with a change of the
@@ -209,19 +209,4 @@ function readerAt(flavor: Flavor, place: Place): TransactionReader {
     { flavor, server: 's', tables: ['shop.items'], context, place, ...options },
     true,
   )
-}
-
-function say({ records, barriers }: SourceBatch): readonly string[] {
-  const rows = records
-    .flatMap((each) => [...each])
-    .map(({ op, table, before, after }) => {
-      const images = [before, after].flatMap((row) => (row === undefined ? [] : [row]))
-      const texts = images.map((row) =>
-        unpackRow(row, table.columns.length)
-          .map((cell) => (cell === null ? 'NULL' : textOf(cell ?? '')))
-          .join(','),
-      )
-      return `${op} ${texts.join(' > ')}`
-    })
-  return [...rows, ...barriers.map(({ statement }) => `barrier ${statement}`)]
 }
