@@ -7,7 +7,7 @@ import type { Configuration } from './config/load.ts'
 import { groupOf, type Pipeline } from './config/pipeline.ts'
 import type { Shape } from './document/definition.ts'
 import { examineState, examineTarget } from './examine.ts'
-import type { EmbeddedLog } from './log/embedded/embedded-log.ts'
+import type { Log } from './log/log.ts'
 import type { Observe } from './pipeline/facts.ts'
 import { acceptedShape } from './pipeline/column-gate.ts'
 import { verify } from './pipeline/verify.ts'
@@ -19,17 +19,9 @@ import { statusOf } from './status.ts'
 import { systemClock } from './system-clock.ts'
 import { recentIn } from './journal.ts'
 import { openSqliteStore } from './store/sqlite/sqlite-store.ts'
+import { gigabyte, megabyte } from './units.ts'
 import { version } from './version.ts'
-import {
-  gigabyte,
-  indexFor,
-  indexOf,
-  mapperOf,
-  megabyte,
-  statusPipeline,
-  tablesOf,
-  Workshop,
-} from './workshop.ts'
+import { indexFor, indexOf, mapperOf, statusPipeline, tablesOf, Workshop } from './workshop.ts'
 
 /** Ids that verify remembers at a time. */
 const verifyIdsMax = 4_000_000
@@ -54,7 +46,7 @@ export function compose(configuration: Configuration, listeners: readonly Observ
 
 async function localStatus(workshop: Workshop): ReturnType<Parts['localStatus']> {
   const { settings, pipelines } = workshop.configuration
-  const logs = new Map<string, EmbeddedLog>()
+  const logs = new Map<string, Log>()
   try {
     for (const name of Object.keys(settings.sources)) {
       const log = await workshop.readLog(name).catch((error: unknown) => {

@@ -12,7 +12,7 @@ import { startControl } from './control/server.ts'
 import { Daemon, type DaemonPipeline, type DaemonSource } from './daemon.ts'
 import { createJournal, type Journal } from './journal.ts'
 import type { Shape } from './document/definition.ts'
-import type { EmbeddedLog } from './log/embedded/embedded-log.ts'
+import type { Log } from './log/log.ts'
 import { createHealth } from './observe/health.ts'
 import { createLogger } from './observe/logger.ts'
 import { createMetrics } from './observe/metrics.ts'
@@ -30,12 +30,12 @@ import { showPosition } from './source/mysql/position.ts'
 import { statusOf } from './status.ts'
 import { openSqliteStore } from './store/sqlite/sqlite-store.ts'
 import { systemClock } from './system-clock.ts'
+import { megabyte } from './units.ts'
 import { version } from './version.ts'
 import {
   columnsOf,
   indexOf,
   mapperOf,
-  megabyte,
   statusPipeline,
   tablesOf,
   unusedByAll,
@@ -58,7 +58,7 @@ interface Serving {
 interface OpenedSource {
   readonly name: string
   readonly source: Source & OpenSource
-  readonly log: EmbeddedLog
+  readonly log: Log
   readonly capture: Capture
   readonly clients: ReadonlyMap<string, SearchClient>
 }

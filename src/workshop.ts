@@ -1,6 +1,5 @@
 /** Makes parts of one configuration, for the daemon and for commands alike. */
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import type { Table } from './change/change.ts'
 import { Failure } from './change/failure.ts'
 import type { OpenSource } from './cli/parts.ts'
@@ -11,7 +10,8 @@ import { groupOf, type Pipeline } from './config/pipeline.ts'
 import type { Shape } from './document/definition.ts'
 import { checkDefinition, documentFields, Mapper } from './document/mapping.ts'
 import { limitedTo, shapeOf } from './document/shape.ts'
-import { openEmbeddedLog, type EmbeddedLog } from './log/embedded/embedded-log.ts'
+import type { Log } from './log/log.ts'
+import { openLog, readLog } from './open-log.ts'
 import { connectElasticsearch, type Authentication } from './sink/search/elasticsearch.ts'
 import type { Columns } from './pipeline/column-gate.ts'
 import { SearchIndex } from './sink/search/index-admin.ts'
@@ -21,9 +21,6 @@ import type { MysqlSettings, TlsSettings } from './source/mysql/connection.ts'
 import { createMysqlSource } from './source/mysql/mysql-source.ts'
 import type { Source, SourceAdmin, TellServers } from './source/source.ts'
 import type { StatusPipeline } from './status.ts'
-
-export const megabyte = 2 ** 20
-export const gigabyte = 2 ** 30
 
 /** What is opened is closed by whoever asked for it. */
 export class Workshop {
@@ -48,33 +45,13 @@ export class Workshop {
   }
 
   /** A source's log, to write. Throws a Failure of kind `conflict` when another process has it. */
-  openLog(source: string): Promise<EmbeddedLog> {
-    const { log } = this.configuration.settings
-    return openEmbeddedLog({
-      directory: this.#logDirectory(source),
-      segmentBytes: Math.round(log.segmentMb * megabyte),
-      retentionBytes: log.retentionGb * gigabyte,
-      retentionMs: log.retentionHours * 3_600_000,
-      ceilingBytes: log.ceilingGb * gigabyte,
-    })
+  openLog(source: string): Promise<Log> {
+    return openLog(this.configuration.settings, source)
   }
 
-  async readLog(source: string): Promise<EmbeddedLog> {
-    const directory = this.#logDirectory(source)
-    if (!existsSync(directory)) {
-      throw new Failure(
-        'lost',
-        `the source ${source} has no log in ${this.configuration.settings.state} yet`,
-        {
-          remedy: 'millrace run begins it',
-        },
-      )
-    }
-    return await openEmbeddedLog({
-      directory,
-      readOnly: true,
-      ceilingBytes: this.configuration.settings.log.ceilingGb * gigabyte,
-    })
+  /** Throws a Failure of kind `lost` where there is none yet. */
+  readLog(source: string): Promise<Log> {
+    return readLog(this.configuration.settings, source)
   }
 
   client(target: string): SearchClient {
@@ -129,10 +106,6 @@ export class Workshop {
 
   target(pipeline: Pipeline): { readonly name: string; readonly alias: string } {
     return { name: pipeline.target.name, alias: pipeline.target.index }
-  }
-
-  #logDirectory(source: string): string {
-    return join(this.configuration.settings.state, 'log', source)
   }
 
   #mysqlSettings(name: string, unused: Readonly<Record<string, readonly string[]>>): MysqlSettings {

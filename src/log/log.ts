@@ -153,9 +153,11 @@ export interface Retention {
   readonly oldestAppendedAtMs: number | undefined
 }
 
-export interface SegmentInfo {
+/** A piece of the log as it is stored. */
+export interface LogPart {
   readonly name: string
   readonly bytes: number
+  /** The first record that it keeps, and the one after its last. */
   readonly first: Offset
   readonly next: Offset
   readonly firstAppendedAtMs: number
@@ -176,7 +178,8 @@ export interface LogAdmin {
   forget(group: string): Promise<void>
   lag(group: string): Promise<GroupLag>
   retention(): Promise<Retention>
-  segments(): Promise<readonly SegmentInfo[]>
+  /** What the log is stored in, oldest first. */
+  parts(): Promise<readonly LogPart[]>
   /** Every record of a key that is still kept, oldest first, with the group it is addressed to. */
   find(table: string, key: Key): AsyncIterable<Entry & { readonly addressee: string | undefined }>
   /** Unlinks the oldest segments that retention no longer keeps; marks groups that still needed them as lost. */
@@ -209,4 +212,9 @@ export interface DeadLetters {
   settle(group: string, ids: readonly string[]): Promise<void>
   count(group: string): Promise<number>
   list(group: string): AsyncIterable<DeadLetter>
+}
+
+/** All that there is of a log: what the daemon opens, whichever way it is stored. */
+export interface Log extends ChangeLog, LogAdmin {
+  readonly deadLetters: DeadLetters
 }

@@ -1,12 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import {
-  openEmbeddedLog,
-  type EmbeddedLog,
-  type EmbeddedLogOptions,
-} from '../../src/log/embedded/embedded-log.ts'
-import type { LogAdmin, ChangeLog } from '../../src/log/log.ts'
+import { openEmbeddedLog, type EmbeddedLogOptions } from '../../src/log/embedded/embedded-log.ts'
+import type { LogAdmin, ChangeLog, Log } from '../../src/log/log.ts'
 import { insertOf, testTable, type Numbering } from '../support/changes.ts'
 import { MemoryDisk } from '../support/memory-disk.ts'
 import { MemoryLog, MemoryLogContents } from '../support/memory-log.ts'
@@ -45,13 +41,13 @@ async function embedded(
   clean: () => Promise<void>,
 ): Promise<LogSubject> {
   const limits = { retentionBytes: 1_000_000, ceilingBytes: 1_000_000, retentionMs: 1e9 }
-  const open = (): Promise<EmbeddedLog> => openEmbeddedLog({ segmentBytes: 300_000, ...limits, ...options })
+  const open = (): Promise<Log> => openEmbeddedLog({ segmentBytes: 300_000, ...limits, ...options })
   let log = await open()
-  const reopen = async (): Promise<EmbeddedLog> => {
+  const reopen = async (): Promise<Log> => {
     await log.close()
     return (log = await open())
   }
-  const crash = async (): Promise<EmbeddedLog> => {
+  const crash = async (): Promise<Log> => {
     // Without a disk that can forget, closing is as near to dying as one process comes.
     if (disk === undefined) return reopen()
     disk.crash()

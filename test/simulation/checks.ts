@@ -6,8 +6,7 @@ import type { Position } from '../../src/change/change.ts'
 import { RecordCursor } from '../../src/change/records.ts'
 import type { Work } from '../../src/document/enricher.ts'
 import { laneHash, laneSeed } from '../../src/log/embedded/lane.ts'
-import type { EmbeddedLog } from '../../src/log/embedded/embedded-log.ts'
-import type { Entries } from '../../src/log/log.ts'
+import type { Entries, Log } from '../../src/log/log.ts'
 import type { Fact } from '../../src/pipeline/facts.ts'
 import { textOfBody, type Operation, type Outcome } from '../../src/sink/sink.ts'
 import type { Source } from '../../src/source/source.ts'
@@ -63,7 +62,7 @@ export class Checks {
   }
 
   /** A process found the log: what was durable must be there. */
-  async beginLife(log: EmbeddedLog): Promise<void> {
+  async beginLife(log: Log): Promise<void> {
     this.#asked = []
     this.#known = new Map()
     const found = (await log.groups()).find(({ name }) => name === group)

@@ -4,7 +4,7 @@ import { Mapper } from '../../src/document/mapping.ts'
 import { shapeOf } from '../../src/document/shape.ts'
 import type { DocumentDefinition } from '../../src/document/definition.ts'
 import type { Disk } from '../../src/log/embedded/disk.ts'
-import { openEmbeddedLog, type EmbeddedLog } from '../../src/log/embedded/embedded-log.ts'
+import { openEmbeddedLog } from '../../src/log/embedded/embedded-log.ts'
 import type { Wishes } from '../../src/pipeline/binding.ts'
 import { Capture } from '../../src/pipeline/capture.ts'
 import type { Clock } from '../../src/pipeline/clock.ts'
@@ -12,7 +12,7 @@ import type { Observe } from '../../src/pipeline/facts.ts'
 import { Feed } from '../../src/pipeline/feed.ts'
 import { lookingUp } from '../../src/pipeline/look-up.ts'
 import { Pipeline } from '../../src/pipeline/pipeline.ts'
-import type { Entries } from '../../src/log/log.ts'
+import type { Entries, Log } from '../../src/log/log.ts'
 import type { Work } from '../../src/document/enricher.ts'
 import type { IndexAdmin, IndexState, Sink } from '../../src/sink/sink.ts'
 import type { Source } from '../../src/source/source.ts'
@@ -48,7 +48,7 @@ export interface LifeParts {
   /** Sees what entries were made into. */
   readonly enriched: (entries: Entries, works: readonly Work[]) => void
   /** Sees the log as it was found. */
-  readonly opened: (log: EmbeddedLog) => Promise<void>
+  readonly opened: (log: Log) => Promise<void>
 }
 
 export class Life {
@@ -57,7 +57,7 @@ export class Life {
   readonly #ended: Promise<void>
   /** How it ended; undefined = it goes on (or was killed). */
   end: { readonly error: unknown } | undefined
-  log: EmbeddedLog | undefined
+  log: Log | undefined
   capture: Capture | undefined
 
   constructor(parts: LifeParts) {
@@ -102,7 +102,7 @@ export class Life {
     await this.#daemon(log).run(this.#stop.signal)
   }
 
-  #daemon(log: EmbeddedLog): Daemon {
+  #daemon(log: Log): Daemon {
     const { gate, observe } = this.#parts
     const clock = gatedClock(this.#parts.clock, gate)
     const tell: Observe = (fact) => {
@@ -132,7 +132,7 @@ export class Life {
     return new Daemon({ sources, pipelines, clock, observe: tell, drainMs: 10_000, abort })
   }
 
-  #capture(log: EmbeddedLog, clock: Clock, observe: Observe): Capture {
+  #capture(log: Log, clock: Clock, observe: Observe): Capture {
     const { batchBytesMax, windowKeysMax } = this.#parts.settings
     return new Capture({
       name: sourceName,
@@ -146,11 +146,7 @@ export class Life {
     })
   }
 
-  #feed(
-    log: EmbeddedLog,
-    capture: Capture,
-    around: { readonly clock: Clock; readonly observe: Observe },
-  ): Feed {
+  #feed(log: Log, capture: Capture, around: { readonly clock: Clock; readonly observe: Observe }): Feed {
     const { source, index, lineage, settings, wishes } = this.#parts
     return new Feed({
       name: sourceName,
@@ -170,7 +166,7 @@ export class Life {
   }
 
   #pipeline(
-    log: EmbeddedLog,
+    log: Log,
     capture: Capture,
     around: { readonly clock: Clock; readonly observe: Observe; readonly abort: AbortSignal },
   ): Pipeline {

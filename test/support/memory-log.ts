@@ -17,7 +17,7 @@ import {
   type Entry,
   type Group,
 } from '../../src/log/log.ts'
-import type { GroupLag, LaneBatch, LogAdmin, LogBatch, Retention, SegmentInfo } from '../../src/log/log.ts'
+import type { GroupLag, LaneBatch, LogAdmin, LogBatch, Retention, LogPart } from '../../src/log/log.ts'
 
 interface Recorded {
   readonly entry: Entry
@@ -169,7 +169,7 @@ export class MemoryLog implements ChangeLog, LogAdmin {
     }
   }
 
-  async segments(): Promise<readonly SegmentInfo[]> {
+  async parts(): Promise<readonly LogPart[]> {
     const { bytes, next, oldestAppendedAtMs } = await this.retention()
     if (this.#contents.control === undefined) return []
     return [{ name: 'memory', bytes, first: 0, next, firstAppendedAtMs: oldestAppendedAtMs ?? 0 }]

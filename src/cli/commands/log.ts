@@ -13,14 +13,14 @@ import { configurationOptions, jsonOption, type Arguments, type Command } from '
 
 export const log: Command = {
   name: 'log',
-  summary: 'Look into the change log: its segments, or the changes of one row.',
+  summary: 'Look into the change log: its parts, or the changes of one row.',
   positionals: 'ls|show [TABLE] [KEY...]',
   options: {
     ...configurationOptions,
     ...jsonOption,
     source: { value: 'SOURCE', help: 'The log of this source only. Default: all' },
   },
-  about: `millrace log ls               the segments of each log: files, sizes, offsets, ages
+  about: `millrace log ls               the parts of each log: names, sizes, offsets, ages
 millrace log show TABLE KEY   every change of a row that is still kept, oldest first
 
 The key is written as its values in the order of the key's columns, or as a JSON array. Both read the files directly, also
@@ -62,7 +62,7 @@ async function list(
   context: Context,
 ): Promise<number> {
   const rows = await eachLog(parts, sources, async (source, opened) =>
-    (await opened.segments()).map((segment) => ({ source, ...segment })),
+    (await opened.parts()).map((part) => ({ source, ...part })),
   )
   if (args.has('json')) {
     for (const row of rows) context.out(JSON.stringify(row))
@@ -71,7 +71,7 @@ async function list(
   type Listed = (typeof rows)[number]
   const columns = [
     { title: 'SOURCE', text: (row: Listed) => row.source },
-    { title: 'SEGMENT', text: (row: Listed) => row.name },
+    { title: 'PART', text: (row: Listed) => row.name },
     { title: 'SIZE', text: (row: Listed) => showBytes(row.bytes), right: true },
     { title: 'FIRST', text: (row: Listed) => String(row.first), right: true },
     { title: 'NEXT', text: (row: Listed) => String(row.next), right: true },

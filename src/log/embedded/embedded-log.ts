@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import { setTimeout as timer } from 'node:timers/promises'
 import type { Offset } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
-import type { ChangeLog, Control, DeadLetters, LogAdmin, LogBatch } from '../log.ts'
+import type { Control, Log, LogBatch } from '../log.ts'
 import { lost } from './cursor.ts'
 import { ForeignDeadLetters, OwnDeadLetters } from './dead-letters.ts'
 import { diskFailure, nodeDisk, type Disk } from './disk.ts'
@@ -43,15 +43,11 @@ export interface EmbeddedLogOptions extends Partial<RetentionLimits> {
   readonly sleep?: (durationMs: number, signal: AbortSignal) => Promise<void>
 }
 
-export interface EmbeddedLog extends ChangeLog, LogAdmin {
-  readonly deadLetters: DeadLetters
-}
-
 const mebibyte = 2 ** 20
 const compactBytes = mebibyte
 
 /** Throws a Failure of kind `conflict` while another process writes the log, and `corrupt` where it is damaged. */
-export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<EmbeddedLog> {
+export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log> {
   const settings = {
     disk: nodeDisk,
     now: () => Date.now(),
@@ -70,14 +66,14 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
 
 type Settings = Required<Omit<EmbeddedLogOptions, 'readOnly'>>
 
-function openForeign(settings: Settings, files: SegmentFiles): EmbeddedLog {
+function openForeign(settings: Settings, files: SegmentFiles): Log {
   const { directory, disk, sleep, chunkBytes, ceilingBytes } = settings
   const deadLetters = new ForeignDeadLetters(disk, join(directory, 'dead-letters'), refuseToWrite)
   const standing = new ForeignStanding({ disk, files, groupsDirectory: join(directory, 'groups'), sleep })
   return new ReadableLog({ files, standing, deadLetters, sleep, chunkBytes, ceilingBytes })
 }
 
-async function openOwn(settings: Settings, files: SegmentFiles): Promise<EmbeddedLog> {
+async function openOwn(settings: Settings, files: SegmentFiles): Promise<Log> {
   const { directory, disk, sleep, now, chunkBytes, ceilingBytes, segmentBytes } = settings
   const lettersDirectory = join(directory, 'dead-letters')
   const groupsDirectory = join(directory, 'groups')

@@ -1,8 +1,8 @@
 /** What can be done with a log without writing to it. */
 import type { Key, Offset } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
-import type { ChangeLog, Control, DeadLetters, Entry, Group, GroupLag, LaneBatch, LogAdmin } from '../log.ts'
-import type { LogBatch, Retention, SegmentInfo } from '../log.ts'
+import type { Control, DeadLetters, Entry, Group, GroupLag, LaneBatch, Log, LogAdmin } from '../log.ts'
+import type { LogBatch, LogPart, Retention } from '../log.ts'
 import { placesOf, unknownGroup } from './groups.ts'
 import { findKey, lagOf, type Inspected } from './inspection.ts'
 import { readGroup } from './reader.ts'
@@ -19,7 +19,7 @@ export interface ReadableParts {
   readonly ceilingBytes: number
 }
 
-export class ReadableLog implements ChangeLog, LogAdmin {
+export class ReadableLog implements Log {
   readonly deadLetters: DeadLetters
   readonly #parts: ReadableParts
 
@@ -74,7 +74,7 @@ export class ReadableLog implements ChangeLog, LogAdmin {
     }
   }
 
-  async segments(): Promise<readonly SegmentInfo[]> {
+  async parts(): Promise<readonly LogPart[]> {
     const segments = await this.#parts.standing.measured()
     const next = await this.#parts.standing.next()
     return segments.map((segment, at) => ({

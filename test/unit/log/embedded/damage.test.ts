@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Failure } from '../../../../src/change/failure.ts'
 import { packRecords } from '../../../../src/change/records.ts'
-import { openEmbeddedLog, type EmbeddedLog } from '../../../../src/log/embedded/embedded-log.ts'
-import type { DeadLetter } from '../../../../src/log/log.ts'
+import { openEmbeddedLog } from '../../../../src/log/embedded/embedded-log.ts'
+import type { DeadLetter, Log } from '../../../../src/log/log.ts'
 import {
   allReached,
   entriesOf,
@@ -33,7 +33,7 @@ async function written(frames: number, segmentBytes: number): Promise<MemoryDisk
   return disk
 }
 
-function open(disk: MemoryDisk, segmentBytes = 1e6): Promise<EmbeddedLog> {
+function open(disk: MemoryDisk, segmentBytes = 1e6): Promise<Log> {
   return openEmbeddedLog({ directory: '/log', disk, segmentBytes, chunkBytes: 64 })
 }
 
@@ -163,7 +163,7 @@ const groupPath = '/log/groups/orders%40main.json'
 const slotBytes = 4096
 
 /** Opens a log whose group file has one byte changed. */
-async function withGroupByteChanged(disk: MemoryDisk, at: number): Promise<EmbeddedLog> {
+async function withGroupByteChanged(disk: MemoryDisk, at: number): Promise<Log> {
   disk.alter(groupPath, (content) => {
     content.writeUInt8(content.readUInt8(at) ^ 1, at)
     return content

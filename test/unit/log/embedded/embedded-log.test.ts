@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Failure, type FailureKind } from '../../../../src/change/failure.ts'
-import { openEmbeddedLog, type EmbeddedLog } from '../../../../src/log/embedded/embedded-log.ts'
-import type { Entry } from '../../../../src/log/log.ts'
+import { openEmbeddedLog } from '../../../../src/log/embedded/embedded-log.ts'
+import type { Entry, Log } from '../../../../src/log/log.ts'
 import { allReached, entriesOf, insertOf, Numbering, readUntil, testTable } from '../../../support/changes.ts'
 import { MemoryDisk } from '../../../support/memory-disk.ts'
 import { Random } from '../../../support/random.ts'
@@ -11,10 +11,7 @@ const orders = testTable('shop.orders')
 const group = 'orders@main'
 const lanes = 3
 
-async function begun(
-  disk: MemoryDisk,
-  segmentBytes = 1000,
-): Promise<{ log: EmbeddedLog; numbering: Numbering }> {
+async function begun(disk: MemoryDisk, segmentBytes = 1000): Promise<{ log: Log; numbering: Numbering }> {
   const log = await openEmbeddedLog({ directory: '/log', disk, segmentBytes })
   await log.tail()
   await log.define({ name: group, tables: ['shop.orders'], at: 0, attributes: {} })
@@ -25,7 +22,7 @@ function isFailure(kind: FailureKind): (error: unknown) => boolean {
   return (error) => error instanceof Failure && error.kind === kind && error.remedy !== undefined
 }
 
-async function allOf(log: EmbeddedLog): Promise<Entry[]> {
+async function allOf(log: Log): Promise<Entry[]> {
   const { next } = await log.retention()
   const read = await readUntil(log.read(group, new AbortController().signal), allReached(next, lanes))
   return entriesOf(read)
@@ -198,7 +195,7 @@ class Life {
   readonly #places = Array.from({ length: lanes }, () => 0)
   /** Keys by offset. */
   readonly #acknowledged: string[] = []
-  #log: EmbeddedLog | undefined
+  #log: Log | undefined
   #numbering = new Numbering(lanes)
 
   constructor(random: Random) {
@@ -288,7 +285,7 @@ class Life {
     if (control !== undefined) this.#numbering.control = control
   }
 
-  #open(): EmbeddedLog {
+  #open(): Log {
     assert(this.#log !== undefined)
     return this.#log
   }

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Failure } from '../../../../src/change/failure.ts'
-import { openEmbeddedLog, type EmbeddedLog } from '../../../../src/log/embedded/embedded-log.ts'
+import { openEmbeddedLog } from '../../../../src/log/embedded/embedded-log.ts'
 import { RecentFrames } from '../../../../src/log/embedded/recent.ts'
 import { Frame } from '../../../../src/log/embedded/record.ts'
 import { segmentAt } from '../../../../src/log/embedded/segment.ts'
-import type { Entry, LaneBatch } from '../../../../src/log/log.ts'
+import type { Entry, LaneBatch, Log } from '../../../../src/log/log.ts'
 import {
   allReached,
   entriesOf,
@@ -24,18 +24,18 @@ assert(orders !== undefined)
 const group = 'both@main'
 const lanes = 3
 
-function open(disk: MemoryDisk, segmentBytes: number): Promise<EmbeddedLog> {
+function open(disk: MemoryDisk, segmentBytes: number): Promise<Log> {
   return openEmbeddedLog({ directory: '/log', disk, segmentBytes, chunkBytes: 700 })
 }
 
-async function begun(disk: MemoryDisk, segmentBytes = 1e6): Promise<EmbeddedLog> {
+async function begun(disk: MemoryDisk, segmentBytes = 1e6): Promise<Log> {
   const log = await open(disk, segmentBytes)
   await log.tail()
   await log.define({ name: group, tables: tables.map(({ name }) => name), at: 0, attributes: {} })
   return log
 }
 
-async function readAll(log: EmbeddedLog): Promise<LaneBatch[]> {
+async function readAll(log: Log): Promise<LaneBatch[]> {
   const { next } = await log.retention()
   return readUntil(log.read(group, new AbortController().signal), allReached(next, lanes))
 }
@@ -132,7 +132,7 @@ test('a frame that is not yet synced, or whose sync failed, is never read', asyn
 })
 
 /** A log that keeps no more than its last segments. */
-async function forgetful(segmentBytes: number): Promise<EmbeddedLog> {
+async function forgetful(segmentBytes: number): Promise<Log> {
   const limits = { retentionBytes: 1, ceilingBytes: 1 }
   const log = await openEmbeddedLog({ directory: '/log', disk: new MemoryDisk(), segmentBytes, ...limits })
   await log.tail()
@@ -166,7 +166,7 @@ test('what is dropped with a part that was not yet read is lost, not skipped', a
   await log.append(numbering.batch([insertOf(orders, 0)]))
   const finding = log.find('shop.orders', keyFor(0))[Symbol.asyncIterator]()
   assert.equal((await finding.next()).value.offset, 0)
-  for (let id = 1; (await log.segments()).length < 3; id++)
+  for (let id = 1; (await log.parts()).length < 3; id++)
     await log.append(numbering.batch([insertOf(orders, id)]))
   await log.drop()
   await assert.rejects(

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Failure } from '../../../../src/change/failure.ts'
-import { openEmbeddedLog, type EmbeddedLog } from '../../../../src/log/embedded/embedded-log.ts'
+import { openEmbeddedLog } from '../../../../src/log/embedded/embedded-log.ts'
+import type { Log } from '../../../../src/log/log.ts'
 import { insertOf, Numbering, testTable } from '../../../support/changes.ts'
 
 const orders = testTable('shop.orders')
@@ -28,7 +29,7 @@ else {
   test('the lock of a killed process is free, and what it appended is there', killedWriter)
 }
 
-async function appendTen(log: EmbeddedLog, numbering: Numbering, from: number): Promise<void> {
+async function appendTen(log: Log, numbering: Numbering, from: number): Promise<void> {
   await log.append(numbering.batch(Array.from({ length: 10 }, (_, at) => insertOf(orders, from + at))))
   if (from % 500 === 0) await log.define({ name: 'other@main', tables: [], at: from, attributes: {} })
 }
