@@ -20,10 +20,15 @@ export interface LogBatch {
   /** Record i of them all gets the sequence number `firstSeq + i`, and the version `epoch << 48 | seq`. */
   readonly records: readonly Records[]
   readonly firstSeq: number
-  /** The records are for this group alone (a load's chunk); undefined = for all. */
+  /** The records are for this group alone (a load's chunk), or for those of this pipeline; undefined = for all. */
   readonly addressee: string | undefined
   readonly barriers: readonly Barrier[]
   readonly control: Control
+}
+
+/** Whether a batch is for the group: `orders` and `orders@main` both mean `orders@main`. */
+export function isAddressedTo(addressee: string | undefined, group: string): boolean {
+  return addressee === undefined || addressee === group || group.startsWith(`${addressee}@`)
 }
 
 export interface Entry {
@@ -180,7 +185,7 @@ export interface LogAdmin {
   retention(): Promise<Retention>
   /** What the log is stored in, oldest first. */
   parts(): Promise<readonly LogPart[]>
-  /** Every record of a key that is still kept, oldest first, with the group it is addressed to. */
+  /** Every record of a key that is still kept, oldest first, with its addressee. */
   find(table: string, key: Key): AsyncIterable<Entry & { readonly addressee: string | undefined }>
   /** Unlinks the oldest segments that retention no longer keeps; marks groups that still needed them as lost. */
   drop(): Promise<void>

@@ -62,6 +62,7 @@ const often: ReadonlySet<Fact['kind']> = new Set([
   'chunk-read',
   'chunk-appended',
   'writing',
+  'touched',
   'looked-up',
   'written',
   'committed',

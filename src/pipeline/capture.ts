@@ -13,6 +13,7 @@ import type { Clock } from './clock.ts'
 import type { Observe } from './facts.ts'
 import { demandLoads, loadState, withLoadState, type LoadState } from './load-state.ts'
 import { Signal } from './signal.ts'
+import { appendTouches, type Touched, type TouchRequest } from './touches.ts'
 import { WatermarkWindow } from './watermark-window.ts'
 
 export interface CaptureParts {
@@ -144,6 +145,22 @@ export class Capture {
       producers,
       epoch: Math.max(epoch, now),
     }))
+  }
+
+  /**
+   * Appends touches of these keys, durably when it resolves: each row is read again and its document written, or deleted.
+   * Throws a Failure of kind `transient` while capture is not running.
+   */
+  async touch(request: TouchRequest, signal: AbortSignal): Promise<Touched> {
+    const touched = (keys: number): void => {
+      this.#state({ kind: 'touched', source: this.#parts.name, table: request.table.name, keys })
+      this.#moved.notify()
+    }
+    return await appendTouches(
+      { insert: (insertion) => this.#running().insert(insertion), touched },
+      request,
+      signal,
+    )
   }
 
   openWindow({ table, generation }: LoadState): OpenWindow {

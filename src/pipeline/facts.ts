@@ -29,6 +29,8 @@ export type Fact =
       readonly seq: number
       readonly position: string
     }
+  /** Keys whose rows somebody wants to be read again are in the log. */
+  | { readonly kind: 'touched'; readonly source: string; readonly table: string; readonly keys: number }
   | { readonly kind: 'append-failed'; readonly source: string; readonly failure: Failure }
   | {
       readonly kind: 'restarting'

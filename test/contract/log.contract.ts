@@ -51,6 +51,7 @@ export function testLog(name: string, open: () => Promise<LogSubject>): void {
   check('entries come back as they were appended, with offsets and versions', roundTrip)
   check('a key stays in its lane, in the order of the log, over reopening', keyOrder)
   check('a group gets its own tables and what is addressed to it or to all', ownRecords)
+  check('what is addressed to a pipeline is for each of its groups, and for no other', ownPipeline)
   check('a lane begins after what it committed, over reopening and crashes', committed)
   check('a place never moves backward and never beyond the log', commitBounds)
   check('a reader at the end waits, and wakes for the next append', waiting)
@@ -129,6 +130,21 @@ async function ownRecords({ log }: LogSubject): Promise<void> {
   await log.append(numbering.batch([insertOf(notes, 6)]))
   assert.deepEqual(ids(await readAll(log, 6)), [1, 3, 4])
   assert.deepEqual(ids(await readAll(log, 6, 'both@main')), [1, 2, 3, 5, 6])
+}
+
+async function ownPipeline({ log, reopen }: LogSubject): Promise<void> {
+  const numbering = await begun(log)
+  for (const name of ['both@main', 'both@spare', 'bothered@main'])
+    await log.define({ name, tables: ['shop.orders'], at: 0, attributes: {} })
+  await log.append(numbering.batch([insertOf(orders, 1)], { addressee: 'both' }))
+  await log.append(numbering.batch([insertOf(orders, 2)], { addressee: 'both@spare' }))
+  await log.append(numbering.batch([insertOf(orders, 3)]))
+  for (const each of [log, await reopen()]) {
+    assert.deepEqual(ids(await readAll(each, 3, 'both@main')), [1, 3])
+    assert.deepEqual(ids(await readAll(each, 3, 'both@spare')), [1, 2, 3])
+    assert.deepEqual(ids(await readAll(each, 3, 'bothered@main')), [3])
+    assert.deepEqual(ids(await readAll(each, 3)), [3])
+  }
 }
 
 async function committed({ log, reopen, crash }: LogSubject): Promise<void> {

@@ -9,6 +9,7 @@ import { packRecords } from '../../src/change/records.ts'
 import { laneHash, laneSeed } from '../../src/log/embedded/lane.ts'
 import {
   Entries,
+  isAddressedTo,
   noEntries,
   type ChangeLog,
   type Control,
@@ -203,7 +204,7 @@ export class MemoryLog implements ChangeLog, LogAdmin {
   /** undefined = the group does not want it. */
   #laneFor(group: string, { entry, addressee }: Recorded): number | undefined {
     const { table, key } = entry.change
-    if (addressee !== undefined && addressee !== group) return undefined
+    if (!isAddressedTo(addressee, group)) return undefined
     if (!this.#reading(group).tables.includes(table.name)) return undefined
     const bytes = Buffer.from(key, 'latin1')
     return laneHash(laneSeed(table.name), bytes, 0, bytes.length) % (this.#contents.control?.lanes ?? 1)

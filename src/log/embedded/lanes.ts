@@ -2,7 +2,7 @@
 import type { Offset, Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import type { RecordCursor, Records } from '../../change/records.ts'
-import { Entries, noEntries, type LaneBatch } from '../log.ts'
+import { Entries, isAddressedTo, noEntries, type LaneBatch } from '../log.ts'
 import { laneHash, laneSeed } from './lane.ts'
 import { firstVersion, type Frame } from './record.ts'
 
@@ -33,7 +33,7 @@ export class LaneFinder {
   /** Whether a frame may hold anything for the group at all. */
   concerns(frame: Frame): boolean {
     if (frame.header.count === 0) return false
-    return frame.addressee === undefined || frame.addressee === this.#wanted.group
+    return isAddressedTo(frame.addressee, this.#wanted.group)
   }
 
   seedsOf(records: Records): Seeds {

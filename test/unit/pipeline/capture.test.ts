@@ -1,132 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Position } from '../../../src/change/change.ts'
 import { Divergence, Failure } from '../../../src/change/failure.ts'
 import type { Control } from '../../../src/log/log.ts'
-import { Capture } from '../../../src/pipeline/capture.ts'
-import { Feed } from '../../../src/pipeline/feed.ts'
-import { FirstLoad } from '../../../src/pipeline/first-load.ts'
 import { newLoad } from '../../../src/pipeline/load-state.ts'
 import { versionOf } from '../../../src/pipeline/numbering.ts'
-import { Facts } from '../../support/facts.ts'
-import { MemoryLog, MemoryLogContents } from '../../support/memory-log.ts'
-import { MemoryDatabase, MemorySource } from '../../support/memory-source.ts'
-import { VirtualClock } from '../../support/virtual-clock.ts'
-
-const table = 'shop.items'
-const group = 'items@main'
-
-/** A table, a log, and what captures the one into the other. */
-class Subject {
-  readonly clock = new VirtualClock()
-  readonly facts = new Facts()
-  readonly database = new MemoryDatabase(() => this.clock.now())
-  readonly contents = new MemoryLogContents()
-  readonly stop = new AbortController()
-  /** What a call to the source meets. */
-  suffer: (call: 'read' | 'head' | 'chunk' | 'rows') => Promise<void> = () => Promise.resolve()
-  readonly source = new MemorySource({
-    database: this.database,
-    clock: this.clock,
-    pieceRows: 4,
-    heartbeatMs: 1_000,
-    suffer: (call) => this.suffer(call),
-  })
-  readonly log = new MemoryLog(this.contents, () => this.clock.now())
-  readonly capture = new Capture({
-    name: 'main',
-    source: this.source,
-    log: this.log,
-    clock: this.clock,
-    observe: this.facts.observe,
-    batchBytesMax: 10_000,
-    windowKeysMax: 5,
-    groupsOf: () => [group],
-  })
-  /** Offsets that the load waits for the delivery of. */
-  readonly awaited: number[] = []
-  readonly swept: bigint[] = []
-
-  constructor() {
-    this.database.createTable(
-      table,
-      [
-        { name: 'id', kind: 'integer', type: 'int', nullable: false },
-        { name: 'name', kind: 'string', type: 'varchar(50)', nullable: false },
-      ],
-      [0],
-    )
-  }
-
-  insert(...ids: readonly number[]): void {
-    this.database.transaction((writer) => {
-      for (const id of ids) writer.insert(table, { id, name: `row ${id}` })
-    })
-  }
-
-  update(id: number, name: string): void {
-    this.database.transaction((writer) => writer.update(table, { id }, { id, name }))
-  }
-
-  feed(restart = false): Feed {
-    return new Feed({
-      name: 'main',
-      log: this.log,
-      capture: this.capture,
-      lanes: 2,
-      lineage: () => 'a lineage',
-      start: () => this.source.head(),
-      epochsSeen: () => Promise.resolve([4]),
-      clock: this.clock,
-      observe: this.facts.observe,
-      groups: [{ group, table }],
-      restart,
-    })
-  }
-
-  load(chunkRows = 3): FirstLoad {
-    return new FirstLoad({
-      group,
-      source: this.source,
-      capture: this.capture,
-      clock: this.clock,
-      observe: this.facts.observe,
-      limits: { chunkRows, chunkBytes: 10_000, rowsPerSecond: 0, undeliveredBytesMax: 1_000_000 },
-      prepare: () => Promise.resolve(),
-      passed: (offset) => Promise.resolve(void this.awaited.push(offset)),
-      sweep: (below) => {
-        this.swept.push(below)
-        return Promise.resolve({ scanned: 0, deleted: 0 })
-      },
-    })
-  }
-
-  async captured(): Promise<void> {
-    const head = await this.source.head()
-    for (;;) {
-      const seen = this.capture.movements
-      const position = this.capture.control?.producers['source:main'] as Position | undefined
-      if (position !== undefined && this.source.covers(position, head)) return
-      await this.clock.until(this.capture.moved(seen, this.stop.signal))
-    }
-  }
-
-  async demand(sweepBelow: bigint | undefined): Promise<void> {
-    const load = { table, generation: 1, rowsEstimate: 10, reason: 'a test', startedAtMs: 0 }
-    await this.clock.until(this.capture.setLoad(group, () => newLoad({ ...load, sweepBelow })))
-  }
-
-  /** What the log holds, as `operation id name`, chunks marked. */
-  records(): string[] {
-    return this.contents.records.map(({ entry: { change }, addressee }) => {
-      const chunk = addressee === undefined ? '' : ' (chunk)'
-      return `${change.op} ${change.key}${chunk}`
-    })
-  }
-}
+import { CaptureSubject, group, table } from '../../support/capture-subject.ts'
 
 test('a new log begins at the head, in an epoch above all that its targets have seen', async () => {
-  const subject = new Subject()
+  const subject = new CaptureSubject()
   subject.insert(1, 2)
   const running = subject.feed().run(subject.stop.signal)
   await subject.captured()
@@ -141,7 +22,7 @@ test('a new log begins at the head, in an epoch above all that its targets have 
 })
 
 test('capture goes on from the log, inside a transaction too, and numbers without a gap or an overlap', async () => {
-  const subject = new Subject()
+  const subject = new CaptureSubject()
   const first = new AbortController()
   const feed = subject.feed()
   const running = feed.run(first.signal)
@@ -169,7 +50,7 @@ test('capture goes on from the log, inside a transaction too, and numbers withou
 })
 
 test('where the server has lost what comes next, a restart begins at its head and reads every table again', async () => {
-  const subject = new Subject()
+  const subject = new CaptureSubject()
   const first = new AbortController()
   const running = subject.feed().run(first.signal)
   await subject.captured()
@@ -187,7 +68,7 @@ test('where the server has lost what comes next, a restart begins at its head an
 })
 
 test('what the source took back begins an epoch where both have the same, and every table is read again', async () => {
-  const subject = new Subject()
+  const subject = new CaptureSubject()
   const running = subject.feed().run(subject.stop.signal)
   await subject.captured()
   const resume = await subject.source.head()
@@ -226,7 +107,7 @@ test('what the source took back begins an epoch where both have the same, and ev
 })
 
 test('capture goes on when the source ends to go on at another server, and repeats what loads were reading', async () => {
-  const subject = new Subject()
+  const subject = new CaptureSubject()
   const server = new AbortController()
   const read = subject.source.read.bind(subject.source)
   subject.source.read = (from, signal) =>
@@ -247,7 +128,7 @@ test('capture goes on when the source ends to go on at another server, and repea
 })
 
 test('a load appends every row once, addressed to its group, and ends when its group has passed the last', async () => {
-  const subject = new Subject()
+  const subject = new CaptureSubject()
   subject.insert(1, 2, 3, 4, 5, 6, 7)
   const works = [subject.feed().run(subject.stop.signal)]
   await subject.captured()
@@ -266,7 +147,7 @@ test('a load appends every row once, addressed to its group, and ends when its g
 })
 
 test('rows that change while their chunk is read are left to the stream', async () => {
-  const subject = new Subject()
+  const subject = new CaptureSubject()
   subject.insert(1, 2, 3)
   const works = [subject.feed().run(subject.stop.signal)]
   await subject.captured()
@@ -286,7 +167,7 @@ test('rows that change while their chunk is read are left to the stream', async 
 })
 
 test('a chunk that too many changes overtake is read again, smaller', async () => {
-  const subject = new Subject()
+  const subject = new CaptureSubject()
   const ids = Array.from({ length: 12 }, (_, id) => id)
   subject.insert(...ids)
   const works = [subject.feed().run(subject.stop.signal)]
@@ -309,7 +190,7 @@ test('a chunk that too many changes overtake is read again, smaller', async () =
 })
 
 test('a barrier begins the load anew with a sweep below it, and no chunk that was read before it is used', async () => {
-  const subject = new Subject()
+  const subject = new CaptureSubject()
   subject.insert(1, 2, 3)
   const works = [subject.feed().run(subject.stop.signal)]
   await subject.captured()
@@ -342,7 +223,7 @@ test('a barrier begins the load anew with a sweep below it, and no chunk that wa
 })
 
 test('a load that a person asks for takes a number that no change has, for what it sweeps', async () => {
-  const subject = new Subject()
+  const subject = new CaptureSubject()
   const running = subject.feed().run(subject.stop.signal)
   await subject.captured()
   subject.insert(1)
@@ -370,7 +251,7 @@ test('a load that a person asks for takes a number that no change has, for what 
 })
 
 test('a load goes on behind the last row that is in the log', async () => {
-  const subject = new Subject()
+  const subject = new CaptureSubject()
   subject.insert(1, 2, 3, 4, 5, 6)
   const first = new AbortController()
   const feed = subject.feed().run(subject.stop.signal)
