@@ -1,6 +1,7 @@
 /** The files that follow from the schemas: an example of every setting, and JSON Schemas for editors. */
 import { isFilledByDefaults, type SchemaNode } from './conform.ts'
-import { pipelineSchema, settingsSchema } from './schema.ts'
+import { pipelineSchema } from './pipeline-schema.ts'
+import { settingsSchema } from './schema.ts'
 import { yamlScalar } from './yaml.ts'
 
 /** Names in the folder `config` and their content. */

@@ -3,7 +3,8 @@ import type { Comparison, Condition, DocumentDefinition } from '../document/defi
 import { isMapping } from './conform.ts'
 import type { Document } from './document.ts'
 import { nearest, type Problem } from './problems.ts'
-import type { PipelineFile, Settings } from './schema.ts'
+import type { PipelineFile } from './pipeline-schema.ts'
+import type { Settings } from './schema.ts'
 import { freeze } from './settings.ts'
 
 export type Start =

@@ -1,10 +1,17 @@
-/** Every setting there is: its doc, format, default and bounds, as data. Checks, types, examples and JSON Schemas follow. */
-import { Type, type Static, type TSchema } from 'typebox'
-import { forms } from '../document/definition.ts'
+/** Every setting of the process: its doc, format, default and bounds, as data. Checks, types, examples and JSON Schemas follow. */
 import type { SchemaNode } from './conform.ts'
-
-/** A copy of a type in which nothing can be changed. */
-export type Frozen<T> = T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : T
+import {
+  choice,
+  flag,
+  group,
+  integer,
+  number,
+  secret,
+  text,
+  Type,
+  type Frozen,
+  type Static,
+} from './schema-words.ts'
 
 const sourceTls = group('Encryption of the connection.', {
   mode: choice(
@@ -150,158 +157,9 @@ const settingsType = group('Settings of the millrace process.', {
   shutdownSeconds: number(30, 0, 3600, 'How long a stop waits for what is being written.'),
 })
 
-const scalar = Type.Union([Type.String(), Type.Number(), Type.Boolean()])
-const filters = Type.Object(
-  {
-    ne: Type.Optional(scalar),
-    lt: Type.Optional(scalar),
-    lte: Type.Optional(scalar),
-    gt: Type.Optional(scalar),
-    gte: Type.Optional(scalar),
-    in: Type.Optional(Type.Array(scalar, { minItems: 1 })),
-    isNull: Type.Optional(Type.Boolean()),
-  },
-  { additionalProperties: false, minProperties: 1 },
-)
-const columns = (description: string) =>
-  Type.Array(Type.String({ minLength: 1 }), { minItems: 1, description })
-
-const pipelineType = Type.Object(
-  {
-    name: Type.Optional(
-      Type.String({ pattern: '^[a-z0-9][a-z0-9_-]{0,62}$', description: 'Default: the name of the file.' }),
-    ),
-    source: Type.Optional(Type.String({ description: 'A source of the settings. Default: the only one.' })),
-    table: Type.String({
-      pattern: '^[^.]+\\.[^.]+$',
-      examples: ['shop.orders'],
-      description: 'The table: schema.table',
-    }),
-    fields: Type.Optional(
-      Type.Record(Type.String(), Type.String({ minLength: 1 }), {
-        minProperties: 1,
-        description: 'Document field: column. Default: every column under its own name.',
-      }),
-    ),
-    exclude: Type.Optional(columns('Columns left out, where `fields` is not given.')),
-    forms: Type.Optional(
-      Type.Record(Type.String(), Type.Enum([...forms]), {
-        minProperties: 1,
-        description:
-          'Document field: the form of its values, where it is to be another than that of change events.',
-      }),
-    ),
-    where: Type.Optional(
-      Type.Record(Type.String(), Type.Union([scalar, filters]), {
-        description:
-          'Conditions by column; all must hold. A row that does not match, or no longer does, has no document.',
-      }),
-    ),
-    id: Type.Optional(
-      Type.Object(
-        {
-          columns: Type.Optional(columns('Columns of the key that make the id. Default: the whole key.')),
-          prefix: Type.Optional(Type.String({ maxLength: 128, description: 'Put before each id.' })),
-        },
-        { additionalProperties: false, description: 'The id of a document.' },
-      ),
-    ),
-    key: Type.Optional(
-      columns('Columns of a unique key that stands in for a missing primary key; none may be nullable.'),
-    ),
-    target: Type.Optional(
-      Type.Object(
-        {
-          name: Type.Optional(
-            Type.String({ description: 'A target of the settings. Default: the only one.' }),
-          ),
-          index: Type.Optional(
-            Type.String({ description: 'The alias that is written to. Default: the name of the pipeline.' }),
-          ),
-          adopt: Type.Optional(
-            Type.Boolean({
-              description:
-                'Take over an index that millrace did not fill. Documents that the table lacks are deleted from it.',
-            }),
-          ),
-          settings: Type.Optional(object('Settings of an index that is made.')),
-          mappings: Type.Optional(object('Mappings by field, laid over those that follow from the columns.')),
-        },
-        { additionalProperties: false, description: 'Where the documents go.' },
-      ),
-    ),
-    policy: Type.Optional(
-      Type.Object(
-        {
-          start: Type.Optional(
-            Type.Union(
-              [
-                Type.Literal('load'),
-                Type.Literal('now'),
-                Type.Literal('earliest'),
-                Type.Object({ gtid: Type.String({ minLength: 1 }) }, { additionalProperties: false }),
-              ],
-              {
-                description:
-                  'A new pipeline begins with a load of the whole table, or without one: now, earliest, or after {gtid: SET}.',
-              },
-            ),
-          ),
-          ddl: Type.Optional(
-            Type.Enum(['auto', 'propose', 'freeze'], {
-              description:
-                "What a change of the table's columns does: auto (the index follows), propose (a new column is left out until it is accepted), freeze (the pipeline stops). run --reload or --keep accepts. Default: auto.",
-            }),
-          ),
-          batchAgeMs: Type.Optional(
-            Type.Integer({ minimum: 0, maximum: 60_000, description: 'Overrides delivery.batchAgeMs.' }),
-          ),
-        },
-        { additionalProperties: false, description: 'How it is run.' },
-      ),
-    ),
-  },
-  { additionalProperties: false, description: 'One pipeline: a table and the index that follows it.' },
-)
-
 /** The library's types do not tell that its schemas are plain JSON Schema; they are. */
 export const settingsSchema = settingsType as unknown as SchemaNode
-export const pipelineSchema = pipelineType as unknown as SchemaNode
 
 export type Settings = Frozen<Static<typeof settingsType>>
 export type SourceSettings = Frozen<Static<typeof sourceType>>
 export type TargetSettings = Frozen<Static<typeof targetType>>
-export type PipelineFile = Frozen<Static<typeof pipelineType>>
-
-function group<T extends Record<string, TSchema>>(description: string, properties: T) {
-  return Type.Object(properties, { additionalProperties: false, description })
-}
-
-function text(description: string, more: { pattern?: string; default?: string; examples?: string[] } = {}) {
-  return Type.String({ minLength: 1, description, ...more })
-}
-
-function number(preset: number, minimum: number, maximum: number, description: string) {
-  return Type.Number({ default: preset, minimum, maximum, description })
-}
-
-function integer(preset: number, minimum: number, maximum: number, description: string) {
-  return Type.Integer({ default: preset, minimum, maximum, description })
-}
-
-function flag(preset: boolean, description: string) {
-  return Type.Boolean({ default: preset, description })
-}
-
-function choice<const T extends string[]>(choices: readonly [...T], preset: T[number], description: string) {
-  return Type.Enum([...choices], { default: preset, description })
-}
-
-function object(description: string) {
-  return Type.Record(Type.String(), Type.Unknown(), { description })
-}
-
-/** A value that is never shown. */
-function secret<T extends TSchema>(schema: T): T {
-  return Object.assign(schema, { writeOnly: true })
-}

@@ -1,7 +1,8 @@
 /** Process settings from their four places: defaults, file, environment, arguments; the later wins. */
 import convict from 'convict'
 import { coerce, conform, type SchemaNode } from './conform.ts'
-import { settingsSchema, type Frozen, type Settings } from './schema.ts'
+import type { Frozen } from './schema-words.ts'
+import { settingsSchema, type Settings } from './schema.ts'
 
 /** Values by path, `log.segmentMb`, as text. */
 export type Texts = ReadonlyMap<string, string>

@@ -90,7 +90,7 @@ const homes: Readonly<Record<string, string>> = {
   pino: 'observe/logger.ts',
   'pino-pretty': 'observe/logger.ts',
   'prom-client': 'observe/metrics.ts',
-  typebox: 'config/schema.ts',
+  typebox: 'config/schema-words.ts',
   yaml: 'config/yaml.ts',
 }
 

@@ -1,0 +1,123 @@
+/** A pipeline file, as data. */
+import type { SchemaNode } from './conform.ts'
+import { forms } from '../document/definition.ts'
+import { object, Type, type Frozen, type Static } from './schema-words.ts'
+
+const scalar = Type.Union([Type.String(), Type.Number(), Type.Boolean()])
+const filters = Type.Object(
+  {
+    ne: Type.Optional(scalar),
+    lt: Type.Optional(scalar),
+    lte: Type.Optional(scalar),
+    gt: Type.Optional(scalar),
+    gte: Type.Optional(scalar),
+    in: Type.Optional(Type.Array(scalar, { minItems: 1 })),
+    isNull: Type.Optional(Type.Boolean()),
+  },
+  { additionalProperties: false, minProperties: 1 },
+)
+const columns = (description: string) =>
+  Type.Array(Type.String({ minLength: 1 }), { minItems: 1, description })
+
+const pipelineType = Type.Object(
+  {
+    name: Type.Optional(
+      Type.String({ pattern: '^[a-z0-9][a-z0-9_-]{0,62}$', description: 'Default: the name of the file.' }),
+    ),
+    source: Type.Optional(Type.String({ description: 'A source of the settings. Default: the only one.' })),
+    table: Type.String({
+      pattern: '^[^.]+\\.[^.]+$',
+      examples: ['shop.orders'],
+      description: 'The table: schema.table',
+    }),
+    fields: Type.Optional(
+      Type.Record(Type.String(), Type.String({ minLength: 1 }), {
+        minProperties: 1,
+        description: 'Document field: column. Default: every column under its own name.',
+      }),
+    ),
+    exclude: Type.Optional(columns('Columns left out, where `fields` is not given.')),
+    forms: Type.Optional(
+      Type.Record(Type.String(), Type.Enum([...forms]), {
+        minProperties: 1,
+        description:
+          'Document field: the form of its values, where it is to be another than that of change events.',
+      }),
+    ),
+    where: Type.Optional(
+      Type.Record(Type.String(), Type.Union([scalar, filters]), {
+        description:
+          'Conditions by column; all must hold. A row that does not match, or no longer does, has no document.',
+      }),
+    ),
+    id: Type.Optional(
+      Type.Object(
+        {
+          columns: Type.Optional(columns('Columns of the key that make the id. Default: the whole key.')),
+          prefix: Type.Optional(Type.String({ maxLength: 128, description: 'Put before each id.' })),
+        },
+        { additionalProperties: false, description: 'The id of a document.' },
+      ),
+    ),
+    key: Type.Optional(
+      columns('Columns of a unique key that stands in for a missing primary key; none may be nullable.'),
+    ),
+    target: Type.Optional(
+      Type.Object(
+        {
+          name: Type.Optional(
+            Type.String({ description: 'A target of the settings. Default: the only one.' }),
+          ),
+          index: Type.Optional(
+            Type.String({ description: 'The alias that is written to. Default: the name of the pipeline.' }),
+          ),
+          adopt: Type.Optional(
+            Type.Boolean({
+              description:
+                'Take over an index that millrace did not fill. Documents that the table lacks are deleted from it.',
+            }),
+          ),
+          settings: Type.Optional(object('Settings of an index that is made.')),
+          mappings: Type.Optional(object('Mappings by field, laid over those that follow from the columns.')),
+        },
+        { additionalProperties: false, description: 'Where the documents go.' },
+      ),
+    ),
+    policy: Type.Optional(
+      Type.Object(
+        {
+          start: Type.Optional(
+            Type.Union(
+              [
+                Type.Literal('load'),
+                Type.Literal('now'),
+                Type.Literal('earliest'),
+                Type.Object({ gtid: Type.String({ minLength: 1 }) }, { additionalProperties: false }),
+              ],
+              {
+                description:
+                  'A new pipeline begins with a load of the whole table, or without one: now, earliest, or after {gtid: SET}.',
+              },
+            ),
+          ),
+          ddl: Type.Optional(
+            Type.Enum(['auto', 'propose', 'freeze'], {
+              description:
+                "What a change of the table's columns does: auto (the index follows), propose (a new column is left out until it is accepted), freeze (the pipeline stops). run --reload or --keep accepts. Default: auto.",
+            }),
+          ),
+          batchAgeMs: Type.Optional(
+            Type.Integer({ minimum: 0, maximum: 60_000, description: 'Overrides delivery.batchAgeMs.' }),
+          ),
+        },
+        { additionalProperties: false, description: 'How it is run.' },
+      ),
+    ),
+  },
+  { additionalProperties: false, description: 'One pipeline: a table and the index that follows it.' },
+)
+
+/** The library's types do not tell that its schemas are plain JSON Schema; they are. */
+export const pipelineSchema = pipelineType as unknown as SchemaNode
+
+export type PipelineFile = Frozen<Static<typeof pipelineType>>
