@@ -52,6 +52,11 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: ['node:'],
     unsaid: /binlog|gtid|elastic|kafka/i,
   },
+  'store/mysql/': {
+    project: ['store/store.ts', 'change/'],
+    packages: ['mysql2', 'node:crypto'],
+    unsaid: /binlog|gtid|elastic|kafka/i,
+  },
   'document/': {
     project: [...interfaces, 'document/'],
     packages: ['node:crypto'],
