@@ -1,11 +1,10 @@
 /** The composition root: a configuration becomes finished parts. With workshop.ts and serve.ts, the only files that know every room. */
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { Failure } from './change/failure.ts'
 import type { Parts } from './cli/parts.ts'
 import type { Configuration } from './config/load.ts'
 import { groupOf, type Pipeline } from './config/pipeline.ts'
 import type { Shape } from './document/definition.ts'
+import { examineStore, existingStore } from './open-store.ts'
 import { examineState, examineTarget } from './examine.ts'
 import type { Log } from './log/log.ts'
 import type { Observe } from './pipeline/facts.ts'
@@ -18,7 +17,6 @@ import { showPosition } from './source/mysql/position.ts'
 import { statusOf } from './status.ts'
 import { systemClock } from './system-clock.ts'
 import { recentIn } from './journal.ts'
-import { openSqliteStore } from './store/sqlite/sqlite-store.ts'
 import { gigabyte, megabyte } from './units.ts'
 import { version } from './version.ts'
 import { indexFor, indexOf, mapperOf, statusPipeline, tablesOf, Workshop } from './workshop.ts'
@@ -36,7 +34,10 @@ export function compose(configuration: Configuration, listeners: readonly Observ
     openLog: (source) => workshop.readLog(source),
     examineTarget: (pipeline) =>
       workshop.withClient(pipeline, (client) => examineTarget(client, workshop.target(pipeline))),
-    examineState: () => examineState(settings.state, settings.log.ceilingGb * gigabyte),
+    examineState: async () => [
+      ...(await examineState(settings.state, settings.log.ceilingGb * gigabyte)),
+      ...(await examineStore(configuration)),
+    ],
     localStatus: () => localStatus(workshop),
     verify: (pipeline, progress, signal) => verifyPipeline(workshop, pipeline, progress, signal),
     proposeMappings: (table) =>
@@ -67,18 +68,17 @@ async function localStatus(workshop: Workshop): ReturnType<Parts['localStatus']>
         show: showPosition,
       })),
       pipelines: pipelines.filter(({ source }) => logs.has(source)).map(statusPipeline),
-      recent: () => recentOf(settings.state),
+      recent: () => recentOf(workshop.configuration),
     })
   } finally {
     for (const log of logs.values()) await log.close()
   }
 }
 
-/** From the journal of the state folder, if there is one. */
-async function recentOf(state: string): ReturnType<typeof recentIn> {
-  const path = join(state, 'state.db')
-  if (!existsSync(path)) return []
-  const store = openSqliteStore({ path })
+/** From the journal, if there is one. */
+async function recentOf(configuration: Configuration): ReturnType<typeof recentIn> {
+  const store = existingStore(configuration)
+  if (store === undefined) return []
   try {
     return await recentIn(store)
   } finally {

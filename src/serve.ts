@@ -13,6 +13,7 @@ import { Daemon, type DaemonPipeline, type DaemonSource } from './daemon.ts'
 import { createJournal, type Journal } from './journal.ts'
 import type { Shape } from './document/definition.ts'
 import type { Log } from './log/log.ts'
+import { openStore } from './open-store.ts'
 import { createHealth } from './observe/health.ts'
 import { createLogger } from './observe/logger.ts'
 import { createMetrics } from './observe/metrics.ts'
@@ -28,7 +29,7 @@ import { SearchSink } from './sink/search/search-sink.ts'
 import type { Source } from './source/source.ts'
 import { showPosition } from './source/mysql/position.ts'
 import { statusOf } from './status.ts'
-import { openSqliteStore } from './store/sqlite/sqlite-store.ts'
+import type { Store } from './store/store.ts'
 import { systemClock } from './system-clock.ts'
 import { megabyte } from './units.ts'
 import { version } from './version.ts'
@@ -72,6 +73,8 @@ export async function serve(
 ): Promise<void> {
   const { settings, redact } = workshop.configuration
   await mkdir(settings.state, { recursive: true })
+  const store = openStore(workshop.configuration)
+  await reachable(store)
   const own = workshop.configuration.pipelines
   const board = new Board()
   const metrics = createMetrics(version)
@@ -85,7 +88,7 @@ export async function serve(
     redact,
     write: (line) => process.stdout.write(line),
   })
-  const journal = createJournal(openSqliteStore({ path: join(settings.state, 'state.db') }), systemClock)
+  const journal = createJournal(store, systemClock)
   const hearing: readonly Observe[] = [
     (fact) => board.observe(fact),
     metrics.observe,
@@ -118,6 +121,17 @@ export async function serve(
     journal.note('stopped')
     await journal.close()
     logger.close()
+  }
+}
+
+/** What is wrong with the store is told at the start; a server that is away may come back while we run. */
+async function reachable(store: Store): Promise<void> {
+  try {
+    await store.list('', undefined, 1)
+  } catch (error) {
+    if (error instanceof Failure && ['transient', 'overload'].includes(error.kind)) return
+    await store.close()
+    throw error
   }
 }
 

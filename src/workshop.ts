@@ -1,5 +1,4 @@
 /** Makes parts of one configuration, for the daemon and for commands alike. */
-import { readFileSync } from 'node:fs'
 import type { Table } from './change/change.ts'
 import { Failure } from './change/failure.ts'
 import type { OpenSource } from './cli/parts.ts'
@@ -12,12 +11,13 @@ import { checkDefinition, documentFields, Mapper } from './document/mapping.ts'
 import { limitedTo, shapeOf } from './document/shape.ts'
 import type { Log } from './log/log.ts'
 import { openLog, readLog } from './open-log.ts'
+import { pem, tlsOf } from './pem.ts'
 import { connectElasticsearch, type Authentication } from './sink/search/elasticsearch.ts'
 import type { Columns } from './pipeline/column-gate.ts'
 import { SearchIndex } from './sink/search/index-admin.ts'
 import { defineIndex, type IndexWishes } from './sink/search/index-definition.ts'
 import type { SearchClient } from './sink/search/search-client.ts'
-import type { MysqlSettings, TlsSettings } from './source/mysql/connection.ts'
+import type { MysqlSettings } from './source/mysql/connection.ts'
 import { createMysqlSource } from './source/mysql/mysql-source.ts'
 import type { Source, SourceAdmin, TellServers } from './source/source.ts'
 import type { StatusPipeline } from './status.ts'
@@ -193,33 +193,6 @@ export function unusedByAll(
     unused[table] = unused[table]?.filter((column) => both.includes(column)) ?? both
   }
   return unused
-}
-
-function tlsOf(tls: {
-  readonly mode: string
-  readonly ca?: string
-  readonly cert?: string
-  readonly key?: string
-}): TlsSettings | undefined {
-  if (tls.mode === 'off') return undefined
-  const { ca, cert, key } = tls
-  return {
-    ...(ca === undefined ? {} : { ca: pem(ca) }),
-    ...(cert === undefined ? {} : { cert: pem(cert) }),
-    ...(key === undefined ? {} : { key: pem(key) }),
-    verify: tls.mode === 'verify',
-  }
-}
-
-function pem(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new Failure('configuration', `the PEM file ${path} cannot be read`, {
-      cause,
-      remedy: 'check the path and its permissions',
-    })
-  }
 }
 
 function authentication(auth: TargetAuth): Authentication | undefined {

@@ -1,6 +1,6 @@
 /** What the settings say of a server, taken apart. */
 import { Failure } from '../change/failure.ts'
-import type { SourceSettings, TargetSettings } from './schema.ts'
+import type { SourceSettings, StoreSettings, TargetSettings } from './schema.ts'
 
 export interface SourceConnection {
   readonly host: string
@@ -20,6 +20,20 @@ export function sourceConnection(
     user: url.username === '' ? (source.user ?? 'root') : decode(url.username),
     password: url.password === '' ? (source.password ?? '') : decode(url.password),
   }
+}
+
+/** The same of a store, with its schema. Throws a Failure of kind `configuration` for a URL that names none. */
+export function storeConnection({
+  url = '',
+  user,
+  password,
+}: Pick<StoreSettings, 'url' | 'user' | 'password'>): SourceConnection & { readonly schema: string } {
+  const example = 'mysql://user:password@host:3306/millrace'
+  const schema = decode(parseUrl(url, example).pathname.slice(1))
+  if (!/^[^/`]+$/.test(schema))
+    throw new Failure('configuration', 'store.url names no schema', { remedy: `write it as ${example}` })
+  const login = { ...(user === undefined ? {} : { user }), ...(password === undefined ? {} : { password }) }
+  return { ...sourceConnection({ url, ...login }), schema }
 }
 
 export type TargetAuth =

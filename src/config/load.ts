@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { Failure } from '../change/failure.ts'
 import { coerce, conform, describe, isMapping, nodeAt } from './conform.ts'
-import { sourceConnection, targetConnection } from './connection.ts'
+import { sourceConnection, storeConnection, targetConnection } from './connection.ts'
 import { problemOf, readDocument, type Reading } from './document.ts'
 import { readPipelines, type Pipeline } from './pipeline.ts'
 import { nearest, refuse, type Problem } from './problems.ts'
@@ -147,6 +147,7 @@ function contradictions(settings: Settings, origin: string): readonly Problem[] 
       problems.push({ origin, path: `targets.${name}.auth`, found: 'names several ways to log in', expected })
     }
   }
+  if (settings.store.kind === 'mysql') attempt('store.url', () => storeConnection(settings.store))
   if (settings.log.ceilingGb < settings.log.retentionGb) {
     const expected = `at least log.retentionGb, ${settings.log.retentionGb}`
     problems.push({ origin, path: 'log.ceilingGb', found: `found ${settings.log.ceilingGb}`, expected })
@@ -168,6 +169,9 @@ const paths = [
   'sources.*.tls.cert',
   'sources.*.tls.key',
   'targets.*.tls.ca',
+  'store.tls.ca',
+  'store.tls.cert',
+  'store.tls.key',
 ]
 
 function withAbsolutePaths(tree: Tree, folder: string): Tree {

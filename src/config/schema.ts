@@ -98,6 +98,28 @@ const settingsType = group('Settings of the millrace process.', {
     description: 'Where documents go, by name.',
     default: {},
   }),
+  store: group('Small state: the journal, runs, tasks and leases; neither progress nor documents.', {
+    kind: choice(
+      ['sqlite', 'mysql'],
+      'sqlite',
+      'sqlite (a file in the state folder, for one machine) or mysql (a schema that several processes share).',
+    ),
+    url: Type.Optional(
+      secret(
+        text('For mysql, with the name of the schema: mysql://user:password@host:port/millrace', {
+          pattern: '^(mysql|mariadb)://[^/]',
+          examples: ['mysql://user:password@host:3306/millrace'],
+        }),
+      ),
+    ),
+    user: Type.Optional(text('The user, when the URL names none.')),
+    password: Type.Optional(secret(text('The password, when it is better kept out of the URL.'))),
+    prefix: text('Before the name of each of its tables in that schema.', {
+      pattern: '^[A-Za-z][A-Za-z0-9_]{0,31}$',
+      default: 'millrace_',
+    }),
+    tls: sourceTls,
+  }),
   log: group('The durable change log.', {
     segmentMb: number(64, 0.01, 4096, 'A file of the log is closed and the next begun at this size.'),
     retentionGb: number(
@@ -162,4 +184,5 @@ export const settingsSchema = settingsType as unknown as SchemaNode
 
 export type Settings = Frozen<Static<typeof settingsType>>
 export type SourceSettings = Frozen<Static<typeof sourceType>>
+export type StoreSettings = Settings['store']
 export type TargetSettings = Frozen<Static<typeof targetType>>

@@ -26,8 +26,18 @@ export function mergeSettings(places: Places): Tree {
 export function finishSettings(merged: Tree): Settings {
   registerFormats()
   const config = convict<Tree>(convictSchema(settingsSchema, ''), { env: {}, args: [] })
-  for (const [key, value] of Object.entries(merged)) config.set(key, value)
+  for (const [path, value] of byPath(settingsSchema, merged)) config.set(path, value)
   return freeze(config.validate({ allowed: 'strict' }).getProperties()) as Settings
+}
+
+/** By path; one at a time, because a group that is set as a whole loses its optional members, which then count as missing. */
+function byPath(schema: SchemaNode, tree: Tree, prefix = ''): readonly (readonly [string, unknown])[] {
+  return Object.entries(tree).flatMap(([key, value]) => {
+    const node = schema.properties?.[key]
+    return node?.properties === undefined
+      ? [[prefix + key, value] as const]
+      : byPath(node, value as Tree, `${prefix}${key}.`)
+  })
 }
 
 /** A plain value that nothing can change, without undefined members. */

@@ -45,7 +45,7 @@ export interface MysqlSettings {
   readonly keys?: Readonly<Record<string, readonly string[]>>
 }
 
-export interface TlsSettings {
+interface TlsSettings {
   /** Certificates and keys as PEM text. Without `ca`, the authorities that Node trusts. */
   readonly ca?: string
   readonly cert?: string
