@@ -11,6 +11,24 @@ export interface Jdk {
   readonly hasJlink: boolean
 }
 
+/** What a server asks of a Java, and how that is said to a person. */
+export interface JdkWish {
+  readonly fits: (jdk: Jdk) => boolean
+  readonly words: string
+}
+
+/** The oldest Java of this machine that will do. Throws, with what was found, where there is none. */
+export async function needJdk(server: string, { fits, words }: JdkWish): Promise<Jdk> {
+  const jdks = await findJdks()
+  const [oldest] = jdks.filter(fits).toSorted((a, b) => a.feature - b.feature)
+  if (oldest !== undefined) return oldest
+  const found = jdks.map((jdk) => `${jdk.feature} in ${jdk.home}`).join(', ')
+  throw new Error(
+    `${server} needs ${words}; found ${found === '' ? 'no Java' : `Java ${found}`}. ` +
+      'Install one, or name it in JAVA_HOME',
+  )
+}
+
 /** Every Java this machine has in the usual places, asked one by one what it is. */
 export async function findJdks(): Promise<readonly Jdk[]> {
   const homes = new Set<string>()

@@ -1,6 +1,8 @@
-import { chooseElasticsearchVersion, fetchElasticsearch, startElasticsearch } from './elasticsearch.ts'
+import { startElasticsearch } from './elasticsearch.ts'
+import { chooseElasticsearchVersion, fetchElasticsearch } from './elasticsearch-programs.ts'
 import { fetchMariadb, mariadbVersions, startMariadb } from './mariadb.ts'
 import { fetchMysql, mysqlVersions, startMysql } from './mysql.ts'
+import { chooseOpensearchVersion, fetchOpensearch, startOpensearch } from './opensearch.ts'
 import type { Report } from './progress.ts'
 import type { Profile, Server } from './server.ts'
 
@@ -34,9 +36,14 @@ export const kinds = {
     start: startMariadb,
   },
   elasticsearch: {
-    versions: ['9', '8'],
+    versions: ['9', '8', '7'],
     fetch: async (version, report) => fetchElasticsearch(await chooseElasticsearchVersion(version), report),
     start: startElasticsearch,
+  },
+  opensearch: {
+    versions: ['3', '2', '1'],
+    fetch: async (version, report) => fetchOpensearch(chooseOpensearchVersion(version), report),
+    start: startOpensearch,
   },
 } as const satisfies Record<string, Kind>
 

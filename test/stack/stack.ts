@@ -3,6 +3,7 @@ import { ElasticsearchServer } from './elasticsearch.ts'
 import { kinds, parseNames, replicaName, type Kind, type Request } from './kinds.ts'
 import { MariadbServer } from './mariadb.ts'
 import { MysqlServer } from './mysql.ts'
+import { OpensearchServer } from './opensearch.ts'
 import { silent, type Report } from './progress.ts'
 import { RunDirectory } from './run-directory.ts'
 import type { Profile, Server } from './server.ts'
@@ -90,6 +91,10 @@ export class Stack implements AsyncDisposable {
     return this.#first('elasticsearch', (server) =>
       server instanceof ElasticsearchServer ? server : undefined,
     )
+  }
+
+  get opensearch(): OpensearchServer {
+    return this.#first('opensearch', (server) => (server instanceof OpensearchServer ? server : undefined))
   }
 
   /** Puts a server that was started with special settings under the stack's care. */
