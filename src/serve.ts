@@ -6,7 +6,7 @@ import type { Position, Table } from './change/change.ts'
 import { Failure } from './change/failure.ts'
 import type { OpenSource, RunOptions } from './cli/parts.ts'
 import { difference, fingerprint } from './config/fingerprint.ts'
-import { groupOf, type Pipeline as PipelineFile, type Start } from './config/pipeline.ts'
+import { groupOf, isMeant, type Pipeline as PipelineFile, type Start } from './config/pipeline.ts'
 import type { Operations } from './control/operations.ts'
 import { startControl } from './control/server.ts'
 import { Daemon, type DaemonPipeline, type DaemonSource } from './daemon.ts'
@@ -147,7 +147,7 @@ async function openSource({ workshop, options, observe }: Serving, name: string)
   const log = await workshop.openLog(name)
   const groups = await log.groups()
   const unsettled = (pipeline: PipelineFile): string | undefined =>
-    [...options.keep, ...options.reload].includes(pipeline.name)
+    isMeant(pipeline, [...options.keep, ...options.reload])
       ? undefined
       : groups.find((group) => group.name === groupOf(pipeline))?.attributes['fingerprint']
   const source = await workshop.openSource(name, tablesOf(own), unusedByAll(own, unsettled), (servers) =>
@@ -201,7 +201,7 @@ function daemonSource({ workshop, options, observe, board }: Serving, opened: Op
     clock: systemClock,
     observe,
     groups: own.map((pipeline) => ({ group: groupOf(pipeline), table: pipeline.definition.table })),
-    restart: own.every((pipeline) => options.reload.includes(pipeline.name)),
+    restart: own.every((pipeline) => isMeant(pipeline, options.reload)),
   })
   return {
     name,
@@ -215,6 +215,7 @@ function daemonSource({ workshop, options, observe, board }: Serving, opened: Op
         group: groupOf(pipeline),
         pipeline: pipeline.name,
         target: pipeline.target.name,
+        isPrimary: pipeline.target.isPrimary,
       })),
       headroom: () => source.headroom(),
       capturedToMs: () => board.source(name).capturedToMs ?? systemClock.now(),
@@ -243,6 +244,7 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
   }
   const pipeline = new Pipeline({
     name: file.name,
+    label: file.label,
     group: groupOf(file),
     target: file.target.name,
     table: file.definition.table,
@@ -284,10 +286,11 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
     differences: difference,
     start: startKind(file.policy.start),
     wishes: {
-      reload: options.reload.includes(file.name),
-      keep: options.keep.includes(file.name),
-      adopt: file.target.adopt || options.adopt.includes(file.name),
+      reload: isMeant(file, options.reload),
+      keep: isMeant(file, options.keep),
+      adopt: file.target.adopt || isMeant(file, options.adopt),
     },
+    reloadsWhenLost: file.policy.onLost === 'reload',
     rowsEstimate: async () => (await source.describe(file.definition.table)).rowsEstimate,
     abort: abort.signal,
   })
@@ -331,13 +334,24 @@ async function epochsSeen(
   opened: OpenedSource,
   own: readonly PipelineFile[],
 ): Promise<readonly number[]> {
-  const epochs: number[] = []
-  for (const pipeline of own) {
-    const index = await workshop.openIndex(pipeline, clientOf(opened, pipeline), opened.source)
+  const seen = await Promise.all(own.map((pipeline) => epochSeen(workshop, opened, pipeline)))
+  return seen.filter((epoch) => epoch !== undefined)
+}
+
+/** A further target that is away does not hold up the first: if it knows a higher epoch, its own start refuses. */
+async function epochSeen(
+  workshop: Workshop,
+  opened: OpenedSource,
+  pipeline: PipelineFile,
+): Promise<number | undefined> {
+  const index = await workshop.openIndex(pipeline, clientOf(opened, pipeline), opened.source)
+  try {
     const state = await index.inspect()
-    if (state?.mark !== undefined) epochs.push(state.mark.epoch)
+    return state?.mark?.epoch
+  } catch (error) {
+    if (pipeline.target.isPrimary || !(error instanceof Failure)) throw error
+    return undefined
   }
-  return epochs
 }
 
 function statusParts(

@@ -1,7 +1,7 @@
 /** The configuration that a command's options name. */
 import { Failure } from '../change/failure.ts'
 import { loadConfiguration, type Configuration } from '../config/load.ts'
-import type { Pipeline } from '../config/pipeline.ts'
+import { isMeant, type Pipeline } from '../config/pipeline.ts'
 import { nearest } from '../config/problems.ts'
 import type { Context } from './context.ts'
 import type { Parts } from './parts.ts'
@@ -22,11 +22,14 @@ export async function composed(configuration: Configuration, context: Context): 
   return compose(configuration)
 }
 
-/** Throws a Failure, with a suggestion where one is near. */
-export function pipelineNamed(configuration: Configuration, name: string): Pipeline {
-  const pipeline = configuration.pipelines.find((each) => each.name === name)
-  if (pipeline !== undefined) return pipeline
-  const names = configuration.pipelines.map((each) => each.name)
+/** Each target's way of `PIPELINE`, or the one of `PIPELINE@TARGET`. Throws a Failure, with a suggestion where one is near. */
+export function pipelinesNamed(
+  configuration: Configuration,
+  name: string,
+): readonly [Pipeline, ...Pipeline[]] {
+  const [first, ...more] = configuration.pipelines.filter((each) => isMeant(each, [name]))
+  if (first !== undefined) return [first, ...more]
+  const names = [...new Set(configuration.pipelines.flatMap((each) => [each.name, each.label]))]
   const suggestion = nearest(name, names)
   const remedy = suggestion === undefined ? `there are: ${names.join(', ')}` : `did you mean "${suggestion}"?`
   throw new Failure('configuration', `there is no pipeline "${name}"`, { remedy })

@@ -19,6 +19,24 @@ const filters = Type.Object(
 const columns = (description: string) =>
   Type.Array(Type.String({ minLength: 1 }), { minItems: 1, description })
 
+const pipelineTarget = Type.Object(
+  {
+    name: Type.Optional(Type.String({ description: 'A target of the settings. Default: the only one.' })),
+    index: Type.Optional(
+      Type.String({ description: 'The alias that is written to. Default: the name of the pipeline.' }),
+    ),
+    adopt: Type.Optional(
+      Type.Boolean({
+        description:
+          'Take over an index that millrace did not fill. Documents that the table lacks are deleted from it.',
+      }),
+    ),
+    settings: Type.Optional(object('Settings of an index that is made.')),
+    mappings: Type.Optional(object('Mappings by field, laid over those that follow from the columns.')),
+  },
+  { additionalProperties: false, description: 'Where the documents go.' },
+)
+
 const pipelineType = Type.Object(
   {
     name: Type.Optional(
@@ -62,26 +80,13 @@ const pipelineType = Type.Object(
     key: Type.Optional(
       columns('Columns of a unique key that stands in for a missing primary key; none may be nullable.'),
     ),
-    target: Type.Optional(
-      Type.Object(
-        {
-          name: Type.Optional(
-            Type.String({ description: 'A target of the settings. Default: the only one.' }),
-          ),
-          index: Type.Optional(
-            Type.String({ description: 'The alias that is written to. Default: the name of the pipeline.' }),
-          ),
-          adopt: Type.Optional(
-            Type.Boolean({
-              description:
-                'Take over an index that millrace did not fill. Documents that the table lacks are deleted from it.',
-            }),
-          ),
-          settings: Type.Optional(object('Settings of an index that is made.')),
-          mappings: Type.Optional(object('Mappings by field, laid over those that follow from the columns.')),
-        },
-        { additionalProperties: false, description: 'Where the documents go.' },
-      ),
+    target: Type.Optional(pipelineTarget),
+    targets: Type.Optional(
+      Type.Array(pipelineTarget, {
+        minItems: 1,
+        description:
+          'In place of `target`: several, each with a progress, dead letters and trouble of its own. The first is the primary one.',
+      }),
     ),
     policy: Type.Optional(
       Type.Object(
@@ -108,6 +113,12 @@ const pipelineType = Type.Object(
           ),
           batchAgeMs: Type.Optional(
             Type.Integer({ minimum: 0, maximum: 60_000, description: 'Overrides delivery.batchAgeMs.' }),
+          ),
+          onLost: Type.Optional(
+            Type.Enum(['stop', 'reload'], {
+              description:
+                'When a target was away until the log had to let go of what it lacks: stop (until run --reload), or reload (the table is read again for that target alone). Default: stop.',
+            }),
           ),
         },
         { additionalProperties: false, description: 'How it is run.' },

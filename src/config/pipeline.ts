@@ -1,4 +1,4 @@
-/** Pipeline files: one table and the index that follows it. */
+/** Pipeline files: one table and the indexes that follow it. */
 import type { Comparison, Condition, DocumentDefinition } from '../document/definition.ts'
 import { isMapping } from './conform.ts'
 import type { Document } from './document.ts'
@@ -14,8 +14,11 @@ export type Start =
   /** A place in the source, in its own words, without a load. */
   | { readonly kind: 'position'; readonly text: string }
 
+/** A pipeline's way to one of its targets; of a file that names several there are several. */
 export interface Pipeline {
   readonly name: string
+  /** How a person names this way alone: the name, or `PIPELINE@TARGET` where there are several. */
+  readonly label: string
   /** The file it was read from, as a person would write it. */
   readonly origin: string
   /** Name of a source in the settings. */
@@ -26,6 +29,8 @@ export interface Pipeline {
   readonly target: {
     /** Name of a target in the settings. */
     readonly name: string
+    /** The first that the file names. */
+    readonly isPrimary: boolean
     /** The alias that is written to. */
     readonly index: string
     /** Take over an index that millrace did not fill. */
@@ -39,12 +44,19 @@ export interface Pipeline {
     readonly batchAgeMs: number | undefined
     /** What a change of the table's columns does. */
     readonly ddl: 'auto' | 'propose' | 'freeze'
+    /** What is done when the log had to let go of what a target lacks. */
+    readonly onLost: 'stop' | 'reload'
   }
 }
 
 /** The log's group that delivers a pipeline: `PIPELINE@TARGET`. */
 export function groupOf(pipeline: Pipeline): string {
   return `${pipeline.name}@${pipeline.target.name}`
+}
+
+/** Whether one of the words means it: its name, or `PIPELINE@TARGET`. */
+export function isMeant(pipeline: Pipeline, words: readonly string[]): boolean {
+  return words.includes(pipeline.name) || words.includes(groupOf(pipeline))
 }
 
 /** Pipelines of all files, and what is wrong in or between them beyond their schema. Files with problems are left out. */
@@ -66,9 +78,12 @@ export function readPipelines(
     }
     // The document has passed the schema that the type is made from.
     const file = document.value as unknown as PipelineFile
-    const pipeline = pipelineOf(file, document, settings, complain)
-    examine(pipeline, file, pipelines, complain)
-    pipelines.push(pipeline)
+    const own = pipelinesOf(file, document, settings, complain)
+    examineFile(own, file, pipelines, complain)
+    for (const [at, pipeline] of own.entries()) {
+      examineTarget(pipeline, pathOf(file, at), pipelines, complain)
+      pipelines.push(pipeline)
+    }
   }
   return { pipelines: freeze(pipelines), problems }
 }
@@ -88,33 +103,56 @@ type Complain = (
   more?: { readonly expected?: string; readonly suggestion?: string | undefined },
 ) => void
 
-function pipelineOf(
+/** One for each target. */
+function pipelinesOf(
   file: PipelineFile,
   document: Document,
   settings: Settings,
   complain: Complain,
-): Pipeline {
+): readonly Pipeline[] {
   const name = file.name ?? document.path.replace(/^.*[\\/]/, '').replace(/\.ya?ml$/, '')
-  const { name: target, index = name, ...more } = file.target ?? {}
+  const targets = file.targets ?? [file.target ?? {}]
+  const source = pick({ kind: 'source', path: ['source'] }, file.source, settings.sources, complain)
+  const definition = definitionOf(file)
+  return targets.map(({ name: wanted, index = name, ...more }, at) => {
+    const target = pick(
+      { kind: 'target', path: [...pathOf(file, at), 'name'] },
+      wanted,
+      settings.targets,
+      complain,
+    )
+    return {
+      name,
+      label: targets.length === 1 ? name : `${name}@${target}`,
+      origin: document.origin,
+      source,
+      definition,
+      key: file.key,
+      target: {
+        name: target,
+        isPrimary: at === 0,
+        index,
+        adopt: more.adopt ?? false,
+        settings: more.settings ?? {},
+        mappings: more.mappings ?? {},
+      },
+      policy: policyOf(file),
+    }
+  })
+}
+
+function policyOf({ policy = {} }: PipelineFile): Pipeline['policy'] {
   return {
-    name,
-    origin: document.origin,
-    source: pick('source', file.source, settings.sources, complain),
-    definition: definitionOf(file),
-    key: file.key,
-    target: {
-      name: pick('target', target, settings.targets, complain),
-      index,
-      adopt: more.adopt ?? false,
-      settings: more.settings ?? {},
-      mappings: more.mappings ?? {},
-    },
-    policy: {
-      start: startOf(file.policy?.start ?? 'load'),
-      batchAgeMs: file.policy?.batchAgeMs,
-      ddl: file.policy?.ddl ?? 'auto',
-    },
+    start: startOf(policy.start ?? 'load'),
+    batchAgeMs: policy.batchAgeMs,
+    ddl: policy.ddl ?? 'auto',
+    onLost: policy.onLost ?? 'stop',
   }
+}
+
+/** Where a file says what its target is. */
+function pathOf(file: PipelineFile, at: number): readonly string[] {
+  return file.targets === undefined ? ['target'] : ['targets', String(at)]
 }
 
 function definitionOf(file: PipelineFile): DocumentDefinition {
@@ -131,12 +169,11 @@ function definitionOf(file: PipelineFile): DocumentDefinition {
 
 /** The named one, or the only one there is. */
 function pick(
-  kind: 'source' | 'target',
+  { kind, path }: { readonly kind: 'source' | 'target'; readonly path: readonly string[] },
   name: string | undefined,
   known: Readonly<Record<string, unknown>>,
   complain: Complain,
 ): string {
-  const path = kind === 'source' ? ['source'] : ['target', 'name']
   const names = Object.keys(known)
   if (name !== undefined && names.includes(name)) return name
   if (name !== undefined) {
@@ -153,31 +190,45 @@ function pick(
   return ''
 }
 
-function examine(
-  pipeline: Pipeline,
+function examineFile(
+  own: readonly Pipeline[],
   file: PipelineFile,
   others: readonly Pipeline[],
   complain: Complain,
 ): void {
-  if (!/^[a-z0-9][a-z0-9_-]{0,62}$/.test(pipeline.name)) {
+  const name = own[0]?.name ?? ''
+  if (!/^[a-z0-9][a-z0-9_-]{0,62}$/.test(name)) {
     const expected = 'small letters, digits, - and _, at most 63; give another with `name`'
-    complain([], `"${pipeline.name}" cannot be the name of a pipeline`, { expected })
+    complain([], `"${name}" cannot be the name of a pipeline`, { expected })
   }
   if (file.fields !== undefined && file.exclude !== undefined) {
     complain(['exclude'], 'says nothing beside fields: what fields does not name is left out anyway')
   }
-  const fault = indexNameFault(pipeline.target.index)
-  if (fault !== undefined) {
-    complain(['target', 'index'], `the name of the index, "${pipeline.target.index}", ${fault}`)
+  if (file.target !== undefined && file.targets !== undefined) {
+    complain(['target'], 'is given beside targets', { expected: 'one of the two' })
   }
-  const namesake = others.find((other) => other.name === pipeline.name)
+  const namesake = others.find((other) => other.name === name)
   if (namesake !== undefined) {
-    complain(['name'], `"${pipeline.name}" is the name of the pipeline in ${namesake.origin} already`)
+    complain(['name'], `"${name}" is the name of the pipeline in ${namesake.origin} already`)
   }
+}
+
+function examineTarget(
+  pipeline: Pipeline,
+  path: readonly string[],
+  others: readonly Pipeline[],
+  complain: Complain,
+): void {
   const { name, index } = pipeline.target
+  const fault = indexNameFault(index)
+  if (fault !== undefined) complain([...path, 'index'], `the name of the index, "${index}", ${fault}`)
+  if (others.some((other) => groupOf(other) === groupOf(pipeline) && other.origin === pipeline.origin)) {
+    complain([...path, 'name'], `"${name}" is named twice`, { expected: 'each target once' })
+    return
+  }
   const rival = others.find((other) => other.target.name === name && other.target.index === index)
   if (rival !== undefined) {
-    complain(['target', 'index'], `"${index}" is filled by the pipeline in ${rival.origin} already`)
+    complain([...path, 'index'], `"${index}" is filled by the pipeline in ${rival.origin} already`)
   }
 }
 

@@ -18,6 +18,8 @@ export interface Wishes {
 
 export interface BindingQuestion {
   readonly pipeline: string
+  /** How a person names it after --reload, --keep and --adopt. */
+  readonly label: string
   readonly alias: string
   readonly control: Control
   readonly group: Group | undefined
@@ -62,24 +64,24 @@ function madeByUs({ pipeline, control }: BindingQuestion, { mark, documents }: I
 }
 
 function refuseChangedGroup(
-  { pipeline, fingerprint, wishes, differences }: BindingQuestion,
+  { pipeline, label, fingerprint, wishes, differences }: BindingQuestion,
   group: Group,
 ): void {
   if (wishes.reload) return
-  if (group.lost) throw lostGroup(pipeline, group.name)
+  if (group.lost) throw lostGroup(label, group.name)
   if (group.attributes['fingerprint'] === fingerprint || wishes.keep) return
   throw new Failure(
     'configuration',
     `the pipeline file of ${pipeline} changed: ${differences().join('; ')}`,
     {
-      remedy: `run with --reload ${pipeline} to build every document anew, or with --keep ${pipeline} to leave those that are there`,
+      remedy: `run with --reload ${label} to build every document anew, or with --keep ${label} to leave those that are there`,
     },
   )
 }
 
-export function lostGroup(pipeline: string, group: string): Failure {
+export function lostGroup(label: string, group: string): Failure {
   return new Failure('lost', `the log dropped changes that ${group} had not delivered`, {
-    remedy: `run with --reload ${pipeline}: it reads the whole table again`,
+    remedy: `run with --reload ${label}: it reads the whole table again`,
   })
 }
 
@@ -97,29 +99,29 @@ function epochFor(question: BindingQuestion, index: IndexState): number {
   return control.epoch
 }
 
-function unmarked({ group, control, wishes, pipeline, alias }: BindingQuestion, index: IndexState): number {
+function unmarked({ group, control, wishes, label, alias }: BindingQuestion, index: IndexState): number {
   if (group !== undefined || wishes.adopt || index.documents === 0) return control.epoch
   throw new Failure(
     'conflict',
     `the index ${index.name} (${alias}) holds ${index.documents} documents that millrace did not write`,
     {
-      remedy: `name another index; or run with --adopt ${pipeline}: it overwrites them and deletes those that the table lacks`,
+      remedy: `name another index; or run with --adopt ${label}: it overwrites them and deletes those that the table lacks`,
     },
   )
 }
 
-function otherOwner({ pipeline, alias }: BindingQuestion, index: IndexState, owner: string): Failure {
+function otherOwner({ label, alias }: BindingQuestion, index: IndexState, owner: string): Failure {
   return new Failure('conflict', `the index ${index.name} (${alias}) is filled by ${owner}`, {
-    remedy: `stop that one, then run with --adopt ${pipeline} to take the index over`,
+    remedy: `stop that one, then run with --adopt ${label} to take the index over`,
   })
 }
 
-function otherIndex({ pipeline, alias }: BindingQuestion, index: IndexState): Failure {
+function otherIndex({ label, alias }: BindingQuestion, index: IndexState): Failure {
   return new Failure(
     'conflict',
     `the index behind ${alias} is now ${index.name} (${index.uuid}): it was restored or replaced`,
     {
-      remedy: `run with --reload ${pipeline}: it reads the whole table again and deletes what the table lacks`,
+      remedy: `run with --reload ${label}: it reads the whole table again and deletes what the table lacks`,
     },
   )
 }
@@ -130,26 +132,27 @@ export function markOf(pipeline: string, control: Control): IndexMark {
 
 /** Whether the index still is the one that the group fills, under our mark. Throws where it is not. */
 export function assertBound(question: {
-  readonly pipeline: string
+  /** How a person names the pipeline after --reload and --adopt. */
+  readonly label: string
   readonly alias: string
   readonly uuid: string
   readonly lineage: string
   readonly index: IndexState | undefined
 }): void {
-  const { pipeline, alias, uuid, lineage, index } = question
+  const { label, alias, uuid, lineage, index } = question
   if (index === undefined) throw new Failure('transient', `the index behind ${alias} is gone`)
   if (index.uuid !== uuid) {
     throw new Failure(
       'conflict',
       `the index behind ${alias} is now ${index.name} (${index.uuid}): it was restored or replaced`,
       {
-        remedy: `run with --reload ${pipeline}: it reads the whole table again and deletes what the table lacks`,
+        remedy: `run with --reload ${label}: it reads the whole table again and deletes what the table lacks`,
       },
     )
   }
   if (index.mark !== undefined && index.mark.lineage !== lineage) {
     throw new Failure('conflict', `the index ${index.name} (${alias}) was taken over by another millrace`, {
-      remedy: `stop one of the two; run with --adopt ${pipeline} to take the index back`,
+      remedy: `stop one of the two; run with --adopt ${label} to take the index back`,
     })
   }
 }

@@ -23,6 +23,8 @@ import { together } from './together.ts'
 
 export interface PipelineParts {
   readonly name: string
+  /** How a person names it on the command line, apart from its other targets. */
+  readonly label: string
   readonly group: string
   readonly target: string
   readonly table: string
@@ -48,6 +50,8 @@ export interface PipelineParts {
   readonly differences: (before: string, after: string) => readonly string[]
   readonly start: 'load' | 'now' | 'earliest'
   readonly wishes: Wishes
+  /** Whether the table is read again, unasked, where the log let go of what the group lacks. */
+  readonly reloadsWhenLost: boolean
   readonly rowsEstimate: () => Promise<number>
   /** Ends even what is being written. */
   readonly abort: AbortSignal
@@ -108,11 +112,13 @@ export class Pipeline {
     const { log, capture, name, start } = this.#parts
     const control = await this.#control(signal)
     const known = (await log.groups()).find((group) => group.name === this.#parts.group)
+    if (known?.lost === true && this.#parts.reloadsWhenLost) this.#wishes = { ...this.#wishes, reload: true }
     const accepted = await this.#accepted(known)
     const admin = await this.#parts.openIndex(accepted)
     const found = await admin.inspect()
     const binding = bind({
       pipeline: name,
+      label: this.#parts.label,
       alias: this.#parts.alias,
       control,
       group: known,
@@ -311,14 +317,16 @@ export class Pipeline {
 
   /** What was dropped may have been read already, or not: nobody can tell, so the person must know. */
   async #refuseLost(): Promise<void> {
-    const { log, group, name } = this.#parts
+    const { log, group, label, reloadsWhenLost } = this.#parts
     const lost = (await log.groups()).some((each) => each.name === group && each.lost)
-    if (lost) throw lostGroup(name, group)
+    if (!lost) return
+    if (!reloadsWhenLost) throw lostGroup(label, group)
+    throw new Failure('transient', `the log let go of what ${group} lacks: the table is read again`)
   }
 
   /** Throws when the index is no longer the one that this group fills; a target that does not answer is not that. */
   async #guard({ index: { uuid }, admin }: Pick<Bound, 'index' | 'admin'>): Promise<void> {
-    const { name, alias, capture } = this.#parts
+    const { label, alias, capture } = this.#parts
     let index: IndexState | undefined
     try {
       index = await admin.inspect()
@@ -327,7 +335,7 @@ export class Pipeline {
       throw error
     }
     const lineage = capture.control?.lineage
-    if (lineage !== undefined) assertBound({ pipeline: name, alias, uuid, lineage, index })
+    if (lineage !== undefined) assertBound({ label, alias, uuid, lineage, index })
   }
 
   /** States loading and running as they come and go. */

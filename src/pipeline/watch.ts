@@ -9,17 +9,26 @@ export interface WatchParts {
   readonly log: LogAdmin
   readonly clock: Clock
   readonly observe: Observe
-  readonly groups: readonly { readonly group: string; readonly pipeline: string; readonly target: string }[]
+  readonly groups: readonly WatchedGroup[]
   /** How long the server keeps what we have not captured, and how much that is. */
   readonly headroom: () => Promise<Headroom>
   /** Commit time of the newest change captured, or now while nothing is behind, ms since 1970. */
   readonly capturedToMs: () => number
 }
 
+export interface WatchedGroup {
+  readonly group: string
+  readonly pipeline: string
+  readonly target: string
+  /** The pipeline's first target: its warning comes first. */
+  readonly isPrimary: boolean
+}
+
 const everyMs = 1_000
 const retentionEveryMs = 10_000
 /** A group that holds on to more than this share of the log's ceiling is in danger, and so is a source of its time. */
 const dangerShare = 0.8
+const primaryDangerShare = 0.6
 const unknownHeadroom: Headroom = { keptSeconds: undefined, behindBytes: undefined }
 
 export async function watch(parts: WatchParts, signal: AbortSignal): Promise<void> {
@@ -34,13 +43,13 @@ export async function watch(parts: WatchParts, signal: AbortSignal): Promise<voi
   }
 }
 
-async function stateLag(parts: WatchParts, named: WatchParts['groups'][number]): Promise<void> {
-  const known = (await parts.log.groups()).some((group) => group.name === named.group)
+async function stateLag(parts: WatchParts, { group, pipeline, target }: WatchedGroup): Promise<void> {
+  const known = (await parts.log.groups()).some(({ name }) => name === group)
   if (!known) return
-  const { changes, oldestCommittedAtMs } = await parts.log.lag(named.group)
+  const { changes, oldestCommittedAtMs } = await parts.log.lag(group)
   const seconds =
     oldestCommittedAtMs === undefined ? 0 : Math.max(0, parts.clock.now() - oldestCommittedAtMs) / 1000
-  parts.observe({ kind: 'lag', ...named, changes, seconds })
+  parts.observe({ kind: 'lag', group, pipeline, target, changes, seconds })
 }
 
 async function stateRetention(parts: WatchParts): Promise<void> {
@@ -53,10 +62,12 @@ async function stateRetention(parts: WatchParts): Promise<void> {
   observe({ kind: 'retention', source, bytes, bytesMax, oldestAppendedAtMs, sourceSeconds, behindBytes })
   if (kept !== undefined && sourceSeconds !== undefined && sourceSeconds < kept * (1 - dangerShare))
     observe({ kind: 'source-endangered', source, seconds: sourceSeconds, keptSeconds: kept })
+  const share = bytes / bytesMax
   for (const group of await log.groups()) {
+    const isPrimary = parts.groups.some((each) => each.group === group.name && each.isPrimary)
     if (group.lost) observe({ kind: 'group-lost', group: group.name })
-    else if (bytes / bytesMax > dangerShare && holdsOldest(group.lanes, room)) {
-      observe({ kind: 'group-endangered', group: group.name, share: bytes / bytesMax })
+    else if (share > (isPrimary ? primaryDangerShare : dangerShare) && holdsOldest(group.lanes, room)) {
+      observe({ kind: 'group-endangered', group: group.name, share })
     }
   }
 }

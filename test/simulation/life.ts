@@ -121,7 +121,7 @@ export class Life {
           log,
           clock,
           observe: tell,
-          groups: [{ group, pipeline: 'items', target: 'main' }],
+          groups: [{ group, pipeline: 'items', target: 'main', isPrimary: true }],
           headroom: () => Promise.resolve({ keptSeconds: undefined, behindBytes: undefined }),
           capturedToMs: () => clock.now(),
         },
@@ -184,6 +184,7 @@ export class Life {
     return new Pipeline({
       ...around,
       name: 'items',
+      label: 'items',
       group,
       target: 'main',
       table,
@@ -212,6 +213,7 @@ export class Life {
       differences: () => [],
       start: 'load',
       wishes,
+      reloadsWhenLost: false,
       rowsEstimate: () => Promise.resolve(100),
     })
   }

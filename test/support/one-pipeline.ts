@@ -156,6 +156,7 @@ export class Process {
     }
     return {
       name: 'items',
+      label: 'items',
       group,
       target: 'main',
       table,
@@ -176,6 +177,7 @@ export class Process {
       differences: () => [],
       start: 'load',
       wishes: noWishes,
+      reloadsWhenLost: false,
       rowsEstimate: () => Promise.resolve(10),
       abort: new AbortController().signal,
     }

@@ -62,7 +62,7 @@ async function* examinations(
     yield { subject: `source ${name}`, findings: await examineSource(parts, name, own) }
   }
   for (const pipeline of pipelines) {
-    yield { subject: `pipeline ${pipeline.name}`, findings: await parts.examineTarget(pipeline) }
+    yield { subject: `pipeline ${pipeline.label}`, findings: await parts.examineTarget(pipeline) }
   }
 }
 
@@ -82,7 +82,8 @@ async function examineSource(
     const findings = [...(await source.examine(tables))]
     // Who cannot be reached has no columns to look at, and has been told of once.
     if (findings.some(({ level, fact }) => level === 'fatal' && fact === 'connection')) return findings
-    for (const pipeline of pipelines) findings.push(...(await columnsOf(source, pipeline)))
+    for (const pipeline of pipelines.filter(({ target }) => target.isPrimary))
+      findings.push(...(await columnsOf(source, pipeline)))
     return findings
   } finally {
     await source.close()

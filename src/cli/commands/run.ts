@@ -1,4 +1,4 @@
-import { composed, configured, needPipelines, pipelineNamed } from '../configured.ts'
+import { composed, configured, needPipelines, pipelinesNamed } from '../configured.ts'
 import { exit } from '../context.ts'
 import { configurationOptions, type Command } from '../usage.ts'
 
@@ -9,17 +9,17 @@ export const run: Command = {
   options: {
     ...configurationOptions,
     reload: {
-      value: 'PIPELINE',
+      value: 'PIPELINE[@TARGET]',
       repeatable: true,
       help: 'Read its table again from the first row, and delete what is gone.',
     },
     keep: {
-      value: 'PIPELINE',
+      value: 'PIPELINE[@TARGET]',
       repeatable: true,
       help: 'Accept its changed file for changes to come, without reading the table again.',
     },
     adopt: {
-      value: 'PIPELINE',
+      value: 'PIPELINE[@TARGET]',
       repeatable: true,
       help: 'Take over an index that millrace did not fill; documents that the table lacks are deleted.',
     },
@@ -33,6 +33,7 @@ it at once; nothing is lost, a little is written twice at the next start.`,
   examples: [
     ['millrace run', 'with config/millrace.yaml and config/pipelines/'],
     ['millrace run --reload orders', 'reads the table of the pipeline orders again'],
+    ['millrace run --reload orders@backup', 'the same for one of its targets alone'],
     [
       'MILLRACE_LOGGER_LEVEL=debug millrace run --set control.port=0',
       'settings from the environment and from here',
@@ -49,7 +50,7 @@ it at once; nothing is lost, a little is written twice at the next start.`,
     needPipelines(configuration)
     const [reload, keep, adopt] = ['reload', 'keep', 'adopt'].map((option) => args.values(option))
     const options = { reload: reload ?? [], keep: keep ?? [], adopt: adopt ?? [] }
-    for (const name of Object.values(options).flat()) pipelineNamed(configuration, name)
+    for (const name of Object.values(options).flat()) pipelinesNamed(configuration, name)
     const parts = await composed(configuration, context)
     await parts.runDaemon(options, context.signal)
     return exit.ok

@@ -63,15 +63,23 @@ function show(found: Status): readonly string[] {
     '',
     ...(servers.length === 0 ? [] : [...tableOf(serverColumns, servers), '']),
     ...tableOf(pipelineColumns, found.pipelines),
-    ...troubles.flatMap(({ name, error, remedy }) => [
+    ...troubles.flatMap(({ error, remedy, ...named }) => [
       '',
-      `${name}: ${error ?? ''}`,
+      `${'target' in named ? labelOf(found, named) : named.name}: ${error ?? ''}`,
       ...(remedy === null ? [] : [`  remedy: ${remedy}`]),
     ]),
     ...found.pipelines.flatMap(showProposal),
     ...(found.recent.length === 0 ? [] : ['', 'LATELY']),
     ...found.recent.map(({ at, what }) => `${at}  ${what}`),
   ]
+}
+
+/** A pipeline with several targets is named with the one that is meant. */
+function labelOf(
+  { pipelines }: Status,
+  { name, target }: { readonly name: string; readonly target: string },
+): string {
+  return pipelines.filter((each) => each.name === name).length > 1 ? `${name}@${target}` : name
 }
 
 function showProposal({ name, table, proposed }: PipelineStatus): readonly string[] {

@@ -1,13 +1,14 @@
-import { composed, configured, pipelineNamed } from '../configured.ts'
-import { exit, UsageError } from '../context.ts'
+import type { Pipeline } from '../../config/pipeline.ts'
+import { composed, configured, pipelinesNamed } from '../configured.ts'
+import { exit, UsageError, type Context } from '../context.ts'
 import { showCount } from '../format.ts'
-import type { Difference } from '../parts.ts'
+import type { Difference, Parts } from '../parts.ts'
 import { configurationOptions, jsonOption, type Command } from '../usage.ts'
 
 export const verify: Command = {
   name: 'verify',
   summary: 'Compare a table with its index, row by row and field by field.',
-  positionals: 'PIPELINE',
+  positionals: 'PIPELINE[@TARGET]',
   options: {
     ...configurationOptions,
     ...jsonOption,
@@ -21,7 +22,8 @@ reported; the answer is exact when nothing is being written.
   orphan     the index has a document, the table has no row for it
   different  both are there; the fields that differ are named
 
-With --json each difference is one line, and the last line is the summary. millrace run --reload PIPELINE mends what is found.`,
+A pipeline with several targets is compared with each, unless one is named. With --json each difference is one line, and the
+last line of each target is its summary. millrace run --reload PIPELINE mends what is found.`,
   examples: [
     ['millrace verify orders', 'prints what differs'],
     ['millrace verify orders --limit 0 --json > differences.jsonl', 'all of it, for a program'],
@@ -30,36 +32,51 @@ With --json each difference is one line, and the last line is the summary. millr
   async run(args, context) {
     const limit = limitOf(args.value('limit') ?? '100')
     const configuration = configured(args, context)
-    const pipeline = pipelineNamed(configuration, args.positionals[0] ?? '')
+    const pipelines = pipelinesNamed(configuration, args.positionals[0] ?? '')
     const parts = await composed(configuration, context)
-    const json = args.has('json')
-    const counts = { missing: 0, orphan: 0, different: 0 }
-    let seen = { rows: 0, documents: 0 }
-    let total = 0
-    const progress = (done: typeof seen): void => {
-      seen = { ...done }
-      context.progress(
-        `${showCount(seen.rows)} rows, ${showCount(seen.documents)} documents, ${showCount(total)} differences`,
-      )
+    let equal = true
+    for (const pipeline of pipelines) {
+      if (pipelines.length > 1 && !args.has('json')) context.out(pipeline.label)
+      equal = (await compare(parts, pipeline, { limit, json: args.has('json') }, context)) && equal
     }
-    const walk = parts.verify(pipeline, progress, context.signal)
-    let complete = false
-    while (!complete && total < limit) {
-      const step = await walk.next()
-      complete = step.done === true
-      if (step.done === true) {
-        seen = step.value
-        continue
-      }
-      total++
-      counts[step.value.kind]++
-      context.out(json ? JSON.stringify(step.value) : describe(step.value))
-    }
-    await walk.return(seen)
-    const summary = { pipeline: pipeline.name, equal: total === 0, complete, ...seen, ...counts }
-    context.out(json ? JSON.stringify(summary) : summarise(summary))
-    return total === 0 ? exit.ok : exit.bad
+    return equal ? exit.ok : exit.bad
   },
+}
+
+/** Prints what differs, and how much was looked at. */
+async function compare(
+  parts: Parts,
+  pipeline: Pipeline,
+  { limit, json }: { readonly limit: number; readonly json: boolean },
+  context: Context,
+): Promise<boolean> {
+  const counts = { missing: 0, orphan: 0, different: 0 }
+  let seen = { rows: 0, documents: 0 }
+  let total = 0
+  const progress = (done: typeof seen): void => {
+    seen = { ...done }
+    context.progress(
+      `${showCount(seen.rows)} rows, ${showCount(seen.documents)} documents, ${showCount(total)} differences`,
+    )
+  }
+  const walk = parts.verify(pipeline, progress, context.signal)
+  let complete = false
+  while (!complete && total < limit) {
+    const step = await walk.next()
+    complete = step.done === true
+    if (step.done === true) {
+      seen = step.value
+      continue
+    }
+    total++
+    counts[step.value.kind]++
+    context.out(json ? JSON.stringify(step.value) : describe(step.value))
+  }
+  await walk.return(seen)
+  const { name, target } = pipeline
+  const summary = { pipeline: name, target: target.name, equal: total === 0, complete, ...seen, ...counts }
+  context.out(json ? JSON.stringify(summary) : summarise(summary))
+  return total === 0
 }
 
 function limitOf(text: string): number {

@@ -42,7 +42,7 @@ test('an unknown command or option is answered with what was probably meant', as
   const option = await run('run', '--relaod', 'x')
   assert.equal(option.code, 2)
   assert.equal(option.err[0], 'millrace: millrace run has no option --relaod; did you mean --reload?')
-  assert.equal((await run('verify')).err[0], 'millrace: millrace verify needs PIPELINE')
+  assert.equal((await run('verify')).err[0], 'millrace: millrace verify needs PIPELINE[@TARGET]')
   assert.match((await run('check', 'x')).err[0] ?? '', /does not know what "x" is for/)
   assert.equal((await run('status', '--config')).code, 2)
 })

@@ -186,6 +186,7 @@ test('verify names what differs and ends with 1; the limit stops it', async (t) 
       { kind: 'missing', id: '7' },
       {
         pipeline: 'orders',
+        target: 'primary',
         equal: false,
         complete: false,
         rows: 2,

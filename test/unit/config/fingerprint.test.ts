@@ -5,6 +5,7 @@ import type { Pipeline } from '../../../src/config/pipeline.ts'
 
 const pipeline: Pipeline = {
   name: 'orders',
+  label: 'orders',
   origin: 'config/pipelines/orders.yaml',
   source: 'main',
   definition: {
@@ -19,8 +20,8 @@ const pipeline: Pipeline = {
     idPrefix: '',
   },
   key: undefined,
-  target: { name: 'primary', index: 'orders', adopt: false, settings: {}, mappings: {} },
-  policy: { start: { kind: 'load' }, batchAgeMs: undefined, ddl: 'auto' },
+  target: { name: 'primary', isPrimary: true, index: 'orders', adopt: false, settings: {}, mappings: {} },
+  policy: { start: { kind: 'load' }, batchAgeMs: undefined, ddl: 'auto', onLost: 'stop' },
 }
 
 function changed(definition: Partial<Pipeline['definition']>): string {
@@ -36,7 +37,7 @@ test('what does not alter documents does not alter the fingerprint', () => {
       fields: { title: 'name', id: 'id' },
       where: pipeline.definition.where.toReversed(),
     },
-    policy: { start: { kind: 'now' }, batchAgeMs: 5, ddl: 'freeze' },
+    policy: { start: { kind: 'now' }, batchAgeMs: 5, ddl: 'freeze', onLost: 'reload' },
     target: { ...pipeline.target, settings: { number_of_replicas: 2 } },
   })
   assert.equal(same, fingerprint(pipeline))

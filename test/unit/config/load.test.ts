@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { Failure } from '../../../src/change/failure.ts'
 import { loadConfiguration, type Configuration, type LoadRequest } from '../../../src/config/load.ts'
+import { groupOf, isMeant } from '../../../src/config/pipeline.ts'
 
 const settings = `
 sources:
@@ -296,4 +297,47 @@ test('no settings file: the message says how to make one', (t) => {
     message: /config\/millrace\.yaml cannot be read/,
     remedy: /millrace init/,
   })
+})
+
+const twoTargets = `
+sources: { main: { url: "mysql://db/" } }
+targets:
+  primary: { url: "http://search:9200" }
+  backup: { url: "http://spare:9200" }
+`
+
+test('a pipeline with several targets has a way to each, named apart', (t) => {
+  const { pipelines } = load(t, {
+    'config/millrace.yaml': twoTargets,
+    'config/pipelines/orders.yaml':
+      'table: shop.orders\ntargets:\n  - name: primary\n  - { name: backup, index: spare, settings: { number_of_replicas: 0 } }\n',
+    'config/pipelines/items.yaml': 'table: shop.items\ntarget: { name: backup }\n',
+  })
+  const ways = pipelines.map((each) => [groupOf(each), each.label, each.target.index, each.target.isPrimary])
+  assert.deepEqual(ways, [
+    ['items@backup', 'items', 'items', true],
+    ['orders@primary', 'orders@primary', 'orders', true],
+    ['orders@backup', 'orders@backup', 'spare', false],
+  ])
+  const meant = (word: string): readonly string[] =>
+    pipelines.filter((each) => isMeant(each, [word])).map(groupOf)
+  assert.deepEqual(meant('orders'), ['orders@primary', 'orders@backup'])
+  assert.deepEqual(meant('orders@backup'), ['orders@backup'])
+  assert.deepEqual(meant('items@backup'), ['items@backup'])
+})
+
+test('what is wrong with one of several targets is told with its line', (t) => {
+  const message = problemsOf(t, {
+    'config/millrace.yaml': twoTargets,
+    'config/pipelines/a.yaml':
+      'table: shop.a\ntargets:\n  - name: primary\n  - name: bakcup\n  - name: primary\n    index: other\n',
+    'config/pipelines/b.yaml': 'table: shop.b\ntarget: { name: primary }\ntargets: [{ name: backup }]\n',
+    'config/pipelines/c.yaml': 'table: shop.c\ntargets:\n  - { name: backup, index: b }\n  - index: C\n',
+  })
+  assert.match(message, /a\.yaml:4: targets\.1\.name: there is no target "bakcup".*did you mean "backup"\?/)
+  assert.match(message, /a\.yaml:5: targets\.2\.name: "primary" is named twice/)
+  assert.match(message, /b\.yaml:2: target: is given beside targets/)
+  assert.match(message, /c\.yaml:3: targets\.0\.index: "b" is filled by the pipeline in .*b\.yaml already/)
+  assert.match(message, /c\.yaml:4: targets\.1\.name: the settings have several targets/)
+  assert.match(message, /c\.yaml:4: targets\.1\.index: .*has capital letters/)
 })

@@ -27,6 +27,7 @@ const index: IndexState = { name: 'items-1', uuid: 'u1', documents: 9, mark: our
 function question(changed: Partial<BindingQuestion>): BindingQuestion {
   return {
     pipeline: 'items',
+    label: 'items',
     alias: 'items',
     control,
     group,
@@ -149,7 +150,7 @@ test('the mark of an index says whose it is and in which epoch', () => {
   assert.deepEqual(markOf('items', control), ourMark)
 })
 
-const bound = { pipeline: 'items', alias: 'items', uuid: 'u1', lineage: 'ours' }
+const bound = { label: 'items', alias: 'items', uuid: 'u1', lineage: 'ours' }
 
 test('while it runs, the index that is the same under our mark or none is fine', () => {
   assertBound({ ...bound, index })

@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, before, suite, test } from 'node:test'
+import type { Connection } from 'mysql2/promise'
+import type { PipelineStatus, Status } from '../../src/control/operations.ts'
+import { startElasticsearch, type ElasticsearchServer } from '../stack/elasticsearch.ts'
+import { startStack, type Stack } from '../stack/stack.ts'
+import { untilCaughtUp } from '../support/caught-up.ts'
+import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
+import { differencesOfItems } from '../support/items.ts'
+import { SearchIndex } from '../support/search-index.ts'
+import { createItems, Workload } from '../support/workload.ts'
+
+suite('several targets of one pipeline', () => {
+  let stack: Stack
+  let backup: ElasticsearchServer
+  let connection: Connection
+
+  before(async () => {
+    stack = await startStack({ servers: ['mysql', 'elasticsearch'] })
+    backup = await startElasticsearch({ directory: stack.directory, profile: 'test' })
+    stack.add('backup', backup)
+    connection = await stack.mysql.connect()
+  })
+  after(async () => {
+    connection?.destroy()
+    await stack?.[Symbol.asyncDispose]()
+  })
+
+  function options(name: string, more: Partial<DaemonOptions> = {}, policy = {}): DaemonOptions {
+    const targets = [{ name: 'primary' }, { name: 'backup', index: `${name}_spare` }]
+    return {
+      directory: join(stack.directory, name),
+      mysqlUrl: stack.mysql.cdcUrl,
+      elasticsearchUrl: stack.elasticsearch.url,
+      pipelines: { [name]: { table: `${name}.items`, targets, policy } },
+      ...more,
+      settings: {
+        targets: { primary: { url: stack.elasticsearch.url }, backup: { url: backup.url } },
+        ...more.settings,
+      },
+    }
+  }
+
+  async function assertBothEqual(name: string): Promise<void> {
+    const indexes = [
+      new SearchIndex(stack.elasticsearch.url, name),
+      new SearchIndex(backup.url, `${name}_spare`),
+    ]
+    for (const index of indexes) {
+      const { rows, differences } = await differencesOfItems(connection, `${name}.items`, index)
+      assert.deepEqual(differences.slice(0, 10), [])
+      assert(rows > 0)
+    }
+  }
+
+  test('a backup that is away holds up neither capture nor the primary, and catches up in order', async () => {
+    const name = 'mirrored'
+    await createItems(connection, `${name}.items`, 500)
+    await using daemon = await DaemonProcess.start(options(name))
+    await untilCaughtUp(daemon, connection)
+    await using workload = new Workload({
+      connect: () => stack.mysql.connect(),
+      table: `${name}.items`,
+      seed: 5,
+      ids: 800,
+      transactionsPerSecond: 100,
+    })
+    workload.start()
+    await backup.kill()
+    const waiting = await daemon.until(
+      'wait for the backup',
+      (status) => stateAt(status, 'backup') === 'waiting',
+    )
+    assert.match(of(waiting, 'backup')?.error ?? '', /no answer/)
+    const begun = of(waiting, 'primary')?.indexed ?? 0
+    const going = await daemon.until('fill the primary', (status) => {
+      const primary = of(status, 'primary')
+      return primary?.state === 'running' && (primary.indexed ?? 0) > begun + 300
+    })
+    assert.equal(stateAt(going, 'backup'), 'waiting')
+    await workload.stop()
+    const delivered = await daemon.until(
+      'deliver everything to the primary',
+      (status) => of(status, 'primary')?.lagChanges === 0 && (of(status, 'backup')?.lagChanges ?? 0) > 300,
+    )
+    assert.equal(of(delivered, 'backup')?.deadLetters, 0)
+    assert.match(
+      await daemon.metrics(),
+      /^millrace_pipeline_state\{.*target="backup",state="waiting".*\} 1$/m,
+    )
+    await backup.start()
+    await untilCaughtUp(daemon, connection)
+    await assertBothEqual(name)
+    assert.equal((await daemon.stop()).code, 0)
+  })
+
+  test('a new log begins, and the primary is filled, while the backup is away', async () => {
+    const name = 'half'
+    await createItems(connection, `${name}.items`, 200)
+    await backup.kill()
+    await using daemon = await DaemonProcess.start(options(name))
+    const status = await daemon.until('fill the primary', isPrimaryFilled)
+    assert.notEqual(stateAt(status, 'backup'), 'running')
+    await backup.start()
+    await untilCaughtUp(daemon, connection)
+    await assertBothEqual(name)
+  })
+
+  test('a backup that the log left behind needs a reload, of itself alone', async () => {
+    const name = 'outrun'
+    await createItems(connection, `${name}.items`, 200)
+    const log = { segmentMb: 0.1, retentionGb: 0.001, ceilingGb: 0.001 }
+    const small = options(name, { settings: { log } })
+    await using daemon = await DaemonProcess.start(small)
+    await untilCaughtUp(daemon, connection)
+    await backup.kill()
+    await fatten(name)
+    const failed = await daemon.until(
+      'say so',
+      (status) => /log/.test(of(status, 'backup')?.error ?? '') && stateAt(status, 'backup') === 'failed',
+    )
+    assert.match(of(failed, 'backup')?.remedy ?? '', /--reload outrun@backup/)
+    assert.match(daemon.output(), /"fact":"group-endangered"/)
+    assert.equal(of(failed, 'primary')?.state, 'running')
+    assert.equal((await daemon.stop()).code, 0)
+    await backup.start()
+    await using again = await DaemonProcess.start({ ...small, extraArguments: ['--reload', 'outrun@backup'] })
+    await untilCaughtUp(again, connection)
+    await assertBothEqual(name)
+    const loads = again.logLines().filter(({ fact }) => fact === 'load-finished')
+    assert.deepEqual(loads.map(({ target }) => target).toSorted(), ['backup', 'backup', 'primary'])
+    assert.equal((await again.stop()).code, 0)
+
+    // With the policy, it does so by itself.
+    await using patient = await DaemonProcess.start(
+      options(name, { settings: { log } }, { onLost: 'reload' }),
+    )
+    await untilCaughtUp(patient, connection)
+    await backup.kill()
+    await fatten(name)
+    await patient.until('lose it', () => patient.output().split('"fact":"group-lost"').length > 2)
+    await backup.start()
+    await untilCaughtUp(patient, connection)
+    await assertBothEqual(name)
+  })
+
+  /** Fills the log with changes of which nothing is left. */
+  async function fatten(name: string): Promise<void> {
+    for (let round = 0; round < 20; round++)
+      await connection.query(`UPDATE ${name}.items SET note = REPEAT(?, 1500)`, [String(round % 10)])
+  }
+})
+
+function of({ pipelines }: Status, target: string): PipelineStatus | undefined {
+  return pipelines.find((each) => each.target === target)
+}
+
+function stateAt(status: Status, target: string): string | undefined {
+  return of(status, target)?.state
+}
+
+function isPrimaryFilled(status: Status): boolean {
+  const primary = of(status, 'primary')
+  return primary?.state === 'running' && primary.load?.state === 'done' && primary.lagChanges === 0
+}
