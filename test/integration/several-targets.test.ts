@@ -128,7 +128,11 @@ suite('several targets of one pipeline', () => {
     await untilCaughtUp(again, connection)
     await assertBothEqual(name)
     const loads = again.logLines().filter(({ fact }) => fact === 'load-finished')
-    assert.deepEqual(loads.map(({ target }) => target).toSorted(), ['backup', 'backup', 'primary'])
+    assert.deepEqual(loads.map(({ group }) => String(group)).toSorted(), [
+      'outrun@backup',
+      'outrun@backup',
+      'outrun@primary',
+    ])
     assert.equal((await again.stop()).code, 0)
 
     // With the policy, it does so by itself.
