@@ -16,7 +16,7 @@ export interface WatchParts {
   readonly capturedToMs: () => number
 }
 
-export interface WatchedGroup {
+interface WatchedGroup {
   readonly group: string
   readonly pipeline: string
   readonly target: string
