@@ -36,6 +36,7 @@ function contextOf(signal: AbortSignal): Context {
     version,
     environment: process.env,
     workingDirectory: process.cwd(),
+    input: () => process.stdin,
     out: (line) => print(process.stdout, line),
     err: (line) => print(process.stderr, line),
     progress(line) {

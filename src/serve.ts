@@ -32,6 +32,7 @@ import { statusOf } from './status.ts'
 import type { Store } from './store/store.ts'
 import { systemClock } from './system-clock.ts'
 import { megabyte } from './units.ts'
+import { touchPipeline } from './touch.ts'
 import { version } from './version.ts'
 import {
   columnsOf,
@@ -104,6 +105,7 @@ export async function serve(
   const opened = await openSources(serving)
   const operations: Operations = {
     status: () => statusOf(statusParts(serving, opened, startedAtMs)),
+    touch: (request) => touchPipeline(own, opened, request, serving.abort.signal),
     metrics: () => metrics.text(),
     live: () => health.live(),
     ready: () => health.ready(),

@@ -8,11 +8,12 @@ import { init } from './commands/init.ts'
 import { log } from './commands/log.ts'
 import { run } from './commands/run.ts'
 import { status } from './commands/status.ts'
+import { touch } from './commands/touch.ts'
 import { verify } from './commands/verify.ts'
 import { exit, UsageError, type Context } from './context.ts'
 import { aligned, helpOf, parseArguments, type Command } from './usage.ts'
 
-export const commands: readonly Command[] = [init, check, doctor, run, status, verify, log, generate]
+export const commands: readonly Command[] = [init, check, doctor, run, status, verify, touch, log, generate]
 
 /** Runs one command to its end. Bugs are thrown; everything else is told and answered with an exit code. */
 export async function main(words: readonly string[], context: Context): Promise<number> {

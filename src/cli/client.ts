@@ -1,10 +1,12 @@
 /** Asks the running daemon over HTTP. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Failure } from '../change/failure.ts'
-import type { Status } from '../control/operations.ts'
+import { Failure, type FailureKind } from '../change/failure.ts'
+import type { Status, TouchAnswer, TouchRequest } from '../control/operations.ts'
 
 const timeoutMs = 5000
+/** For what the daemon must do before it answers. */
+const workTimeoutMs = 60_000
 
 /** Where the daemon of this state folder listens; undefined = it left no address: none runs. */
 export function daemonAddress(stateFolder: string): string | undefined {
@@ -19,19 +21,64 @@ export function daemonAddress(stateFolder: string): string | undefined {
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
+/** Throws a Failure, `transient`, with the remedy to start one. */
+export function runningDaemon(stateFolder: string): string {
+  const address = daemonAddress(stateFolder)
+  if (address !== undefined) return address
+  throw new Failure('transient', 'no daemon runs on this state folder', { remedy: 'start it: millrace run' })
+}
+
 /** Throws a Failure of kind `transient` when nobody answers. */
 export async function askStatus(address: string, signal: AbortSignal): Promise<Status> {
-  const ending = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+  // The daemon of the same program: its answer has the shape that operations.ts gives it.
+  return (await answered(address, '/v1/status', {}, signal)) as Status
+}
+
+/** Throws a Failure: of kind `transient` when nobody answers, of the kind of the daemon's own answer where it refuses. */
+export async function askTouch(
+  address: string,
+  request: TouchRequest,
+  signal: AbortSignal,
+): Promise<TouchAnswer> {
+  return (await answered(address, '/v1/touch', posted(request), signal)) as TouchAnswer
+}
+
+function posted(body: unknown): RequestInit {
+  return { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
+}
+
+async function answered(
+  address: string,
+  path: string,
+  request: RequestInit,
+  signal: AbortSignal,
+): Promise<unknown> {
+  const patience = request.method === 'POST' ? workTimeoutMs : timeoutMs
+  const ending = AbortSignal.any([signal, AbortSignal.timeout(patience)])
   let response: Response
   try {
-    response = await fetch(new URL('/v1/status', address), { signal: ending })
+    response = await fetch(new URL(path, address), { ...request, signal: ending })
   } catch (cause) {
     throw new Failure('transient', `no daemon answers at ${address}`, {
       remedy: 'start it: millrace run',
       cause,
     })
   }
-  if (!response.ok) throw new Failure('transient', `the daemon at ${address} answered ${response.status}`)
-  // The daemon of the same program: its answer has the shape that operations.ts gives it.
-  return (await response.json()) as Status
+  const body: unknown = await response.json().catch(() => undefined)
+  if (isRefusal(body)) {
+    const { message, kind = 'transient', remedy } = body.error
+    throw new Failure(kind, message, remedy === undefined ? {} : { remedy })
+  }
+  // 400 may be an answer too, which says what was wrong in what was asked.
+  if (body === undefined || (!response.ok && response.status !== 400))
+    throw new Failure('transient', `the daemon at ${address} answered ${response.status}`)
+  return body
+}
+
+interface Refusal {
+  readonly error: { readonly message: string; readonly kind?: FailureKind; readonly remedy?: string }
+}
+
+function isRefusal(body: unknown): body is Refusal {
+  return typeof body === 'object' && body !== null && 'error' in body
 }

@@ -5,6 +5,8 @@ export interface Context {
   readonly version: string
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly workingDirectory: string
+  /** What is piped into the command. */
+  readonly input: () => AsyncIterable<string | Buffer>
   /** Results: what a pipe gets. */
   readonly out: (line: string) => void
   /** Everything else: progress, warnings, errors. */

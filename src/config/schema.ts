@@ -168,7 +168,7 @@ const settingsType = group('Settings of the millrace process.', {
   capture: group('Reading changes.', {
     batchKb: number(512, 1, 65_536, 'Changes are appended to the log in pieces of at most this size.'),
   }),
-  control: group('The HTTP server for status, health and metrics.', {
+  control: group('The HTTP server for status, health, metrics, and commands to the daemon.', {
     host: text('Address to listen on.', { default: '127.0.0.1' }),
     port: integer(8377, 0, 65_535, 'Port to listen on; 0 = any free one.'),
   }),

@@ -78,8 +78,26 @@ export interface Status {
   readonly recent: readonly { readonly at: string; readonly what: string }[]
 }
 
+export interface TouchRequest {
+  /** `orders`: for every target of the pipeline; `orders@main`: for that one. */
+  readonly pipeline: string
+  /** JSON arrays of the key's values; where a key is one value, also that value alone. */
+  readonly keys: readonly string[]
+}
+
+export interface TouchAnswer {
+  /** Keys that are in the log now; a few more than were asked for where the server spells them otherwise. */
+  readonly touched: number
+  /** A pipeline whose lanes have all passed this offset has written what they made. */
+  readonly until: number
+  /** Keys that are none of the table, by their place in the request. If there is one, none was touched. */
+  readonly malformed: readonly { readonly at: number; readonly why: string }[]
+}
+
 export interface Operations {
   status(): Promise<Status>
+  /** Has the rows of these keys read again and their documents written, or deleted. Durable when it resolves. */
+  touch(request: TouchRequest): Promise<TouchAnswer>
   /** Prometheus text. */
   metrics(): Promise<string>
   /** Whether the process works at all: its event loop answers. */

@@ -1,5 +1,6 @@
 /** What the control server answers. */
-import type { Operations } from './operations.ts'
+import { Failure, type FailureKind } from '../change/failure.ts'
+import type { Operations, TouchRequest } from './operations.ts'
 
 export interface Answer {
   readonly code: number
@@ -8,10 +9,13 @@ export interface Answer {
 }
 
 export interface Route {
+  /** Default: GET. What changes something is a POST. */
+  readonly method?: 'POST'
   readonly path: string
   /** For the list of routes. */
   readonly summary: string
-  readonly answer: (operations: Operations) => Promise<Answer> | Answer
+  /** `body`: what a POST brought, parsed JSON. */
+  readonly answer: (operations: Operations, body: unknown) => Promise<Answer> | Answer
 }
 
 export const routes: readonly Route[] = [
@@ -24,11 +28,23 @@ export const routes: readonly Route[] = [
     summary: 'positions, lag, counts and errors',
     answer: async (operations) => json(200, await operations.status()),
   },
+  {
+    method: 'POST',
+    path: '/v1/touch',
+    summary: 'rows to be read again: {"pipeline": "orders", "keys": ["[42]", "[43]"]}',
+    answer: touch,
+  },
 ]
 
 /** An error as every route tells it. */
-export function errorAnswer(code: number, message: string): Answer {
-  return json(code, { error: { code, message } })
+export function errorAnswer(code: number, message: string, detail: RefusalDetail = {}): Answer {
+  return json(code, { error: { code, message, ...detail } })
+}
+
+/** What a Failure says beside its message. */
+export interface RefusalDetail {
+  readonly kind?: FailureKind
+  readonly remedy?: string
 }
 
 function live(operations: Operations): Answer {
@@ -44,8 +60,24 @@ async function metrics(operations: Operations): Promise<Answer> {
   return { code: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: await operations.metrics() }
 }
 
+async function touch(operations: Operations, body: unknown): Promise<Answer> {
+  if (!isTouchRequest(body))
+    throw new Failure('configuration', 'the body is to be {"pipeline": "NAME", "keys": ["KEY", ...]}')
+  const answer = await operations.touch(body)
+  return json(answer.malformed.length === 0 ? 200 : 400, answer)
+}
+
+function isTouchRequest(body: unknown): body is TouchRequest {
+  const { pipeline, keys } = (body ?? {}) as Partial<Record<keyof TouchRequest, unknown>>
+  return typeof pipeline === 'string' && Array.isArray(keys) && keys.every((key) => typeof key === 'string')
+}
+
 function listOfRoutes(): Readonly<Record<string, string>> {
-  return Object.fromEntries(routes.map(({ path, summary }) => [path, summary]))
+  const named = routes.map(({ method, path, summary }) => [
+    method === undefined ? path : `${method} ${path}`,
+    summary,
+  ])
+  return Object.fromEntries(named) as Record<string, string>
 }
 
 function json(code: number, value: unknown): Answer {

@@ -1,6 +1,6 @@
-/** The HTTP server for status, health and metrics. Read only; it listens on this machine unless told otherwise. */
+/** The HTTP server for status, health, metrics and what can be asked of the daemon; on this machine unless told otherwise. */
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
-import { Failure } from '../change/failure.ts'
+import { Failure, type FailureKind } from '../change/failure.ts'
 import type { Operations } from './operations.ts'
 import { errorAnswer, routes, type Answer } from './routes.ts'
 
@@ -22,7 +22,7 @@ export interface ControlServer {
 }
 
 const limits = {
-  bodyLimit: 16_384,
+  bodyLimit: 1_048_576,
   requestTimeout: 10_000,
   connectionTimeout: 30_000,
   keepAliveTimeout: 65_000,
@@ -40,8 +40,14 @@ export async function startControl(request: ControlRequest): Promise<ControlServ
   const send = (reply: FastifyReply, { code, type, body }: Answer) =>
     reply.code(code).header('content-type', type).header('cache-control', 'no-store').send(redact(body))
 
-  for (const { path, answer } of routes) {
-    server.get(path, async (_, reply) => send(reply, await answer(operations)))
+  // A page in somebody's browser can send text without being asked whether it may; JSON it cannot.
+  server.removeContentTypeParser('text/plain')
+  for (const { method = 'GET', path, answer } of routes) {
+    server.route({
+      method,
+      url: path,
+      handler: async ({ body }, reply) => send(reply, await answer(operations, body)),
+    })
   }
   server.setNotFoundHandler((asked, reply) =>
     send(reply, errorAnswer(404, `there is no ${asked.method} ${asked.url.slice(0, 200)}`)),
@@ -54,9 +60,23 @@ export async function startControl(request: ControlRequest): Promise<ControlServ
 }
 
 function answerOf(error: unknown): Answer {
+  if (error instanceof Failure) {
+    const { kind, message, remedy } = error
+    return errorAnswer(codes[kind] ?? 500, message, { kind, ...(remedy === undefined ? {} : { remedy }) })
+  }
   const { statusCode } = error as { statusCode?: number }
   const message = error instanceof Error ? error.message : 'unknown error'
   return errorAnswer(statusCode !== undefined && statusCode >= 400 ? statusCode : 500, message)
+}
+
+/** Kinds of Failures that are not the server's own fault. */
+const codes: Partial<Record<FailureKind, number>> = {
+  configuration: 400,
+  rejected: 400,
+  conflict: 409,
+  transient: 503,
+  overload: 503,
+  target: 503,
 }
 
 async function listen(server: FastifyInstance, { host, port }: ControlRequest): Promise<void> {

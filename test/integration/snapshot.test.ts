@@ -4,6 +4,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { before, suite, test, after as afterAll } from 'node:test'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 import type { Key } from '../../src/change/change.ts'
+import { keyFrom } from '../../src/change/key.ts'
+import { textOf } from '../../src/change/row.ts'
 import type { Source } from '../../src/source/source.ts'
 import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
@@ -55,6 +57,8 @@ function testChunks(name: string, serverOf: () => SqlServer): void {
         table,
       )
       assert.equal(new Set(pages).size, values.length, table)
+      const spelled = pages.map((key) => keyFrom(whole.table, textOf(key)))
+      assert.deepEqual(spelled, pages, `${table}: a key that a person copies stays as it is captured`)
       const includes = await source.head()
       const byKey = await source.rows({ table: `pages.${table}`, keys: pages, includes }, alive())
       assert.deepEqual(inOrder(byKey.rows), inOrder(whole.rows), table)

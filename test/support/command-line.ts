@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { Readable } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { main } from '../../src/cli/cli.ts'
 import type { Parts } from '../../src/cli/parts.ts'
@@ -15,6 +16,8 @@ export interface Ran {
 export interface CommandLine {
   readonly folder: string
   readonly run: (...words: string[]) => Promise<Ran>
+  /** The same, with this piped in. */
+  readonly runWith: (input: string, ...words: string[]) => Promise<Ran>
   readonly write: (name: string, content: string) => void
   readonly read: (name: string) => string
 }
@@ -30,7 +33,8 @@ export function commandLine(t: TestContext, parts?: Partial<Parts>): CommandLine
       writeFileSync(join(folder, name), content)
     },
     read: (name) => readFileSync(join(folder, name), 'utf8'),
-    run: (...words) => runIn(folder, parts, words),
+    run: (...words) => runIn(folder, parts, words, ''),
+    runWith: (input, ...words) => runIn(folder, parts, words, input),
   }
 }
 
@@ -38,6 +42,7 @@ async function runIn(
   folder: string,
   parts: Partial<Parts> | undefined,
   words: readonly string[],
+  input: string,
 ): Promise<Ran> {
   const out: string[] = []
   const err: string[] = []
@@ -46,6 +51,7 @@ async function runIn(
     version: '1.2.3',
     environment: {},
     workingDirectory: folder,
+    input: () => Readable.from([input]),
     out: (line) => out.push(...redact(line).split('\n')),
     err: (line) => err.push(...redact(line).split('\n')),
     progress: () => undefined,

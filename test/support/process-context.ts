@@ -10,6 +10,7 @@ export function processContext(compose: Compose): Context {
     version: 'test',
     environment: process.env,
     workingDirectory: process.cwd(),
+    input: () => process.stdin,
     out: (line) => process.stdout.write(`${redact(line)}\n`),
     err: (line) => process.stderr.write(`${redact(line)}\n`),
     progress: () => {},

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Operations, PipelineStatus, Status } from '../../../src/control/operations.ts'
+import type { PipelineStatus, Status } from '../../../src/control/operations.ts'
 import { startControl } from '../../../src/control/server.ts'
+import { operationsWith } from '../../support/operations.ts'
 import { commandLine, twoServers } from '../../support/command-line.ts'
 
 const pipeline: PipelineStatus = {
@@ -48,17 +49,8 @@ function statusWith(change: Partial<PipelineStatus>, daemon: boolean): Status {
   return { version: '1', daemon, startedAt: null, sources: [source], pipelines, recent }
 }
 
-function operationsWith(status: Status): Operations {
-  return {
-    status: () => Promise.resolve(status),
-    metrics: () => Promise.resolve(''),
-    live: () => true,
-    ready: () => ({ ready: true, reasons: [] }),
-  }
-}
-
 test('status asks the daemon that the state folder names', async (t) => {
-  const operations = operationsWith(statusWith({}, true))
+  const operations = operationsWith({ status: () => Promise.resolve(statusWith({}, true)) })
   const server = await startControl({ host: '127.0.0.1', port: 0, operations, redact: String })
   t.after(() => server.close())
   const line = commandLine(t)
@@ -81,7 +73,7 @@ test('status ends with 1 and tells the remedy when something has failed', async 
   const server = await startControl({
     host: '127.0.0.1',
     port: 0,
-    operations: operationsWith(status),
+    operations: operationsWith({ status: () => Promise.resolve(status) }),
     redact: String,
   })
   t.after(() => server.close())
@@ -97,7 +89,9 @@ test('status shows new columns that wait to be accepted, and how that is done', 
   const server = await startControl({
     host: '127.0.0.1',
     port: 0,
-    operations: operationsWith(statusWith({ proposed: { colour: '{"type":"keyword"}' } }, true)),
+    operations: operationsWith({
+      status: () => Promise.resolve(statusWith({ proposed: { colour: '{"type":"keyword"}' } }, true)),
+    }),
     redact: String,
   })
   t.after(() => server.close())
@@ -125,7 +119,7 @@ test('status of an address where nobody answers ends with 3', async (t) => {
   const server = await startControl({
     host: '127.0.0.1',
     port: 0,
-    operations: operationsWith(statusWith({}, true)),
+    operations: operationsWith({ status: () => Promise.resolve(statusWith({}, true)) }),
     redact: String,
   })
   await server.close()

@@ -2,14 +2,13 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import type { Operations } from '../../../src/control/operations.ts'
 import { startControl, type ControlServer } from '../../../src/control/server.ts'
+import { Failure } from '../../../src/change/failure.ts'
+import { operationsWith } from '../../support/operations.ts'
 
-const operations: Operations = {
-  status: () =>
-    Promise.resolve({ version: '1', daemon: true, startedAt: null, sources: [], pipelines: [], recent: [] }),
+const operations = operationsWith({
   metrics: () => Promise.resolve('# HELP a b\na 1\n'),
-  live: () => true,
   ready: () => ({ ready: false, reasons: ['source main has not begun yet'] }),
-}
+})
 
 async function start(
   t: TestContext,
@@ -56,6 +55,37 @@ test('errors are JSON, without secrets', async (t) => {
   const broken = await fetch(`${url}/v1/status`)
   assert.deepEqual(await broken.json(), { error: { code: 500, message: '**** was wrong' } })
   assert.equal((await fetch(`${url}/v1/status`, { method: 'POST', body: '{}' })).status, 404)
+})
+
+test('what changes something is a POST of JSON; a refusal names its remedy', async (t) => {
+  const asked: unknown[] = []
+  const { url } = await start(t, {
+    touch: (request) => {
+      asked.push(request)
+      if (request.pipeline !== 'orders')
+        return Promise.reject(new Failure('configuration', 'no such pipeline', { remedy: 'orders' }))
+      const malformed = request.keys.flatMap((key, at) => (key === 'bad' ? [{ at, why: 'not a key' }] : []))
+      return Promise.resolve({ touched: malformed.length > 0 ? 0 : request.keys.length, until: 7, malformed })
+    },
+  })
+  const post = async (body: string, type = 'application/json'): Promise<[number, unknown]> => {
+    const answer = await fetch(`${url}/v1/touch`, { method: 'POST', headers: { 'content-type': type }, body })
+    return [answer.status, await answer.json()]
+  }
+  const request = { pipeline: 'orders', keys: ['[1]', '2'] }
+  assert.deepEqual(await post(JSON.stringify(request)), [200, { touched: 2, until: 7, malformed: [] }])
+  assert.deepEqual(asked, [request])
+  const [code, answer] = await post(JSON.stringify({ ...request, keys: ['1', 'bad'] }))
+  assert.deepEqual([code, answer], [400, { touched: 0, until: 7, malformed: [{ at: 1, why: 'not a key' }] }])
+  assert.deepEqual(await post(JSON.stringify({ ...request, pipeline: 'ordres' })), [
+    400,
+    { error: { code: 400, message: 'no such pipeline', kind: 'configuration', remedy: 'orders' } },
+  ])
+  const malformed = ['{}', '{"pipeline":"orders","keys":[1]}', '{"pipeline":"orders"}', 'null', '{']
+  for (const body of malformed) assert.equal((await post(body))[0], 400, body)
+  assert.equal((await post(JSON.stringify(request), 'text/plain'))[0], 415)
+  assert.equal((await fetch(`${url}/v1/touch`)).status, 404)
+  assert.equal(asked.length, 3)
 })
 
 test('a port that is taken is a failure with a way out', async (t) => {

@@ -1,0 +1,23 @@
+/** What a daemon can be asked, for tests of those who ask. */
+import type { Operations, Status } from '../../src/control/operations.ts'
+
+export const emptyStatus: Status = {
+  version: '1',
+  daemon: true,
+  startedAt: null,
+  sources: [],
+  pipelines: [],
+  recent: [],
+}
+
+/** A daemon that is well and has nothing to do, but for `change`. */
+export function operationsWith(change: Partial<Operations> = {}): Operations {
+  return {
+    status: () => Promise.resolve(emptyStatus),
+    touch: ({ keys }) => Promise.resolve({ touched: keys.length, until: 0, malformed: [] }),
+    metrics: () => Promise.resolve(''),
+    live: () => true,
+    ready: () => ({ ready: true, reasons: [] }),
+    ...change,
+  }
+}
