@@ -52,10 +52,16 @@ export class PendingWork {
     return textOf(this.#record().key)
   }
 
-  /** Calls with each entry that this work settles: its offset, and its commit time (0 = a row that was read). */
-  forEachEntry(tell: (offset: Offset, committedAtMs: number) => void): void {
-    for (const { entries, at } of this.#earlier ?? []) tellEntry(entries, at, tell)
-    tellEntry(this.#entries, this.#at, tell)
+  /** Calls with the offset of each entry that this work settles. */
+  forEachOffset(tell: (offset: Offset) => void): void {
+    if (this.#earlier !== undefined) for (const { entries, at } of this.#earlier) tell(entries.offset(at))
+    tell(this.#entries.offset(this.#at))
+  }
+
+  /** When the entries that this work settles were committed, ms since 1970; 0 = a row that was read. */
+  committedAtMs(): readonly number[] {
+    const places = [...(this.#earlier ?? []), { entries: this.#entries, at: this.#at }]
+    return places.map(({ entries, at }) => committedAtMsOf(entries.records, entries.place(at)))
   }
 
   #record(): RecordCursor {
@@ -63,14 +69,6 @@ export class PendingWork {
     cursor.seek(this.#entries.place(this.#at))
     return cursor
   }
-}
-
-function tellEntry(
-  entries: Entries,
-  at: number,
-  tell: (offset: Offset, committedAtMs: number) => void,
-): void {
-  tell(entries.offset(at), committedAtMsOf(entries.records, entries.place(at)))
 }
 
 /** About what the operation takes in a request. */

@@ -196,7 +196,8 @@ export class Lane {
 
   /** A little patience where the target had no room for some of the operations. */
   async #rest(outcomes: readonly Outcome[], signal: AbortSignal): Promise<void> {
-    const busy = outcomes.filter((outcome) => outcome.kind === 'busy').length
+    let busy = 0
+    for (const { kind } of outcomes) if (kind === 'busy') busy++
     if (busy > 0) await this.#parts.clock.sleep(100 + 400 * (busy / outcomes.length), signal)
   }
 
@@ -205,22 +206,24 @@ export class Lane {
     outcomes: readonly Outcome[],
     startedAtMs: number,
   ): Promise<void> {
-    const tally = new Tally(this.#parts.clock.now(), works.length)
-    const letters: { readonly work: PendingWork; readonly letter: DeadLetter }[] = []
-    const done: PendingWork[] = []
-    for (const [at, work] of works.entries()) {
-      const outcome = outcomes[at]
-      if (outcome === undefined) throw new Error('a sink answers for each operation')
+    const { letters, group, lane, observe, clock } = this.#parts
+    const tally = new Tally(clock.now(), works.length)
+    const refused: DeadLetter[] = []
+    for (let at = 0; at < works.length; at++) {
+      const [work, outcome] = [works[at], outcomes[at]]
+      if (work === undefined || outcome === undefined) throw new Error('a sink answers for each operation')
       work.attempts++
       tally.add(work, outcome)
-      if (outcome.kind === 'rejected') letters.push({ work, letter: this.#letter(work, outcome) })
-      else if (outcome.kind !== 'busy') done.push(work)
-      if (outcome.kind === 'stale') this.#checkStored(work, outcome.stored)
+      if (outcome.kind === 'rejected') refused.push(this.#letter(work, outcome))
+      else if (outcome.kind === 'stale') this.#checkStored(work, outcome.stored)
     }
-    await this.#parts.letters.layAside(letters.map(({ letter }) => letter))
-    await this.#parts.letters.settle(done.map((work) => work.operation.id))
-    for (const work of [...done, ...letters.map((each) => each.work)]) this.#finish(work)
-    const { group, lane, observe, clock } = this.#parts
+    await letters.layAside(refused)
+    // As a rule there are none, and of a large request the list of ids is worth sparing.
+    if (!letters.areNone) await letters.settle(writtenIds(works, outcomes))
+    for (let at = 0; at < works.length; at++) {
+      const work = works[at]
+      if (work !== undefined && outcomes[at]?.kind !== 'busy') this.#finish(work)
+    }
     observe({ kind: 'written', group, lane, ...tally.figures(), tookMs: clock.now() - startedAtMs })
   }
 
@@ -254,7 +257,7 @@ export class Lane {
   }
 
   #finish(work: PendingWork): void {
-    work.forEachEntry(this.#finished)
+    work.forEachOffset(this.#finished)
     this.#pending.remove(work)
   }
 
@@ -292,6 +295,12 @@ export class Lane {
   #throwCommitFailure(): void {
     if (this.#commitFailure !== undefined) throw this.#commitFailure.error
   }
+}
+
+/** Of what was written, or is there already in a newer version. */
+function writtenIds(works: readonly PendingWork[], outcomes: readonly Outcome[]): readonly string[] {
+  const written = works.filter((_, at) => outcomes[at]?.kind === 'applied' || outcomes[at]?.kind === 'stale')
+  return written.map(({ operation }) => operation.id)
 }
 
 /** A lane's place in the log is written at most so often. */

@@ -26,10 +26,16 @@ export class Letters {
     return this.#inTurn(() => this.#count())
   }
 
+  /** Whether it is known that none is open. */
+  get areNone(): boolean {
+    return this.#open === 0
+  }
+
   /** Durable when resolved. */
   layAside(letters: readonly DeadLetter[]): Promise<void> {
     if (letters.length === 0) return Promise.resolve()
     const { group, deadLetters, observe } = this.#parts
+    this.#open = undefined
     return this.#inTurn(async () => {
       this.#open = undefined
       await deadLetters.put(group, letters)

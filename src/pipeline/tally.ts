@@ -33,9 +33,8 @@ export class Tally {
   }
 
   #sample(work: PendingWork): void {
-    work.forEachEntry((_, committedAtMs) => {
+    for (const committedAtMs of work.committedAtMs())
       if (committedAtMs > 0) this.#latenciesMs.push(Math.max(0, this.#nowMs - committedAtMs))
-    })
   }
 
   figures(): Readonly<Record<'indexed' | 'deleted' | 'stale' | 'busy' | 'rejected' | 'bytes', number>> & {

@@ -38,9 +38,9 @@ function all(pending: PendingOperations): readonly PendingWork[] {
 }
 
 function entriesSettledBy(pending: PendingWork): readonly (readonly [Offset, number])[] {
-  const settled: (readonly [Offset, number])[] = []
-  pending.forEachEntry((offset, committedAtMs) => settled.push([offset, committedAtMs]))
-  return settled
+  const offsets: Offset[] = []
+  pending.forEachOffset((offset) => offsets.push(offset))
+  return pending.committedAtMs().map((committedAtMs, at) => [offsets[at] ?? -1, committedAtMs])
 }
 
 const arrivals = fc.array(
