@@ -22,6 +22,19 @@ function tell(fact: Fact): readonly [Level, string] {
   return tellSource(fact) ?? tellLoad(fact) ?? tellDelivery(fact) ?? ['debug', fact.kind]
 }
 
+function tellLease({ lease, state, owner, token }: Extract<Fact, { kind: 'lease' }>): string {
+  switch (state) {
+    case 'waiting':
+      return `${lease}: ${owner} works; we stand by`
+    case 'held':
+      return `${lease}: is ours, number ${token}`
+    case 'released':
+      return `${lease}: given back`
+    default:
+      return `${lease}: lost: it was not renewed in time`
+  }
+}
+
 type Told = readonly [Level, string] | undefined
 
 function tellSource(fact: Fact): Told {
@@ -50,6 +63,8 @@ function tellSource(fact: Fact): Told {
       ]
     case 'recovered':
       return ['info', `${fact.part}: works again`]
+    case 'lease':
+      return [fact.state === 'lost' ? 'warn' : 'info', tellLease(fact)]
     case 'stopping':
       return ['info', `stopping: ${fact.reason}`]
     case 'stopped':

@@ -171,8 +171,18 @@ export type Fact =
       /** What was logged and is undone, in the source's own words; empty = not known. */
       readonly undone: string
     }
+  /** `owner` is whoever holds the lease now: us, or another while we wait. */
+  | {
+      readonly kind: 'lease'
+      readonly lease: string
+      readonly state: LeaseState
+      readonly owner: string
+      readonly token: number
+    }
   | { readonly kind: 'stopping'; readonly reason: string }
   | { readonly kind: 'stopped' }
+
+type LeaseState = 'waiting' | 'held' | 'released' | 'lost'
 
 export type SourceState = 'starting' | 'running' | 'waiting' | 'failed' | 'stopped'
 
