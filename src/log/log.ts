@@ -168,6 +168,22 @@ export interface LogPart {
   readonly firstAppendedAtMs: number
 }
 
+/** A place in the log that somebody names. What fits goes on fitting from then on. */
+export type LogPlace =
+  | { readonly kind: 'time'; readonly appendedAtMs: number }
+  | { readonly kind: 'control'; readonly reached: (control: Control) => boolean }
+
+/** A run of records as they were appended, one behind the other. */
+export interface LogStretch {
+  readonly records: Records
+  /** Of its first record. */
+  readonly offset: Offset
+  readonly version: bigint
+  readonly addressee: string | undefined
+  /** What was appended with them; told once. */
+  readonly barriers: readonly Barrier[]
+}
+
 /** Administration: status, doctor, replay, explain. Usable from a second process while the daemon runs. */
 export interface LogAdmin {
   /** The last control record, without fencing or mending anything. */
@@ -187,6 +203,13 @@ export interface LogAdmin {
   parts(): Promise<readonly LogPart[]>
   /** Every record of a key that is still kept, oldest first, with its addressee. */
   find(table: string, key: Key): AsyncIterable<Entry & { readonly addressee: string | undefined }>
+  /** Where the first kept append begins that fits the place; undefined = none does yet. */
+  offsetAt(place: LogPlace): Promise<Offset | undefined>
+  /**
+   * What was appended from one offset to before another, in order, barriers without records included. The first and the
+   * last run may reach beyond. Throws a Failure of kind `lost` where `from` is kept no longer.
+   */
+  range(from: Offset, to: Offset): AsyncIterable<LogStretch>
   /** Unlinks the oldest segments that retention no longer keeps; marks groups that still needed them as lost. */
   drop(): Promise<void>
   close(): Promise<void>

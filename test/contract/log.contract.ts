@@ -16,6 +16,8 @@ import {
   updateOf,
 } from '../support/changes.ts'
 
+import { rangeRules } from './log-ranges.contract.ts'
+
 type Log = ChangeLog & LogAdmin
 
 /** One log and the means to leave it. */
@@ -63,6 +65,7 @@ export function testLog(name: string, open: () => Promise<LogSubject>): void {
   check('a forgotten group is gone', forgetting)
   check('lag counts from the oldest undelivered change of the group', lag)
   check('every record of a key is found, with its addressee', finding)
+  for (const [rule, body] of Object.entries(rangeRules)) check(rule, body)
   check('what survives a crash is whole appends, and numbering goes on from the tail', crashing)
   check('retention marks the group that it leaves behind, and its reader is told', lostGroup)
 }

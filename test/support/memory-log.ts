@@ -18,11 +18,27 @@ import {
   type Entry,
   type Group,
 } from '../../src/log/log.ts'
-import type { GroupLag, LaneBatch, LogAdmin, LogBatch, Retention, LogPart } from '../../src/log/log.ts'
+import type {
+  GroupLag,
+  LaneBatch,
+  LogAdmin,
+  LogBatch,
+  LogPlace,
+  LogStretch,
+  Retention,
+  LogPart,
+} from '../../src/log/log.ts'
 
 interface Recorded {
   readonly entry: Entry
   readonly addressee: string | undefined
+  readonly appendedAtMs: number
+}
+
+interface Appended {
+  readonly offset: Offset
+  readonly control: Control
+  readonly barriers: LogBatch['barriers']
   readonly appendedAtMs: number
 }
 
@@ -36,6 +52,7 @@ interface Reading {
 
 export class MemoryLogContents {
   readonly records: Recorded[] = []
+  readonly appends: Appended[] = []
   control: Control | undefined
   readonly groups = new Map<string, Reading>()
   readonly letters = new Map<string, Map<string, DeadLetter>>()
@@ -61,6 +78,13 @@ export class MemoryLog implements ChangeLog, LogAdmin {
     if (owner !== this) throw new Failure('conflict', 'this log has not read the tail')
     assert(control === undefined || control.lineage === batch.control.lineage, 'a log has one lineage')
     assert(control === undefined || control.lanes === batch.control.lanes, 'the lanes are fixed')
+    const { control: next, barriers } = batch
+    this.#contents.appends.push({
+      offset: records.length,
+      control: next,
+      barriers,
+      appendedAtMs: this.#now(),
+    })
     for (const [index, change] of batch.records.flatMap((run) => [...run]).entries()) {
       const version = (BigInt(batch.control.epoch) << 48n) | BigInt(batch.firstSeq + index)
       const entry = { offset: records.length, version, change }
@@ -180,6 +204,24 @@ export class MemoryLog implements ChangeLog, LogAdmin {
     await Promise.resolve()
     for (const { entry, addressee } of this.#contents.records)
       if (entry.change.table.name === table && entry.change.key === key) yield { ...entry, addressee }
+  }
+
+  offsetAt(place: LogPlace): Promise<Offset | undefined> {
+    const fits = ({ control, appendedAtMs }: Appended): boolean =>
+      place.kind === 'time' ? appendedAtMs >= place.appendedAtMs : place.reached(control)
+    return Promise.resolve(this.#contents.appends.find(fits)?.offset)
+  }
+
+  async *range(from: Offset, to: Offset): AsyncGenerator<LogStretch> {
+    await Promise.resolve()
+    const { appends, records } = this.#contents
+    for (const [at, { offset, barriers }] of appends.entries()) {
+      const own = records.slice(offset, appends[at + 1]?.offset ?? records.length)
+      if (offset >= to || offset + own.length < from) continue
+      const run = own.map(({ entry }) => entry.change)
+      const version = own[0]?.entry.version ?? 0n
+      yield { records: packRecords(run), offset, version, addressee: own[0]?.addressee, barriers }
+    }
   }
 
   drop(): Promise<void> {

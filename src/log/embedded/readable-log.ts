@@ -2,9 +2,10 @@
 import type { Key, Offset } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import type { Control, DeadLetters, Entry, Group, GroupLag, LaneBatch, Log, LogAdmin } from '../log.ts'
-import type { LogBatch, LogPart, Retention } from '../log.ts'
+import type { LogBatch, LogPart, LogPlace, LogStretch, Retention } from '../log.ts'
 import { placesOf, unknownGroup } from './groups.ts'
 import { findKey, lagOf, type Inspected } from './inspection.ts'
+import { offsetAt, stretchesOf } from './range.ts'
 import { readGroup } from './reader.ts'
 import type { SegmentFiles } from './segment.ts'
 import type { Standing } from './standing.ts'
@@ -88,6 +89,14 @@ export class ReadableLog implements Log {
 
   async *find(table: string, key: Key): AsyncGenerator<Entry & { readonly addressee: string | undefined }> {
     yield* findKey(await this.#inspected(), table, key)
+  }
+
+  async offsetAt(place: LogPlace): Promise<Offset | undefined> {
+    return await offsetAt(await this.#inspected(), place)
+  }
+
+  async *range(from: Offset, to: Offset): AsyncGenerator<LogStretch> {
+    yield* stretchesOf(await this.#inspected(), from, to)
   }
 
   /** Refused, as are the next ones: whoever writes the log overrides them. */
