@@ -19,7 +19,7 @@ export function noteOf(fact: Fact): Note {
 }
 
 function tell(fact: Fact): readonly [Level, string] {
-  return tellSource(fact) ?? tellLoad(fact) ?? tellDelivery(fact) ?? ['debug', fact.kind]
+  return tellSource(fact) ?? tellLoad(fact) ?? tellDelivery(fact) ?? tellProcess(fact) ?? ['debug', fact.kind]
 }
 
 function tellLease({ lease, state, owner, token }: Extract<Fact, { kind: 'lease' }>): string {
@@ -63,6 +63,13 @@ function tellSource(fact: Fact): Told {
       ]
     case 'recovered':
       return ['info', `${fact.part}: works again`]
+    default:
+      return undefined
+  }
+}
+
+function tellProcess(fact: Fact): Told {
+  switch (fact.kind) {
     case 'lease':
       return [fact.state === 'lost' ? 'warn' : 'info', tellLease(fact)]
     case 'stopping':

@@ -20,7 +20,7 @@ import { decide, failureOf } from './retry-policy.ts'
 export interface LeaseParts {
   /** `capture:SOURCE` */
   readonly name: string
-  /** Who asks: another one for each start of each process. */
+  /** Who asks: another name at each start, wherever that is. */
   readonly owner: string
   readonly store: Pick<Store, 'get' | 'put'>
   readonly clock: Clock
@@ -127,25 +127,30 @@ export class Lease {
   }
 
   async #renew(held: Held, lose: () => void, signal: AbortSignal): Promise<void> {
-    const { clock, termMs, store, name, elapsedMs } = this.#parts
+    const { clock, termMs } = this.#parts
     while (!signal.aborted) {
       await clock.sleep(Math.ceil(termMs / 6), signal).catch(() => undefined)
       if (signal.aborted) return
-      const askedAtMs = elapsedMs()
       try {
-        const written = await store.put(leaseName(name), JSON.stringify(held.holder), held.revision)
-        if (written === undefined) {
-          // Another's, or our own renewal whose answer never came.
-          const stored = await store.get(leaseName(name))
-          if (stored === undefined || !held.isSame(holderOf(stored))) return lose()
-          held.revision = stored.revision
-          continue
-        }
-        held.renewed(written.revision, askedAtMs)
+        if (!(await this.#ask(held))) lose()
       } catch (error) {
         if (decide(failureOf(error), 1).kind === 'stop') lose()
       }
     }
+  }
+
+  /** Asks for a renewal; false = it is another's. */
+  async #ask(held: Held): Promise<boolean> {
+    const { store, name, elapsedMs } = this.#parts
+    const askedAtMs = elapsedMs()
+    const written = await store.put(leaseName(name), JSON.stringify(held.holder), held.revision)
+    if (written === undefined) {
+      // Another's, or our own renewal whose answer never came: then nobody knows when it was carried out.
+      const stored = await store.get(leaseName(name))
+      if (stored === undefined || !held.isSame(holderOf(stored))) return false
+      held.revision = stored.revision
+    } else held.renewed(written.revision, askedAtMs)
+    return true
   }
 
   async #watch(held: Held, lose: () => void, signal: AbortSignal): Promise<void> {

@@ -1,5 +1,5 @@
 /** Stretches of a log that somebody names: where they begin, and what they hold. */
-import type { Offset } from '../../change/change.ts'
+import type { Offset, Table } from '../../change/change.ts'
 import { noRecords } from '../../change/records.ts'
 import type { LogPlace, LogStretch } from '../log.ts'
 import { LogCursor } from './cursor.ts'
@@ -54,21 +54,25 @@ export async function* stretchesOf(log: Inspected, from: Offset, to: Offset): As
     for await (const frame of cursor.frames()) {
       if (frame.header.first >= to) return
       if (frame.next <= from && frame.header.first < from) continue
-      let [offset, version] = [frame.header.first, firstVersion(frame.header)]
-      const barriers = frame.barriers()
-      const pieces = frame.pieces(cursor.tables)
-      if (pieces.length === 0 && barriers.length > 0) {
-        yield { records: noRecords, offset, version, addressee: frame.addressee, barriers }
-      }
-      for (const [at, records] of pieces.entries()) {
-        yield { records, offset, version, addressee: frame.addressee, barriers: at === 0 ? barriers : [] }
-        offset += records.count
-        version += BigInt(records.count)
-      }
+      yield* piecesOf(frame, cursor.tables)
       if (frame.next >= to) return
     }
   } finally {
     await cursor.close()
+  }
+}
+
+function* piecesOf(frame: Frame, tables: readonly Table[]): Generator<LogStretch> {
+  const { addressee } = frame
+  let [offset, version] = [frame.header.first, firstVersion(frame.header)]
+  let barriers = frame.barriers()
+  const pieces = frame.pieces(tables)
+  if (barriers.length > 0 && pieces.length === 0) pieces.push(noRecords)
+  for (const records of pieces) {
+    yield { records, offset, version, addressee, barriers }
+    offset += records.count
+    version += BigInt(records.count)
+    barriers = []
   }
 }
 
