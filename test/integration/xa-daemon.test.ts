@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
@@ -10,9 +9,9 @@ import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { differencesOfItems } from '../support/items.ts'
 import { SearchIndex } from '../support/search-index.ts'
 import { createItems } from '../support/workload.ts'
+import { endBranch, prepareBranch } from '../support/xa.ts'
 
 const names = ['mysql', 'mysql@8.0', 'mariadb'] as const
-const waitMsMax = 30_000
 
 let stack: Stack
 
@@ -43,52 +42,38 @@ for (const name of names)
         pipelines: { [pipeline]: { table } },
         settings: { load: { chunkRows: 200, rowsPerSecond: 1500 } },
       }
-      await prepare(server, "'before'", [`UPDATE ${table} SET counter = -1 WHERE id IN (5, 6)`])
+      await prepareBranch(server, "'before'", [`UPDATE ${table} SET counter = -1 WHERE id IN (5, 6)`])
       await using first = await DaemonProcess.start(one)
       await first.until('be in the load', ({ pipelines }) => (pipelines[0]?.load?.rowsDone ?? 0) > 400)
-      await prepare(server, "'during'", [
+      await prepareBranch(server, "'during'", [
         `UPDATE ${table} SET counter = -2 WHERE id IN (10, 2900)`,
         `DELETE FROM ${table} WHERE id IN (20, 2950)`,
       ])
-      await prepare(server, "'undone'", [`DELETE FROM ${table} WHERE id IN (30, 2800)`])
+      await prepareBranch(server, "'undone'", [`DELETE FROM ${table} WHERE id IN (30, 2800)`])
       await connection.query(`UPDATE ${table} SET counter = -3 WHERE id IN (11, 2901)`)
       await first.until('hold them', ({ sources }) =>
         sources.some(({ position }) => position.includes('prepared XA transactions: 2,')),
       )
       await first.kill()
       await using second = await DaemonProcess.start(one)
-      await finish(server, "XA COMMIT 'during'")
-      await finish(server, "XA ROLLBACK 'undone'")
+      await endBranch(server, "XA COMMIT 'during'")
+      await endBranch(server, "XA ROLLBACK 'undone'")
       await matches(second)
-      await prepare(server, "'after'", [`UPDATE ${table} SET counter = -4 WHERE id BETWEEN 100 AND 120`])
+      await prepareBranch(server, "'after'", [
+        `UPDATE ${table} SET counter = -4 WHERE id BETWEEN 100 AND 120`,
+      ])
       await connection.query(`DELETE FROM ${table} WHERE id = 99`)
       await matches(second)
       assert.equal((await second.stop()).code, 0)
       await using third = await DaemonProcess.start(one)
       await third.until('go on', ({ pipelines }) => pipelines[0]?.state === 'running')
-      await finish(server, "XA COMMIT 'after'")
+      await endBranch(server, "XA COMMIT 'after'")
       await matches(third)
       // Its rows were never seen: the table is read again.
-      await finish(server, "XA COMMIT 'before'")
+      await endBranch(server, "XA COMMIT 'before'")
       await matches(third)
       assert.equal((await third.stop()).code, 0)
     } finally {
       connection.destroy()
     }
   })
-
-async function prepare(server: SqlServer, xid: string, work: readonly string[]): Promise<void> {
-  await server.execute(`XA START ${xid}`, ...work, `XA END ${xid}`, `XA PREPARE ${xid}`)
-}
-
-/** From another session, once the server has let go of the one that prepared the branch. */
-async function finish(server: SqlServer, sql: string): Promise<void> {
-  for (const lateMs = Date.now() + waitMsMax; ;) {
-    try {
-      return await server.execute(sql)
-    } catch (error) {
-      if (Date.now() > lateMs) throw error
-      await delay(5)
-    }
-  }
-}

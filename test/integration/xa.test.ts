@@ -13,6 +13,7 @@ import { Random } from '../support/random.ts'
 import { replayed, selected } from '../support/replay.ts'
 import { ReplicatedPair } from '../support/replicated-pair.ts'
 import { describeChange, freshSchema, settingsOf, startReading, write } from '../support/source-reading.ts'
+import { detach, endBranch, prepareBranch } from '../support/xa.ts'
 
 const names = ['mysql', 'mysql@8.0', 'mysql@5.7', 'mariadb', 'mariadb@11.8'] as const
 const waitMsMax = 30_000
@@ -69,7 +70,7 @@ for (const name of names) {
     await prepare(server, schema, "'large'", work)
     await prepare(server, schema, "'small'", ["INSERT INTO t VALUES (9000, 'small')"])
     await write(server, schema, ["INSERT INTO t VALUES (9001, 'between')"])
-    await finish(server, "XA COMMIT 'large'")
+    await endBranch(server, "XA COMMIT 'large'")
     await write(server, schema, ["UPDATE t SET word = 'after' WHERE id = 7"])
     const once = ["XA START 'once'", `INSERT INTO t VALUES ${manyRows(10_000)}`, "XA END 'once'"]
     await write(server, schema, [...once, "XA COMMIT 'once' ONE PHASE"])
@@ -99,7 +100,7 @@ for (const name of names) {
     assert.deepEqual(await findings('root', ''), ['ok'])
     // MySQL 8 lets only some ask.
     assert.equal((await findings('cdc', 'cdcpass')).length, ['mysql', 'mysql@8.0'].includes(name) ? 0 : 1)
-    await finish(server, "XA ROLLBACK 'small'")
+    await endBranch(server, "XA ROLLBACK 'small'")
     assert.deepEqual(await findings('root', ''), [])
   })
 
@@ -109,8 +110,8 @@ for (const name of names) {
     await prepare(server, schema, "'early'", ["INSERT INTO t VALUES (1, 'early')"])
     await prepare(server, schema, "'never'", ["INSERT INTO t VALUES (2, 'never')"])
     const reading = await startReading(server, [`${schema}.t`])
-    await finish(server, "XA ROLLBACK 'never'")
-    await finish(server, "XA COMMIT 'early'")
+    await endBranch(server, "XA ROLLBACK 'never'")
+    await endBranch(server, "XA COMMIT 'early'")
     await reading.untilHead()
     await reading.end()
     assert.deepEqual(reading.changes, [])
@@ -132,7 +133,7 @@ for (const name of names) {
     await purge(server)
     const rest = await startReading(server, [`${schema}.t`], { from: first.position })
     await write(server, schema, ["INSERT INTO t VALUES (2, 'new')"])
-    await finish(server, "XA COMMIT 'old'")
+    await endBranch(server, "XA COMMIT 'old'")
     await rest.untilHead()
     await rest.end()
     assert.deepEqual(rest.changes.map(describeChange), ['insert [2] - 2,"new"'])
@@ -153,7 +154,7 @@ for (const name of ['mysql', 'mariadb'] as const)
     await reading.untilHead()
     await server.kill()
     await server.start()
-    await finish(server, "XA COMMIT 'kept'")
+    await endBranch(server, "XA COMMIT 'kept'")
     await reading.untilHead()
     await reading.end()
     assert.deepEqual(reading.changes.map(describeChange), [
@@ -177,7 +178,7 @@ test('a branch of more rows than memory is kept for goes through a scratch file'
   await write(mysql, schema, ["INSERT INTO t VALUES (0, 'between')"])
   await reading.untilHead()
   assert.equal(reading.changes.length, 1)
-  await finish(mysql, "XA COMMIT 'huge'")
+  await endBranch(mysql, "XA COMMIT 'huge'")
   await reading.untilHead()
   await reading.end()
   assert.deepEqual(
@@ -208,7 +209,7 @@ for (const [leader, follower] of [
     await pair.untilFollowed()
     const rest = await startReading(other, [`${schema}.t`], { from: first.position })
     await write(one, schema, ["INSERT INTO t VALUES (3, 'behind')"])
-    await finish(one, "XA COMMIT 'moved'")
+    await endBranch(one, "XA COMMIT 'moved'")
     await pair.untilFollowed()
     await rest.untilHead()
     await rest.end()
@@ -317,8 +318,8 @@ class Work {
       await one.session.query(sql)
       one.session.destroy()
     } else {
-      await one.session.end()
-      await finish(this.#server, sql)
+      await detach(this.#server, one.session)
+      await endBranch(this.#server, sql)
     }
     // Which of them are there is asked: a branch that was rolled back inserted nothing.
     const [rows] = await this.#connection.query<RowDataPacket[]>('SELECT id FROM t WHERE id IN (?)', [
@@ -352,19 +353,7 @@ async function prepare(
   xid: string,
   work: readonly string[],
 ): Promise<void> {
-  await write(server, schema, [`XA START ${xid}`, ...work, `XA END ${xid}`, `XA PREPARE ${xid}`])
-}
-
-/** Ends a branch from another session, once the server has let go of the one that prepared it. */
-async function finish(server: SqlServer, sql: string): Promise<void> {
-  for (const lateMs = Date.now() + waitMsMax; ;) {
-    try {
-      return await server.execute(sql)
-    } catch (error) {
-      if (Date.now() > lateMs) throw error
-      await delay(5)
-    }
-  }
+  await prepareBranch(server, xid, [`USE ${schema}`, ...work])
 }
 
 /** Breaks the connections that stream the binlog. */

@@ -24,6 +24,7 @@ import { lostColumns } from './schema-match.ts'
 import { TableMapCache, type TableContext } from './table-map.ts'
 import { TableSchemas } from './table-schemas.ts'
 import { TransactionReader } from './transaction.ts'
+import { XaEnds } from './xa-ends.ts'
 
 const heartbeatMsDefault = 5_000
 const catchUpMsDefault = 30_000
@@ -58,6 +59,8 @@ export class BinlogStream {
   /** Outlives a connection, so that a table keeps its one definition. */
   readonly #maps = new TableMapCache()
   readonly #schemas: TableSchemas
+  /** For those who read tables beside the stream. */
+  readonly xaEnds = new XaEnds()
 
   constructor(settings: MysqlSettings, tables: readonly string[], tell: TellServers) {
     this.#settings = settings
@@ -161,6 +164,7 @@ export class BinlogStream {
       this.#schemas.goOn(facts, place.executed)
       const resent = new Resent(place)
       const reader = await this.#readerAt(chosen, resent)
+      this.xaEnds.begin(() => reader.reached.executed, Date.now())
       const identities = new IdentityWatch({
         flavor: facts.flavor,
         server: facts.identity,
@@ -192,6 +196,7 @@ export class BinlogStream {
       throw await this.#meaningOf(error, chosen)
     } finally {
       this.#flow = undefined
+      this.xaEnds.stop()
       this.#isReading = false
       leave.abort()
       signal.removeEventListener('abort', onAbort)
@@ -265,6 +270,7 @@ export class BinlogStream {
         schemas: this.#schemas,
       },
       schemas: this.#schemas,
+      xaEnds: this.xaEnds,
       foreignKeys: await this.#foreignKeys(connection, facts),
       place,
       resent,

@@ -81,13 +81,17 @@ class MysqlSource implements Source, SourceAdmin {
     return await this.#with(async ({ connection, flavor }) => {
       // Of the very server that the rows are read from: what they show is in no other's set for certain.
       const head = async () => formatPosition({ executed: await readExecuted(connection, flavor) })
-      return await readChunk(request, { connection, flavor, options }, head, signal)
+      const { xaEnds } = this.#stream
+      return await readChunk(request, { connection, flavor, options, xaEnds }, head, signal)
     })
   }
 
   async rows(request: KeysRequest, signal: AbortSignal): Promise<KeyedRows> {
     const options = tableOptions(this.#settings, request.table)
-    return await this.#with(async (session) => await readKeys(request, { ...session, options }, signal))
+    const { xaEnds } = this.#stream
+    return await this.#with(
+      async (session) => await readKeys(request, { ...session, options, xaEnds }, signal),
+    )
   }
 
   covers(position: Position, other: Position): boolean {

@@ -7,6 +7,7 @@ import { containsAll } from './gtid-set.ts'
 import type { Flavor, GtidSet } from './gtid.ts'
 import { parsePosition } from './position.ts'
 import { readExecuted } from './server-facts.ts'
+import type { XaEnds } from './xa-ends.ts'
 
 /** How long a read waits for its position before the wait counts as failed; it may be tried again. */
 const WAIT_MS_MAX = 60_000
@@ -18,6 +19,8 @@ export interface ReadView {
   readonly connection: Connection
   readonly flavor: Flavor
   readonly includes: Position
+  /** Of the same source. */
+  readonly xaEnds: XaEnds
 }
 
 /**
@@ -25,15 +28,15 @@ export interface ReadView {
  * server does not reach the position in time.
  */
 export async function withView<Result>(
-  { connection, flavor, includes }: ReadView,
+  view: ReadView,
   signal: AbortSignal,
   read: () => Promise<Result>,
 ): Promise<Result> {
-  await openView(connection, flavor, includes, signal)
+  await openView(view, signal)
   try {
     return await read()
   } finally {
-    await query(connection, 'ROLLBACK', [], 'ending a read')
+    await query(view.connection, 'ROLLBACK', [], 'ending a read')
   }
 }
 
@@ -48,58 +51,91 @@ export async function prepareSession(connection: Connection): Promise<void> {
 }
 
 /**
- * Begins a read-only transaction that sees everything in `position`. On MySQL, what is executed is visible. MariaDB writes
- * a transaction to its binlog before it becomes visible; there the snapshot's own place in the binlog is looked at.
+ * Begins a read-only transaction that sees everything in `includes`. On MySQL, what is executed is visible. MariaDB writes
+ * a transaction to its binlog before it becomes visible; there the snapshot's own place in the binlog is looked at, and
+ * the branches that are still prepared.
  */
 async function openView(
-  connection: Connection,
-  flavor: Flavor,
-  position: Position,
+  { connection, flavor, includes, xaEnds }: ReadView,
   signal: AbortSignal,
 ): Promise<void> {
-  const { executed } = parsePosition(position)
+  const { executed } = parsePosition(includes)
   const endMs = Date.now() + WAIT_MS_MAX
-  const isSeen = flavor === 'mysql' ? viewOfMysql : viewOfMariadb
-  while (!(await isSeen(connection, executed))) {
+  const view =
+    flavor === 'mysql' ? viewOfMysql(connection, executed) : viewOfMariadb(connection, executed, xaEnds)
+  for (;;) {
+    const missing = await view()
+    if (missing === undefined) return
     signal.throwIfAborted()
-    if (Date.now() > endMs)
-      throw new Failure(
-        'transient',
-        `the server has not executed ${executed.toString()} within ${WAIT_MS_MAX / 1000} s`,
-      )
+    if (Date.now() > endMs) throw new Failure('transient', `${missing} within ${WAIT_MS_MAX / 1000} s`)
     // An aborted pause has only ended early; the next turn says so.
     await sleep(RETRY_MS, undefined, { signal }).catch(() => signal.throwIfAborted())
   }
 }
 
-async function viewOfMysql(connection: Connection, executed: GtidSet): Promise<boolean> {
-  if (!executed.isEmpty) {
-    const sql = 'SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?) AS timed_out'
-    const [row] = await query(connection, sql, [executed.toString(), WAIT_SECONDS], 'waiting for a position')
-    if (Number(row?.['timed_out']) !== 0) return false
+/** Tries once; what the server has not done yet, where it was in vain. */
+type Attempt = () => Promise<string | undefined>
+
+function viewOfMysql(connection: Connection, executed: GtidSet): Attempt {
+  return async () => {
+    if (!executed.isEmpty) {
+      const sql = 'SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?) AS timed_out'
+      const [row] = await query(
+        connection,
+        sql,
+        [executed.toString(), WAIT_SECONDS],
+        'waiting for a position',
+      )
+      if (Number(row?.['timed_out']) !== 0) return notExecuted(executed)
+    }
+    await query(connection, 'START TRANSACTION READ ONLY', [], 'beginning a read')
+    return undefined
   }
-  await query(connection, 'START TRANSACTION READ ONLY', [], 'beginning a read')
-  return true
 }
 
-async function viewOfMariadb(connection: Connection, executed: GtidSet): Promise<boolean> {
+function viewOfMariadb(connection: Connection, executed: GtidSet, xaEnds: XaEnds): Attempt {
   const begin = 'START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY'
-  if (!executed.isEmpty && !containsAll(await readExecuted(connection, 'mariadb'), executed)) return false
-  // Whatever is executed lies before this place, and a snapshot of this place or a later one sees it.
-  const [status] = await query(connection, 'SHOW MASTER STATUS', [], "reading the binlog's end")
-  await query(connection, begin, [], 'beginning a read')
+  let hasSinceMs: number | undefined
+  return async () => {
+    if (!executed.isEmpty && !containsAll(await readExecuted(connection, 'mariadb'), executed))
+      return notExecuted(executed)
+    hasSinceMs ??= Date.now()
+    const prepared = await readPrepared(connection)
+    const [unsettled] = xaEnds.unsettled(prepared, executed, { nowMs: Date.now(), hasSinceMs })
+    if (unsettled !== undefined)
+      return `the server has not finished the XA transaction ${unsettled}, whose COMMIT may be in its binlog,`
+    // Whatever is executed lies before this place, and a snapshot of this place or a later one sees it.
+    const [status] = await query(connection, 'SHOW MASTER STATUS', [], "reading the binlog's end")
+    await query(connection, begin, [], 'beginning a read')
+    if (await sees(connection, String(status?.['File'] ?? ''), Number(status?.['Position']))) return undefined
+    await query(connection, 'ROLLBACK', [], 'ending a read')
+    return notExecuted(executed)
+  }
+}
+
+function notExecuted(executed: GtidSet): string {
+  return `the server has not executed ${executed.toString()}`
+}
+
+/** Whether the snapshot under way is of that place in the binlog or of a later one. */
+async function sees(connection: Connection, file: string, offset: number): Promise<boolean> {
   const sql = "SHOW STATUS WHERE Variable_name IN ('binlog_snapshot_file', 'binlog_snapshot_position')"
   const seen = new Map(
     (await query(connection, sql)).map((row) => Object.values(row).map(String) as [string, string]),
   )
-  const file = String(status?.['File'] ?? '')
   const seenFile = seen.get('Binlog_snapshot_file') ?? ''
-  const isLater = fileNumber(seenFile) > fileNumber(file)
-  const isSame =
-    seenFile === file && Number(seen.get('Binlog_snapshot_position')) >= Number(status?.['Position'])
-  if (isLater || isSame) return true
-  await query(connection, 'ROLLBACK', [], 'ending a read')
-  return false
+  if (seenFile !== file) return fileNumber(seenFile) > fileNumber(file)
+  return Number(seen.get('Binlog_snapshot_position')) >= offset
+}
+
+/** The branches that are prepared on the server, as `gtrid:bqual:format`, hexadecimal. */
+async function readPrepared(connection: Connection): Promise<readonly string[]> {
+  const rows = await query(connection, 'XA RECOVER', [], 'asking for prepared XA transactions')
+  return rows.map(({ formatID, gtrid_length: globalBytes, data }) => {
+    const text = Buffer.from(data as Buffer).toString('hex')
+    const globalEnd = Number(globalBytes) * 2
+    return `${text.slice(0, globalEnd)}:${text.slice(globalEnd)}:${String(formatID)}`
+  })
 }
 
 /** Binlog files are numbered by their last part. */

@@ -9,6 +9,7 @@ import type { Connection } from './connection.ts'
 import { describeTable, type TableOptions, type TableShape } from './describe.ts'
 import type { Flavor } from './gtid.ts'
 import { prepareSession, withView } from './read-view.ts'
+import type { XaEnds } from './xa-ends.ts'
 import { keyNames, keyValues, selectFrom, selectRows, type Statement } from './table-rows.ts'
 
 /** What a table is read with. The connection is used by nobody else meanwhile. */
@@ -16,6 +17,7 @@ export interface TableReader {
   readonly connection: Connection
   readonly flavor: Flavor
   readonly options: TableOptions
+  readonly xaEnds: XaEnds
 }
 
 /** `head`: all that the capture's own server has executed. Throws a Failure as withView and describeTable. */

@@ -39,6 +39,7 @@ import { isFrame, isHarmless, isRowEvent, placed, refusalOf, statementRefusal } 
 import { parseTableMap, type TableContext, type TableMap } from './table-map.ts'
 import type { Reached, TableSchemas } from './table-schemas.ts'
 import { XaBranches, type HeldBranch } from './xa.ts'
+import type { XaEnds } from './xa-ends.ts'
 
 export interface TransactionReaderOptions extends ProgressOptions {
   /** The captured tables, `schema.table`. */
@@ -47,6 +48,8 @@ export interface TransactionReaderOptions extends ProgressOptions {
   readonly foreignKeys: ForeignKeys
   /** For servers whose binlog does not name columns; told of the statements that change tables. */
   readonly schemas?: TableSchemas
+  /** For reads beside the stream. */
+  readonly xaEnds?: XaEnds
 }
 
 export class TransactionReader {
@@ -355,6 +358,7 @@ export class TransactionReader {
     current.held = undefined
     held.end(events, barriers.values())
     barriers.clear()
+    this.#options.xaEnds?.prepared(branch)
     this.#branches.prepared({ branch, gtid: name, at: start.committedAtMs }, held)
     this.#options.resent.hasRead(name)
     this.#end()
@@ -362,6 +366,7 @@ export class TransactionReader {
 
   /** Of a branch that was prepared before capture began it is not known which tables it changed. */
   #xaCommitted(branch: string, statement: string): void {
+    this.#options.xaEnds?.committed(branch)
     const held = this.#branches.changesOf(branch)
     const current = this.#inTransaction()
     current.branch = branch
