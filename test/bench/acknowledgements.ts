@@ -2,12 +2,19 @@
 import assert from 'node:assert/strict'
 import type { BulkExchange } from '../support/bulk-proxy.ts'
 
+/** Both by `performance.now()`. */
+export interface Acknowledgement {
+  /** When the request that it answers was complete. */
+  readonly requestedAt: number
+  readonly answeredAt: number
+}
+
 export class Acknowledgements {
-  readonly #times = new Map<string, number>()
+  readonly #times = new Map<string, Acknowledgement>()
   #begun = false
 
-  /** By `performance.now()`; undefined = not yet. */
-  at(id: string): number | undefined {
+  /** undefined = not yet. */
+  at(id: string): Acknowledgement | undefined {
     return this.#times.get(id)
   }
 
@@ -16,12 +23,12 @@ export class Acknowledgements {
     this.#begun = true
   }
 
-  add({ body, status, answer, answeredAt }: BulkExchange): void {
+  add({ body, status, answer, requestedAt, answeredAt }: BulkExchange): void {
     if (status !== 200 || !this.#begun) return
     const outcomes = outcomesOf(answer)
     for (const [at, id] of idsOf(body).entries()) {
       const finished = outcomes === undefined || isFinished(outcomes[at] ?? 0)
-      if (finished && !this.#times.has(id)) this.#times.set(id, answeredAt)
+      if (finished && !this.#times.has(id)) this.#times.set(id, { requestedAt, answeredAt })
     }
   }
 }

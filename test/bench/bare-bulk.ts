@@ -15,7 +15,7 @@ export async function sendBare({ server, path, bodies, inFlight }: BareBulk): Pr
   const url = new URL(path, server)
   const work = async (): Promise<void> => {
     for (let next = bodies.next(); next.done !== true; next = bodies.next()) {
-      await send(url, agent, next.value)
+      await sendBody(url, agent, next.value)
     }
   }
   try {
@@ -25,7 +25,8 @@ export async function sendBare({ server, path, bodies, inFlight }: BareBulk): Pr
   }
 }
 
-async function send(url: URL, agent: Agent, body: Buffer): Promise<void> {
+/** Sends one body. Throws when the answer is not of success for every document. */
+export async function sendBody(url: URL, agent: Agent, body: Buffer): Promise<void> {
   const answered = Promise.withResolvers<string>()
   const sending = request(url, {
     agent,

@@ -2,9 +2,12 @@
  * How long a change takes from COMMIT to Elasticsearch's answer, under a steady stream of small transactions.
  *
  *   this process ── COMMIT ──▶ MySQL ──▶ daemon ──▶ this process's proxy ──▶ Elasticsearch
- *        └─ time when it returned                        └─ time when the answer to the document's bulk was here
+ *        └─ time when it returned                    ├─ time when the document's request was here
+ *                                                    └─ time when the answer to it was here
  *
- * Both times are taken by one clock. Every transaction changes a row of its own, so that its document's id names it.
+ * All times are taken by one clock. Every transaction changes a row of its own, so that its document's id names it.
+ * Afterwards the same without a daemon: this process commits, and sends each document at once (bare-writer.ts). What that
+ * takes is Elasticsearch, MySQL and the machine, and no program that keeps an index in step takes less.
  */
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -24,15 +27,21 @@ import { SearchIndex } from '../support/search-index.ts'
 import { printProgress } from '../stack/progress.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { Acknowledgements } from './acknowledgements.ts'
+import { BareWriter } from './bare-writer.ts'
 import { warm } from './measured-index.ts'
 import { say } from './progress-line.ts'
 import { percentile, rounded } from './statistics.ts'
-import { writeSteadily, type Committed } from './steady-writer.ts'
+import { writeSteadily, type Committed, type SteadyWriter } from './steady-writer.ts'
 
 const help = `npm run bench:latency -- [options]
 
 Single-row transactions at a steady rate: from COMMIT returned to acknowledged by Elasticsearch.
 The last line is one JSON object; progress goes to standard error.
+
+  p50Ms, p99Ms              COMMIT to acknowledged
+  untilRequestP50Ms, P99    of these, COMMIT to the document's request: the daemon's share
+  requestP50Ms, P99         of these, request to answer: Elasticsearch's share
+  bareP50Ms, bareP99Ms      COMMIT to acknowledged, where this process itself sends each document when it has committed
 
   --rate N      transactions a second (default 500)
   --seconds N   how long they are measured (default 30)
@@ -80,7 +89,7 @@ async function fill(stack: Stack, { rate, seconds, settle }: Options): Promise<v
   const connection = await stack.mysql.connect()
   try {
     await createReferenceTable(connection)
-    const rows = rate * (seconds + settle)
+    const rows = rate * (2 * seconds + 2 * settle)
     await fillReferenceTable(connection, { from: 1, rows, rowsPerTransaction: 1000 })
   } finally {
     await connection.end()
@@ -88,11 +97,31 @@ async function fill(stack: Stack, { rate, seconds, settle }: Options): Promise<v
 }
 
 async function measure(stack: Stack, options: Options): Promise<object> {
-  const { rate, seconds, settle } = options
   const acknowledgements = new Acknowledgements()
-  await using proxy = await BulkProxy.start(stack.elasticsearch.url, (exchange) =>
-    acknowledgements.add(exchange),
-  )
+  let path = ''
+  await using proxy = await BulkProxy.start(stack.elasticsearch.url, (exchange) => {
+    path = exchange.path
+    acknowledgements.add(exchange)
+  })
+  const connections = await Promise.all(Array.from({ length: 4 }, () => stack.mysql.connect()))
+  try {
+    const phase = { options, connections, acknowledgements }
+    const ours = await measureDaemon(stack, proxy, phase)
+    const bare = await measureBare(new BareWriter(proxy.url, path, lanes), phase)
+    return { ...resultOf(ours, acknowledgements), ...bareResultOf(bare, acknowledgements) }
+  } finally {
+    for (const connection of connections) await connection.end()
+  }
+}
+
+interface Phase {
+  readonly options: Options
+  readonly connections: Awaited<ReturnType<Stack['mysql']['connect']>>[]
+  readonly acknowledgements: Acknowledgements
+}
+
+async function measureDaemon(stack: Stack, proxy: BulkProxy, phase: Phase): Promise<readonly Committed[]> {
+  const { options, acknowledgements } = phase
   await using daemon = await DaemonProcess.start({
     directory: join(stack.directory, 'latency'),
     mysqlUrl: stack.mysql.cdcUrl,
@@ -103,22 +132,38 @@ async function measure(stack: Stack, options: Options): Promise<object> {
   await daemon.until('first load', ({ pipelines }) =>
     pipelines.every(({ state, lagChanges }) => state === 'running' && lagChanges === 0),
   )
-  say(`settling for ${settle} s`)
-  const connections = await Promise.all(Array.from({ length: 4 }, () => stack.mysql.connect()))
-  try {
-    acknowledgements.begin()
-    const before = await writeSteadily({ connections, rate, first: 1, transactions: rate * settle })
-    await allAcknowledged(acknowledgements, before)
-    say(`measuring ${rate} transactions a second for ${seconds} s`)
-    const first = rate * settle + 1
-    const measured = await writeSteadily({ connections, rate, first, transactions: rate * seconds })
-    await allAcknowledged(acknowledgements, measured)
-    await checkEqual(stack)
-    say(`used: ${JSON.stringify(daemon.usage())}`)
-    return resultOf(measured, acknowledgements)
-  } finally {
-    for (const connection of connections) await connection.end()
-  }
+  acknowledgements.begin()
+  await write(phase, { first: 1, seconds: options.settle })
+  const before = daemon.usage().cpuSeconds
+  const measured = await write(phase, { first: 1 + options.rate * options.settle, seconds: options.seconds })
+  const { cpuSeconds, peakResidentMb } = daemon.usage()
+  await checkEqual(stack)
+  say(
+    `used while measured: ${(cpuSeconds - before).toFixed(2)} CPU s, at most ${peakResidentMb.toFixed(0)} MB`,
+  )
+  return measured
+}
+
+async function measureBare(writer: BareWriter, phase: Phase): Promise<readonly Committed[]> {
+  const { rate, settle, seconds } = phase.options
+  const first = 1 + rate * (settle + seconds)
+  const onCommitted = (id: string, document: object | undefined): void => writer.write(id, document)
+  await write(phase, { first, seconds: settle, onCommitted })
+  const measured = await write(phase, { first: first + rate * settle, seconds, onCommitted })
+  await writer.close()
+  return measured
+}
+
+/** Transactions for so many seconds; resolves when their documents were acknowledged. */
+async function write(
+  { options: { rate }, connections, acknowledgements }: Phase,
+  of: Pick<SteadyWriter, 'first' | 'onCommitted'> & { readonly seconds: number },
+): Promise<readonly Committed[]> {
+  const how = of.onCommitted === undefined ? 'by the daemon' : 'without it'
+  say(`${rate} transactions a second for ${of.seconds} s, ${how}`)
+  const committed = await writeSteadily({ ...of, connections, rate, transactions: rate * of.seconds })
+  await allAcknowledged(acknowledgements, committed)
+  return committed
 }
 
 async function allAcknowledged(
@@ -153,18 +198,56 @@ async function checkEqual(stack: Stack): Promise<void> {
 }
 
 function resultOf(committed: readonly Committed[], acknowledgements: Acknowledgements): object {
-  const latencies = committed.map(({ id, atMs }) => {
-    // The answer can be here before this process has got round to read that its COMMIT returned.
-    return Math.max(0, (acknowledgements.at(id) ?? Infinity) - atMs)
-  })
+  const parts = committed.map((change) => partsOf(change, acknowledgements))
   const times = committed.map(({ atMs }) => atMs)
   const tookMs = percentile(times, 100) - percentile(times, 0)
   return {
     bench: 'latency',
-    p50Ms: rounded(percentile(latencies, 50), 2),
-    p99Ms: rounded(percentile(latencies, 99), 2),
+    ...percentiles(
+      parts.map(({ allMs }) => allMs),
+      ['p50Ms', 'p99Ms'],
+    ),
     perSecond: rounded(((committed.length - 1) * 1000) / tookMs, 1),
+    ...percentiles(
+      parts.map(({ untilRequestMs }) => untilRequestMs),
+      ['untilRequestP50Ms', 'untilRequestP99Ms'],
+    ),
+    ...percentiles(
+      parts.map(({ requestMs }) => requestMs),
+      ['requestP50Ms', 'requestP99Ms'],
+    ),
   }
 }
+
+function bareResultOf(committed: readonly Committed[], acknowledgements: Acknowledgements): object {
+  const figures = committed.map((change) => partsOf(change, acknowledgements).allMs)
+  return percentiles(figures, ['bareP50Ms', 'bareP99Ms'])
+}
+
+/** What a change's way took, and its parts. The answer can be here before this process has got round to its COMMIT's. */
+function partsOf(
+  { id, atMs }: Committed,
+  acknowledgements: Acknowledgements,
+): Readonly<Record<'allMs' | 'untilRequestMs' | 'requestMs', number>> {
+  const { requestedAt, answeredAt } = acknowledgements.at(id) ?? {
+    requestedAt: Infinity,
+    answeredAt: Infinity,
+  }
+  return {
+    allMs: Math.max(0, answeredAt - atMs),
+    untilRequestMs: Math.max(0, requestedAt - atMs),
+    requestMs: answeredAt - requestedAt,
+  }
+}
+
+function percentiles(figures: readonly number[], [middle, high]: readonly [string, string]): object {
+  return {
+    [middle]: rounded(percentile(figures, 50), 2),
+    [high]: rounded(percentile(figures, 99), 2),
+  }
+}
+
+/** As many as the daemon has by default. */
+const lanes = 3
 
 await main()

@@ -3,7 +3,7 @@
  * once it has been answered.
  *
  *   daemon ──▶ proxy ──▶ search server
- *                └─ told: path, body, answer, when the answer was complete
+ *                └─ told: path, body, answer, when the request and when the answer was complete
  */
 import { once } from 'node:events'
 import {
@@ -22,6 +22,8 @@ export interface BulkExchange {
   readonly body: Buffer
   readonly status: number
   readonly answer: Buffer
+  /** When the last byte of the request was here, by `performance.now()`. */
+  readonly requestedAt: number
   /** When the last byte of the answer was here, by `performance.now()`. */
   readonly answeredAt: number
 }
@@ -70,13 +72,16 @@ export class BulkProxy implements AsyncDisposable {
       headers: incoming.headers,
     })
     const body = bulk ? piecesOf(incoming) : []
+    let requestedAt = 0
+    incoming.once('end', () => (requestedAt = performance.now()))
     onward.once('response', (response) => {
       const answer = bulk ? piecesOf(response) : []
       const status = response.statusCode ?? 502
       if (bulk) {
         response.once('end', () => {
           const answeredAt = performance.now()
-          this.#onBulk({ path, body: Buffer.concat(body), status, answer: Buffer.concat(answer), answeredAt })
+          const all = { body: Buffer.concat(body), answer: Buffer.concat(answer) }
+          this.#onBulk({ path, status, ...all, requestedAt, answeredAt })
         })
       }
       outgoing.writeHead(status, response.headers)

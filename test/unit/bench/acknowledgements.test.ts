@@ -2,7 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Acknowledgements } from '../../bench/acknowledgements.ts'
 
-const exchange = { path: '/orders/_bulk', status: 200, answer: Buffer.from('{"errors":false}') }
+const exchange = {
+  path: '/orders/_bulk',
+  status: 200,
+  answer: Buffer.from('{"errors":false}'),
+  requestedAt: 5,
+}
 const lines = (id: string): string => `{"index":{"_id":"${id}","version":1}}\n{"_id":"not an id"}\n`
 const deletion = (id: string): string => `{"delete":{"_id":"${id}","version":2}}\n`
 
@@ -17,9 +22,16 @@ test('the first answer to a document counts, once counting has begun', () => {
   })
   acknowledgements.add({ ...exchange, body: Buffer.from(lines('1')), answeredAt: 30 })
   assert.deepEqual(
-    ['1', '2', '3', 'not an id'].map((id) => acknowledgements.at(id)),
+    ['1', '2', '3', 'not an id'].map((id) => acknowledgements.at(id)?.answeredAt),
     [20, 20, 20, undefined],
   )
+})
+
+test('it tells when the request was complete that was answered', () => {
+  const acknowledgements = new Acknowledgements()
+  acknowledgements.begin()
+  acknowledgements.add({ ...exchange, body: Buffer.from(lines('1')), requestedAt: 7, answeredAt: 9 })
+  assert.deepEqual(acknowledgements.at('1'), { requestedAt: 7, answeredAt: 9 })
 })
 
 test('what was refused or must be tried again is not acknowledged', () => {
@@ -35,7 +47,7 @@ test('what was refused or must be tried again is not acknowledged', () => {
   })
   acknowledgements.add({ ...exchange, status: 503, body: Buffer.from(lines('4')), answeredAt: 21 })
   assert.deepEqual(
-    ['1', '2', '3', '4'].map((id) => acknowledgements.at(id)),
+    ['1', '2', '3', '4'].map((id) => acknowledgements.at(id)?.answeredAt),
     [20, undefined, 20, undefined],
   )
 })
