@@ -14,6 +14,7 @@ import { createJournal, type Journal } from './journal.ts'
 import type { Shape } from './document/definition.ts'
 import type { Log } from './log/log.ts'
 import { openStore } from './open-store.ts'
+import { deliveryLimits, loadLimits, targetFlows } from './limits.ts'
 import { createHealth } from './observe/health.ts'
 import { createLogger } from './observe/logger.ts'
 import { createMetrics } from './observe/metrics.ts'
@@ -31,8 +32,8 @@ import { showPosition } from './source/mysql/position.ts'
 import { statusOf } from './status.ts'
 import type { Store } from './store/store.ts'
 import { systemClock } from './system-clock.ts'
-import { megabyte } from './units.ts'
 import { touchPipeline } from './touch.ts'
+import type { TargetFlow } from './pipeline/target-flow.ts'
 import { version } from './version.ts'
 import {
   columnsOf,
@@ -55,6 +56,7 @@ interface Serving {
   readonly board: Board
   readonly journal: Journal
   readonly abort: AbortController
+  readonly flows: ReadonlyMap<string, TargetFlow>
 }
 
 interface OpenedSource {
@@ -101,7 +103,15 @@ export async function serve(
   const observe: Observe = (fact) => {
     for (const listener of hearing) listener(fact)
   }
-  const serving: Serving = { workshop, options, observe, board, journal, abort: new AbortController() }
+  const serving: Serving = {
+    workshop,
+    options,
+    observe,
+    board,
+    journal,
+    abort: new AbortController(),
+    flows: targetFlows(workshop.configuration, observe),
+  }
   const opened = await openSources(serving)
   const operations: Operations = {
     status: () => statusOf(statusParts(serving, opened, startedAtMs)),
@@ -231,11 +241,11 @@ function daemonSource({ workshop, options, observe, board }: Serving, opened: Op
 }
 
 function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFile): DaemonPipeline {
-  const { workshop, options, observe, abort } = serving
+  const { workshop, options, observe, abort, flows } = serving
   const { settings } = workshop.configuration
   const { source, log, capture } = opened
   const client = clientOf(opened, file)
-  const bulkBytesMax = Math.round(settings.delivery.bulkMb * megabyte)
+  const limits = deliveryLimits(settings, file)
   let checked = false
   const openIndex = async (shape?: Shape): Promise<SearchIndex> => {
     if (shape !== undefined) return indexOf(file, client, shape.fields)
@@ -256,7 +266,15 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
     log,
     deadLetters: log.deadLetters,
     openIndex,
-    sinkFor: ({ uuid }) => new SearchSink({ client, alias: file.target.index, uuid, bulkBytesMax }),
+    sinkFor: ({ uuid }) => {
+      const sink = new SearchSink({
+        client,
+        alias: file.target.index,
+        uuid,
+        bulkBytesMax: limits.requestBytesMax,
+      })
+      return flows.get(file.target.name)?.through(sink) ?? sink
+    },
     columns: columnsOf(file, source),
     enricher: (shown, admit) =>
       lookingUp({
@@ -271,18 +289,8 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
       }),
     clock: systemClock,
     observe,
-    limits: {
-      requestCountMax: settings.delivery.bulkCount,
-      requestBytesMax: bulkBytesMax,
-      batchAgeMs: file.policy.batchAgeMs ?? settings.delivery.batchAgeMs,
-      queuedBytesMax: settings.delivery.pendingMb * megabyte,
-    },
-    loadLimits: {
-      chunkRows: settings.load.chunkRows,
-      chunkBytes: Math.round(settings.load.chunkMb * megabyte),
-      rowsPerSecond: settings.load.rowsPerSecond,
-      undeliveredBytesMax: settings.load.undeliveredMb * megabyte,
-    },
+    limits,
+    loadLimits: loadLimits(settings),
     guardEveryMs,
     definition: fingerprint(file),
     differences: difference,

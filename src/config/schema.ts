@@ -72,6 +72,18 @@ const targetTls = group('Encryption, for https.', {
   verify: flag(true, 'Check the certificate.'),
 })
 
+const targetLimits = group('What we ask of a target at most, over all pipelines, for each of its nodes.', {
+  requestsPerSecond: number(0, 0, 100_000, 'Requests that write; 0 = no limit.'),
+  megabytesPerSecond: number(0, 0, 100_000, 'Megabytes of documents, before compression; 0 = no limit.'),
+  connections: integer(
+    0,
+    0,
+    1000,
+    'Requests that write, at once; 0 = as many as there are lanes, of which each has one under way.',
+  ),
+  adaptive: flag(true, 'Fewer at once while the target has no room or is slow; more again when it has.'),
+})
+
 const targetType = group('An Elasticsearch cluster.', {
   url: secret(
     Type.Array(text('', { pattern: '^https?://[^/]', examples: ['http://127.0.0.1:9200'] }), {
@@ -83,6 +95,7 @@ const targetType = group('An Elasticsearch cluster.', {
   tls: targetTls,
   requestTimeoutSeconds: number(60, 1, 3600, 'A request that is not answered in this time is sent again.'),
   compress: flag(false, 'Compress requests: for slow networks.'),
+  limits: targetLimits,
 })
 
 const settingsType = group('Settings of the millrace process.', {
@@ -145,6 +158,18 @@ const settingsType = group('Settings of the millrace process.', {
       0,
       60_000,
       '... or when its first change has waited this long; 0 = at once, with what is there.',
+    ),
+    attemptsMax: integer(
+      15,
+      1,
+      1000,
+      'A document is put aside when the target failed on it so often without saying why, while it took others.',
+    ),
+    waitSecondsMax: number(
+      30,
+      1,
+      3600,
+      'Waits for a target grow as 1, 1, 2, 3, 5 seconds and so on, up to this.',
     ),
     pendingMb: number(1, 0.1, 1024, 'So much of what was read may wait to be written, in each lane.'),
     lookUpsPerSecond: integer(

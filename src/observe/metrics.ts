@@ -138,6 +138,11 @@ function sinkMeters({ gauge, counter, histogram }: Make) {
       delivery,
       'How long the target took for a request.',
     ),
+    concurrency: gauge(
+      'sink_concurrency',
+      ['target'],
+      'Requests that may be under way at once, where fewer than the most were tried.',
+    ),
     retries: counter('sink_retries_total', reasons, 'Waits for the target, by reason.'),
     deadLetters: gauge('dead_letters', delivery, 'Open dead letters.'),
     deadLettersWritten: counter('dead_letters_written_total', reasons, 'Documents put aside, by reason.'),
@@ -231,6 +236,7 @@ function observeServers(
 }
 
 function observeDelivery(meters: Meters, fact: Fact): void {
+  if (fact.kind === 'target-concurrency') meters.concurrency.set({ target: fact.target }, fact.requestsMax)
   if (!('group' in fact)) return
   const labels = partsOfGroup(fact.group)
   switch (fact.kind) {

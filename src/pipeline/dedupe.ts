@@ -17,7 +17,12 @@ interface Place {
 
 export class PendingWork {
   operation: Operation
+  /** How often the target failed on it. */
   attempts = 0
+  /** How often it was put off. */
+  delays = 0
+  /** It is not to be written again before, ms since 1970. */
+  notBeforeMs = 0
   bytes: number
   #entries: Entries
   #at: number
@@ -39,7 +44,7 @@ export class PendingWork {
     this.#at = at
     this.operation = operation
     this.bytes = bytesOf(operation)
-    this.attempts = 0
+    this.attempts = this.delays = this.notBeforeMs = 0
   }
 
   /** `schema.table`. */
@@ -102,16 +107,24 @@ export class PendingOperations {
     this.#bytes += known.bytes
   }
 
-  /** The oldest work, at most so many operations and so many bytes, but at least one. */
-  first(countMax: number, bytesMax: number): PendingWork[] {
+  /** The oldest work that is due, at most so many operations and so many bytes, but at least one where one is due. */
+  first(countMax: number, bytesMax: number, nowMs: number): PendingWork[] {
     const chosen: PendingWork[] = []
     let bytes = 0
     for (const work of this.#byId.values()) {
+      if (work.notBeforeMs > nowMs) continue
       if (chosen.length > 0 && (chosen.length >= countMax || bytes + work.bytes > bytesMax)) break
       chosen.push(work)
       bytes += work.bytes
     }
     return chosen
+  }
+
+  /** When the first is due, ms since 1970; Infinity where there is none. */
+  get dueAtMs(): number {
+    let dueAtMs = Infinity
+    for (const { notBeforeMs } of this.#byId.values()) dueAtMs = Math.min(dueAtMs, notBeforeMs)
+    return dueAtMs
   }
 
   remove(work: PendingWork): void {

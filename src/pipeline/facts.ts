@@ -105,6 +105,8 @@ export type Fact =
       readonly attempt: number
     }
   | { readonly kind: 'target-ready'; readonly group: string }
+  /** So many requests may be under way at the target, over all pipelines. */
+  | { readonly kind: 'target-concurrency'; readonly target: string; readonly requestsMax: number }
   | { readonly kind: 'index-created'; readonly group: string; readonly index: string }
   | { readonly kind: 'index-adopted'; readonly group: string; readonly index: string; readonly epoch: number }
   /** Columns came that documents do not show until a person accepts them; no mappings = nothing is left to accept. */

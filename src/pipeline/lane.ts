@@ -19,6 +19,7 @@ import type { Letters } from './letters.ts'
 import { Signal } from './signal.ts'
 import { Tally } from './tally.ts'
 import { decide, failureOf } from './retry-policy.ts'
+import { settlementOf, type Refused } from './settlement.ts'
 
 export interface DeliveryLimits {
   /** Operations in one request. */
@@ -26,6 +27,9 @@ export interface DeliveryLimits {
   readonly requestBytesMax: number
   /** How long the first change of a request may wait for others, ms; 0 = write at once. */
   readonly batchAgeMs: number
+  /** A document is put aside when the target failed on it so often without saying why. */
+  readonly attemptsMax: number
+  readonly waitSecondsMax: number
   /** Bytes of rows that wait in a lane; beyond it the log is not read on. */
   readonly queuedBytesMax: number
 }
@@ -166,7 +170,8 @@ export class Lane {
 
   async #writeSome(signal: AbortSignal): Promise<void> {
     const { limits, group, lane, clock, observe, sink, abort } = this.#parts
-    const works = this.#pending.first(limits.requestCountMax, limits.requestBytesMax)
+    const works = this.#pending.first(limits.requestCountMax, limits.requestBytesMax, clock.now())
+    if (works.length === 0) return await this.#untilDue(signal)
     const operations = works.map((work) => work.operation)
     for (let attempt = 1; ; attempt++) {
       observe({ kind: 'writing', group, lane, operations: operations.length })
@@ -175,7 +180,6 @@ export class Lane {
         const outcomes = await sink.write(operations, abort)
         if (attempt > 1) observe({ kind: 'target-ready', group })
         await this.#settle(works, outcomes, startedAtMs)
-        await this.#rest(outcomes, signal)
         return
       } catch (error) {
         signal.throwIfAborted()
@@ -186,7 +190,8 @@ export class Lane {
 
   async #wait(error: unknown, attempt: number, signal: AbortSignal): Promise<void> {
     const failure = failureOf(error)
-    const decision = decide(failure, attempt)
+    const { waitSecondsMax } = this.#parts.limits
+    const decision = decide(failure, attempt, { waitSecondsMax, chance: this.#parts.clock.random() })
     if (decision.kind === 'stop') throw failure
     if (failure.kind === 'target') await this.#parts.guard()
     const { group, observe, clock } = this.#parts
@@ -194,11 +199,10 @@ export class Lane {
     await clock.sleep(decision.waitMs, signal)
   }
 
-  /** A little patience where the target had no room for some of the operations. */
-  async #rest(outcomes: readonly Outcome[], signal: AbortSignal): Promise<void> {
-    let busy = 0
-    for (const { kind } of outcomes) if (kind === 'busy') busy++
-    if (busy > 0) await this.#parts.clock.sleep(100 + 400 * (busy / outcomes.length), signal)
+  /** Nothing is due: what the target had no room for waits, and others may come meanwhile. */
+  async #untilDue(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts
+    await clock.sleep(Math.min(Math.max(1, this.#pending.dueAtMs - clock.now()), dueEveryMs), signal)
   }
 
   async #settle(
@@ -206,24 +210,20 @@ export class Lane {
     outcomes: readonly Outcome[],
     startedAtMs: number,
   ): Promise<void> {
-    const { letters, group, lane, observe, clock } = this.#parts
-    const tally = new Tally(clock.now(), works.length)
-    const refused: DeadLetter[] = []
+    const { group, lane, observe, clock, limits, letters } = this.#parts
+    const nowMs = clock.now()
+    const tally = new Tally(nowMs, works.length)
     for (let at = 0; at < works.length; at++) {
       const [work, outcome] = [works[at], outcomes[at]]
       if (work === undefined || outcome === undefined) throw new Error('a sink answers for each operation')
-      work.attempts++
       tally.add(work, outcome)
-      if (outcome.kind === 'rejected') refused.push(this.#letter(work, outcome))
-      else if (outcome.kind === 'stale') this.#checkStored(work, outcome.stored)
+      if (outcome.kind === 'stale') this.#checkStored(work, outcome.stored)
     }
-    await letters.layAside(refused)
+    const { refused, again } = settlementOf(works, outcomes, { ...limits, nowMs, chance: clock.random() })
+    await letters.layAside(refused.map((each) => this.#letter(each)))
     // As a rule there are none, and of a large request the list of ids is worth sparing.
     if (!letters.areNone) await letters.settle(writtenIds(works, outcomes))
-    for (let at = 0; at < works.length; at++) {
-      const work = works[at]
-      if (work !== undefined && outcomes[at]?.kind !== 'busy') this.#finish(work)
-    }
+    for (const work of works) if (!again.has(work)) this.#finish(work)
     observe({ kind: 'written', group, lane, ...tally.figures(), tookMs: clock.now() - startedAtMs })
   }
 
@@ -238,7 +238,7 @@ export class Lane {
     )
   }
 
-  #letter(work: PendingWork, outcome: { readonly reason: string; readonly fingerprint: string }): DeadLetter {
+  #letter({ work, reason, fingerprint }: Refused): DeadLetter {
     const { operation, attempts } = work
     const now = this.#parts.clock.now()
     return {
@@ -247,8 +247,8 @@ export class Lane {
       key: work.key,
       version: String(operation.version),
       op: operation.op,
-      reason: outcome.reason,
-      fingerprint: outcome.fingerprint,
+      reason,
+      fingerprint,
       attempts,
       firstAtMs: now,
       lastAtMs: now,
@@ -303,5 +303,7 @@ function writtenIds(works: readonly PendingWork[], outcomes: readonly Outcome[])
   return written.map(({ operation }) => operation.id)
 }
 
+/** While nothing is due, a lane looks so often for what is. */
+const dueEveryMs = 100
 /** A lane's place in the log is written at most so often. */
 const commitEveryMs = 100

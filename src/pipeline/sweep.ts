@@ -3,7 +3,7 @@
  * highest version below the load, so that a document that is written meanwhile stays.
  */
 import { Failure } from '../change/failure.ts'
-import type { IndexAdmin, Operation, Sink, StoredDocument } from '../sink/sink.ts'
+import type { IndexAdmin, Operation, Sink, StoredDocument, Outcome } from '../sink/sink.ts'
 import type { Clock } from './clock.ts'
 import type { Letters } from './letters.ts'
 import { decide, failureOf } from './retry-policy.ts'
@@ -53,12 +53,16 @@ async function remove(
   for (let attempt = 1; operations.length > 0; attempt++) {
     const outcomes = await sink.write(operations, signal)
     deleted += outcomes.filter((outcome) => outcome.kind === 'applied').length
-    operations = operations.filter((_, at) => outcomes[at]?.kind === 'busy')
+    operations = operations.filter((_, at) => isAgain(outcomes[at]))
     if (operations.length === 0) break
     const decision = decide(failureOf(new Failure('overload', 'the target was busy during a sweep')), attempt)
     if (decision.kind === 'retry') await clock.sleep(decision.waitMs, signal)
   }
   return deleted
+}
+
+function isAgain(outcome: Outcome | undefined): boolean {
+  return outcome?.kind === 'busy' || outcome?.kind === 'unknown'
 }
 
 function refuseHigher(page: readonly StoredDocument[], highest: bigint): void {

@@ -23,7 +23,7 @@ export class Tally {
     const counts = this.#counts
     counts.bytes += work.bytes
     if (outcome.kind === 'stale') counts.stale++
-    else if (outcome.kind === 'busy') counts.busy++
+    else if (outcome.kind === 'busy' || outcome.kind === 'unknown') counts.busy++
     else if (outcome.kind === 'rejected') counts.rejected++
     else if (work.operation.op === 'index') counts.indexed++
     else counts.deleted++

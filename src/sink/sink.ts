@@ -33,6 +33,8 @@ export type Outcome =
   | { readonly kind: 'stale'; readonly stored: bigint | undefined }
   /** Not now: the same again later. */
   | { readonly kind: 'busy'; readonly reason: string }
+  /** An error that says neither: the same again, while the target takes others but not for ever. */
+  | { readonly kind: 'unknown'; readonly reason: string; readonly fingerprint: string }
   /** Never: this document cannot be written as it is. */
   | { readonly kind: 'rejected'; readonly reason: string; readonly fingerprint: string }
 

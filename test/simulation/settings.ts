@@ -93,6 +93,8 @@ export function drawSettings(random: Random): Settings {
     delivery: {
       requestCountMax: random.pick([1, 7, 50, 500]),
       requestBytesMax: random.pick([600, 20_000]),
+      attemptsMax: 15,
+      waitSecondsMax: 30,
       batchAgeMs: random.pick([0, 0, 20]),
       queuedBytesMax: random.pick([100, 5_000, 100_000]),
     },

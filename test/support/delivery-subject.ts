@@ -51,6 +51,8 @@ export function remove(id: number, name: string): Change {
 const limits: DeliveryLimits = {
   requestCountMax: 100,
   requestBytesMax: 100_000,
+  attemptsMax: 3,
+  waitSecondsMax: 30,
   batchAgeMs: 0,
   queuedBytesMax: 1 << 20,
 }

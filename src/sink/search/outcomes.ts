@@ -12,6 +12,7 @@ interface ServerError {
 
 type Verdict =
   | 'stale'
+  | 'unknown'
   | Extract<FailureKind, 'rejected' | 'overload' | 'transient' | 'target' | 'unauthorised'>
 
 interface Rule {
@@ -79,8 +80,18 @@ const rules: readonly Rule[] = [
   { type: /^version_conflict_engine_exception$/, status: is(409), verdict: 'stale' },
   { type: /^(es_rejected_execution|circuit_breaking)_exception$/, verdict: 'overload' },
   { status: is(429), verdict: 'overload' },
-  { status: (status) => status === 408 || status >= 500, verdict: 'transient' },
+  {
+    reason: /no space left on device/i,
+    verdict: 'target',
+    remedy: 'free disk space on the data nodes',
+  },
   { type: /timeout|timed_out/, verdict: 'transient' },
+  {
+    type: /^(node_closed|already_closed|engine_closed|translog|i_o|.*_transport|node_.*connected|shard_not_.*|index_shard_.*|recovery_.*|process_cluster_event_.*)_exception$/,
+    verdict: 'transient',
+  },
+  { status: is(500), verdict: 'unknown' },
+  { status: (status) => status === 408 || status > 500, verdict: 'transient' },
   { status: is(403), verdict: 'target', remedy: 'find out in the message what forbids it' },
   { status: is(404), verdict: 'target', remedy: 'check the address of the target and that the index exists' },
   { status: () => true, verdict: 'rejected' },
@@ -154,15 +165,27 @@ function parseBulk(text: string): readonly BulkItem[] {
 }
 
 function outcomeOf(item: BulkItem, operation: Operation | undefined, alias: string): Outcome {
-  if (item.error === undefined && item.status >= 200 && item.status < 300) return applied
-  if (item.error === undefined && item.status === 404 && operation?.op === 'delete') return applied
+  if (isApplied(item, operation)) return applied
   const error = serverError(item.error)
   const rule = judge(item.status, error)
-  if (rule.verdict === 'stale') return { kind: 'stale', stored: storedVersion(error.reason) }
-  if (rule.verdict === 'rejected') return rejected(error)
-  if (rule.verdict === 'overload' || rule.verdict === 'transient')
-    return { kind: 'busy', reason: sentence(error) }
-  throw failure(rule, `${alias}: ${sentence(error)}`)
+  switch (rule.verdict) {
+    case 'stale':
+      return { kind: 'stale', stored: storedVersion(error.reason) }
+    case 'rejected':
+      return rejected(error)
+    case 'unknown':
+      return { ...rejected(error), kind: 'unknown' }
+    case 'overload':
+    case 'transient':
+      return { kind: 'busy', reason: sentence(error) }
+    default:
+      throw failure(rule, `${alias}: ${sentence(error)}`)
+  }
+}
+
+function isApplied({ status, error }: BulkItem, operation: Operation | undefined): boolean {
+  if (error !== undefined) return false
+  return (status >= 200 && status < 300) || (status === 404 && operation?.op === 'delete')
 }
 
 /** The version that is stored, exactly: it may be beyond 2^53, and the id before it may hold anything. */
@@ -181,8 +204,13 @@ export function failureOf(answer: Answer, doing: string): Failure {
 }
 
 function failure({ verdict, remedy }: Rule, message: string): Failure {
-  const kind = verdict === 'stale' || verdict === 'rejected' ? 'target' : verdict
-  return new Failure(kind, message, remedy === undefined ? {} : { remedy })
+  return new Failure(kindOf(verdict), message, remedy === undefined ? {} : { remedy })
+}
+
+/** What is said of one document says something of the target where there is none. */
+function kindOf(verdict: Verdict): FailureKind {
+  if (verdict === 'unknown') return 'transient'
+  return verdict === 'stale' || verdict === 'rejected' ? 'target' : verdict
 }
 
 /** An answer that the search server did not give: of a proxy, a gateway, or of something else. */

@@ -34,7 +34,7 @@ function work(id: string, at: number, body: string | undefined): Work {
 }
 
 function all(pending: PendingOperations): readonly PendingWork[] {
-  return pending.first(Infinity, Infinity)
+  return pending.first(Infinity, Infinity, 0)
 }
 
 function entriesSettledBy(pending: PendingWork): readonly (readonly [Offset, number])[] {
@@ -80,7 +80,7 @@ test('a request takes the oldest, within its bounds, but at least one; what is r
       const pending = new PendingOperations()
       for (const [offset, { id, body }] of arrived.entries()) pending.add(entries, work(id, offset, body))
       const order = [...new Set(arrived.map(({ id }) => id))]
-      const chosen = pending.first(countMax, bytesMax)
+      const chosen = pending.first(countMax, bytesMax, 0)
       assert.deepEqual(
         chosen.map(({ operation }) => operation.id),
         order.slice(0, chosen.length),

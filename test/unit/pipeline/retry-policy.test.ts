@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Failure, type FailureKind } from '../../../src/change/failure.ts'
-import { decide, failureOf } from '../../../src/pipeline/retry-policy.ts'
+import { categoryOf, decide, failureOf, remedyOf } from '../../../src/pipeline/retry-policy.ts'
 
 const decisions: Readonly<Record<FailureKind, 'retry' | 'stop'>> = {
   transient: 'retry',
@@ -34,4 +34,22 @@ test('a bug is not taken for an operating error', () => {
   const failure = new Failure('full', 'no room')
   assert.equal(failureOf(failure), failure)
   assert.throws(() => failureOf(new TypeError('oops')), TypeError)
+})
+
+test('waits end at the most that is allowed, and differ by a tenth so that not all come back at once', () => {
+  const waits = [0, 0.5, 0.999].map((chance) =>
+    decide(new Failure('overload', 'x'), 20, { waitSecondsMax: 10, chance }),
+  )
+  assert.deepEqual(
+    waits.map((decision) => (decision.kind === 'retry' ? decision.waitMs : undefined)),
+    [9000, 10_000, 10_998],
+  )
+})
+
+test('every failure has a category and says what a person can do', () => {
+  for (const kind of Object.keys(decisions) as FailureKind[]) {
+    assert.match(categoryOf(new Failure(kind, 'x')), /^[a-z]+$/)
+    assert.match(remedyOf(new Failure(kind, 'x')), /\w+ \w+/)
+  }
+  assert.equal(remedyOf(new Failure('target', 'x', { remedy: 'open the index' })), 'open the index')
 })

@@ -108,6 +108,14 @@ describe('an item of a bulk answer', () => {
     for (const each of told) assert.equal(outcome(each)?.kind, 'busy', each.join(' '))
   })
 
+  it('is unknown where the server fails without saying of what kind', () => {
+    const told: readonly Told[] = [
+      [500, 'null_pointer_exception'],
+      [500, 'illegal_state_exception', 'never seen'],
+    ]
+    for (const each of told) assert.equal(outcome(each)?.kind, 'unknown', each.join(' '))
+  })
+
   it('is rejected for what is wrong with the document itself', () => {
     const told: readonly Told[] = [
       [400, 'document_parsing_exception'],

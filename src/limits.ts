@@ -1,0 +1,56 @@
+/** The settings' bounds, as the parts want them: of pipelines, of loads, and of targets over all pipelines that write to them. */
+import type { Configuration } from './config/load.ts'
+import type { Pipeline } from './config/pipeline.ts'
+import type { Settings, TargetSettings } from './config/schema.ts'
+import type { Observe } from './pipeline/facts.ts'
+import type { LoadLimits } from './pipeline/first-load.ts'
+import type { DeliveryLimits } from './pipeline/lane.ts'
+import { TargetFlow, type TargetLimits } from './pipeline/target-flow.ts'
+import { systemClock } from './system-clock.ts'
+import { megabyte } from './units.ts'
+
+export function targetFlows(
+  { settings, pipelines }: Configuration,
+  observe: Observe,
+): ReadonlyMap<string, TargetFlow> {
+  const flows = new Map<string, TargetFlow>()
+  for (const [target, own] of Object.entries(settings.targets)) {
+    const lanes = pipelines.filter((each) => each.target.name === target).length * settings.log.lanes
+    const limits = limitsOf(own, Math.max(1, lanes))
+    flows.set(target, new TargetFlow({ target, limits, clock: systemClock, observe }))
+  }
+  return flows
+}
+
+/** Limits are for each node. A lane has one request under way, so that there never are more than `lanes`. */
+function limitsOf({ url, limits, requestTimeoutSeconds }: TargetSettings, lanes: number): TargetLimits {
+  const nodes = url.length
+  const connections = limits.connections * nodes
+  return {
+    requestsPerSecond: limits.requestsPerSecond * nodes,
+    bytesPerSecond: limits.megabytesPerSecond * megabyte * nodes,
+    requestsMax: connections === 0 ? lanes : Math.min(connections, lanes),
+    isAdaptive: limits.adaptive,
+    slowMs: (requestTimeoutSeconds * 1000) / 2,
+  }
+}
+
+export function deliveryLimits({ delivery }: Settings, { policy }: Pipeline): DeliveryLimits {
+  return {
+    requestCountMax: delivery.bulkCount,
+    requestBytesMax: Math.round(delivery.bulkMb * megabyte),
+    attemptsMax: delivery.attemptsMax,
+    waitSecondsMax: delivery.waitSecondsMax,
+    batchAgeMs: policy.batchAgeMs ?? delivery.batchAgeMs,
+    queuedBytesMax: delivery.pendingMb * megabyte,
+  }
+}
+
+export function loadLimits({ load }: Settings): LoadLimits {
+  return {
+    chunkRows: load.chunkRows,
+    chunkBytes: Math.round(load.chunkMb * megabyte),
+    rowsPerSecond: load.rowsPerSecond,
+    undeliveredBytesMax: load.undeliveredMb * megabyte,
+  }
+}

@@ -1,0 +1,18 @@
+/** A speed limit: what is asked for is spread evenly, without bursts. */
+export class Pace {
+  /** In what is counted; 0 = no limit. */
+  readonly perSecond: number
+  #freeAtMs = 0
+
+  constructor(perSecond: number) {
+    this.perSecond = perSecond
+  }
+
+  /** Takes so much, and answers how long to wait before it is used, ms. */
+  take(amount: number, nowMs: number): number {
+    if (this.perSecond === 0) return 0
+    const fromMs = Math.max(this.#freeAtMs, nowMs)
+    this.#freeAtMs = fromMs + (amount / this.perSecond) * 1000
+    return fromMs - nowMs
+  }
+}
