@@ -2,14 +2,12 @@
 import { constants } from 'node:fs'
 import { access, mkdir, statfs } from 'node:fs/promises'
 import { explain } from './change/failure.ts'
+import { refusalOf, releaseOf } from './sink/search/dialect.ts'
 import type { SearchClient } from './sink/search/search-client.ts'
 import type { Finding } from './source/source.ts'
 
 const gigabyte = 2 ** 30
 const timeoutMs = 10_000
-
-/** The oldest release that the client talks to. */
-const oldestMajor = 7
 
 export async function examineTarget(
   client: SearchClient,
@@ -41,11 +39,13 @@ function refused(fact: string, status: number): Finding {
 }
 
 function versionFinding(fact: string, text: string): Finding {
-  const { version } = JSON.parse(text) as { version?: { number?: string; distribution?: string } }
-  const number = version?.number ?? 'unknown'
-  const product = version?.distribution ?? 'elasticsearch'
-  const supported = product === 'elasticsearch' && Number.parseInt(number, 10) >= oldestMajor
-  return { level: supported ? 'ok' : 'fatal', fact, found: `${product} ${number}` }
+  const release = releaseOf(text)
+  if (release === undefined) return { level: 'fatal', fact, found: 'is no search server' }
+  const { product, version } = release
+  const name = product === 'opensearch' ? 'OpenSearch' : 'Elasticsearch'
+  const number = version === undefined ? 'of an unknown version' : `${version.major}.${version.minor}`
+  const refusal = refusalOf(release)
+  return { level: refusal === undefined ? 'ok' : 'fatal', fact, found: refusal ?? `${name} ${number}` }
 }
 
 async function healthFinding(fact: string, ask: Ask): Promise<Finding> {

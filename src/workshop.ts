@@ -2,7 +2,7 @@
 import type { Table } from './change/change.ts'
 import { Failure } from './change/failure.ts'
 import type { OpenSource } from './cli/parts.ts'
-import { sourceConnection, targetConnection, type TargetAuth } from './config/connection.ts'
+import { sourceConnection } from './config/connection.ts'
 import { fingerprint, unusedColumns } from './config/fingerprint.ts'
 import type { Configuration } from './config/load.ts'
 import { groupOf, type Pipeline } from './config/pipeline.ts'
@@ -11,8 +11,8 @@ import { checkDefinition, documentFields, Mapper } from './document/mapping.ts'
 import { limitedTo, shapeOf } from './document/shape.ts'
 import type { Log } from './log/log.ts'
 import { openLog, readLog } from './open-log.ts'
-import { pem, tlsOf } from './pem.ts'
-import { connectElasticsearch, type Authentication } from './sink/search/elasticsearch.ts'
+import { openTarget } from './open-target.ts'
+import { tlsOf } from './pem.ts'
 import type { Columns } from './pipeline/column-gate.ts'
 import { SearchIndex } from './sink/search/index-admin.ts'
 import { defineIndex, type IndexWishes } from './sink/search/index-definition.ts'
@@ -55,21 +55,7 @@ export class Workshop {
   }
 
   client(target: string): SearchClient {
-    const settings = this.configuration.settings.targets[target]
-    if (settings === undefined) throw new Failure('configuration', `there is no target ${target}`)
-    const { nodes, auth } = targetConnection(settings)
-    const { ca, fingerprint: pin, verify: verified } = settings.tls
-    return connectElasticsearch({
-      nodes,
-      authentication: authentication(auth),
-      tls: {
-        ...(ca === undefined ? {} : { ca: pem(ca) }),
-        ...(pin === undefined ? {} : { fingerprint: pin }),
-        verify: verified,
-      },
-      requestTimeoutMs: settings.requestTimeoutSeconds * 1000,
-      compress: settings.compress,
-    })
+    return openTarget(this.configuration, target)
   }
 
   async withClient<T>(pipeline: Pipeline, use: (client: SearchClient) => Promise<T>): Promise<T> {
@@ -193,17 +179,6 @@ export function unusedByAll(
     unused[table] = unused[table]?.filter((column) => both.includes(column)) ?? both
   }
   return unused
-}
-
-function authentication(auth: TargetAuth): Authentication | undefined {
-  switch (auth.kind) {
-    case 'none':
-      return undefined
-    case 'bearer':
-      return { kind: 'bearer', token: auth.bearer }
-    default:
-      return auth
-  }
 }
 
 export function statusPipeline(pipeline: Pipeline): StatusPipeline {

@@ -41,6 +41,14 @@ export type TargetAuth =
   | { readonly kind: 'basic'; readonly username: string; readonly password: string }
   | { readonly kind: 'apiKey'; readonly apiKey: string }
   | { readonly kind: 'bearer'; readonly bearer: string }
+  | {
+      readonly kind: 'aws'
+      readonly region: string
+      readonly service: 'es' | 'aoss'
+      readonly accessKeyId: string
+      readonly secretAccessKey: string
+      readonly sessionToken: string | undefined
+    }
 
 export interface TargetConnection {
   /** URLs without user or password. */
@@ -63,6 +71,7 @@ function withoutUser(url: URL): string {
 }
 
 function authOf(auth: TargetSettings['auth'], url: URL | undefined): TargetAuth {
+  if (auth.aws.region !== undefined) return awsOf(auth.aws, auth.aws.region)
   if (auth.apiKey !== undefined) return { kind: 'apiKey', apiKey: auth.apiKey }
   if (auth.bearer !== undefined) return { kind: 'bearer', bearer: auth.bearer }
   if (auth.username !== undefined) {
@@ -70,6 +79,15 @@ function authOf(auth: TargetSettings['auth'], url: URL | undefined): TargetAuth 
   }
   if (url === undefined) return { kind: 'none' }
   return { kind: 'basic', username: decode(url.username), password: decode(url.password) }
+}
+
+function awsOf(aws: TargetSettings['auth']['aws'], region: string): TargetAuth {
+  const { service, accessKeyId, secretAccessKey, sessionToken } = aws
+  if (accessKeyId === undefined || secretAccessKey === undefined)
+    throw new Failure('configuration', 'auth.aws names no access key', {
+      remedy: 'give accessKeyId and secretAccessKey, from the environment or from files',
+    })
+  return { kind: 'aws', region, service, accessKeyId, secretAccessKey, sessionToken }
 }
 
 function parseUrl(text: string, example: string): URL {

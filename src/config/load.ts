@@ -18,6 +18,8 @@ export interface Configuration {
   readonly pipelines: readonly Pipeline[]
   /** Makes every known secret in a text unreadable; all text that leaves the process goes through it. */
   readonly redact: (text: string) => string
+  /** The settings as the files say them now; secrets among them are redacted from then on too. Throws as loading does. */
+  readonly reread: () => Settings
 }
 
 export interface LoadRequest {
@@ -41,7 +43,12 @@ export function loadConfiguration(request: LoadRequest): Configuration {
   )
   const { pipelines, problems } = readPipelines(documents, settings)
   refuse([...documents.flatMap((document) => document.problems), ...problems])
-  return Object.freeze({ settings, pipelines, redact: secrets.redact })
+  return Object.freeze({
+    settings,
+    pipelines,
+    redact: secrets.redact,
+    reread: () => loadSettings(request, reading),
+  })
 }
 
 /** A configuration without files, for a command that makes the first one: defaults, and what is given. */
@@ -52,7 +59,7 @@ export function configurationOf(given: Tree, workingDirectory: string): Configur
   rememberSecrets(merged, secrets)
   const settings = finishSettings(withAbsolutePaths(merged, workingDirectory))
   refuse(contradictions(settings, 'the command line'))
-  return Object.freeze({ settings, pipelines: [], redact: secrets.redact })
+  return Object.freeze({ settings, pipelines: [], redact: secrets.redact, reread: () => settings })
 }
 
 function loadSettings(request: LoadRequest, reading: Reading): Settings {
@@ -141,9 +148,9 @@ function contradictions(settings: Settings, origin: string): readonly Problem[] 
   }
   for (const [name, target] of Object.entries(settings.targets)) {
     attempt(`targets.${name}.url`, () => targetConnection(target))
-    const { username, apiKey, bearer } = target.auth
-    if ([username, apiKey, bearer].filter((way) => way !== undefined).length > 1) {
-      const expected = 'only one of username, apiKey and bearer'
+    const { username, apiKey, bearer, aws } = target.auth
+    if ([username, apiKey, bearer, aws.region].filter((way) => way !== undefined).length > 1) {
+      const expected = 'only one of username, apiKey, bearer and aws'
       problems.push({ origin, path: `targets.${name}.auth`, found: 'names several ways to log in', expected })
     }
   }

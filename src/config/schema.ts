@@ -2,7 +2,6 @@
 import type { SchemaNode } from './conform.ts'
 import {
   choice,
-  flag,
   group,
   integer,
   number,
@@ -12,6 +11,7 @@ import {
   type Frozen,
   type Static,
 } from './schema-words.ts'
+import { targetType } from './target-schema.ts'
 
 const sourceTls = group('Encryption of the connection.', {
   mode: choice(
@@ -57,45 +57,6 @@ const sourceType = group('A MySQL or MariaDB server.', {
     'How we number ourselves among the replicas of the server, where no other has that number; 0 = drawn at random.',
   ),
   heartbeatSeconds: number(5, 0.1, 3600, 'How often the server says that it is alive while nothing changes.'),
-})
-
-const targetAuth = group('How we prove who we are: username and password, or apiKey, or bearer.', {
-  username: Type.Optional(text('The name of the user.')),
-  password: Type.Optional(secret(text('The password of that user.'))),
-  apiKey: Type.Optional(secret(text('An API key, in the encoded form that the target gives.'))),
-  bearer: Type.Optional(secret(text('A bearer token, such as a service token.'))),
-})
-
-const targetTls = group('Encryption, for https.', {
-  ca: Type.Optional(text('PEM file of the authority that signed the certificate.')),
-  fingerprint: Type.Optional(text('SHA-256 fingerprint of the certificate.')),
-  verify: flag(true, 'Check the certificate.'),
-})
-
-const targetLimits = group('What we ask of a target at most, over all pipelines, for each of its nodes.', {
-  requestsPerSecond: number(0, 0, 100_000, 'Requests that write; 0 = no limit.'),
-  megabytesPerSecond: number(0, 0, 100_000, 'Megabytes of documents, before compression; 0 = no limit.'),
-  connections: integer(
-    0,
-    0,
-    1000,
-    'Requests that write, at once; 0 = as many as there are lanes, of which each has one under way.',
-  ),
-  adaptive: flag(true, 'Fewer at once while the target has no room or is slow; more again when it has.'),
-})
-
-const targetType = group('An Elasticsearch cluster.', {
-  url: secret(
-    Type.Array(text('', { pattern: '^https?://[^/]', examples: ['http://127.0.0.1:9200'] }), {
-      minItems: 1,
-      description: 'Where the nodes are: http://host:9200; several as a list or with commas between them.',
-    }),
-  ),
-  auth: targetAuth,
-  tls: targetTls,
-  requestTimeoutSeconds: number(60, 1, 3600, 'A request that is not answered in this time is sent again.'),
-  compress: flag(false, 'Compress requests: for slow networks.'),
-  limits: targetLimits,
 })
 
 const settingsType = group('Settings of the millrace process.', {

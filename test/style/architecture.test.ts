@@ -44,7 +44,7 @@ const rooms: Readonly<Record<string, Room>> = {
   },
   'sink/search/': {
     project: ['sink/sink.ts', 'change/'],
-    packages: ['@elastic/elasticsearch', 'node:'],
+    packages: ['@elastic/elasticsearch', '@opensearch-project/opensearch', 'node:'],
     unsaid: /binlog|gtid|\btopic/i,
   },
   'store/sqlite/': {
@@ -90,6 +90,7 @@ const rooms: Readonly<Record<string, Room>> = {
 /** A package is imported by one file, so that it can be replaced by writing one file. */
 const homes: Readonly<Record<string, string>> = {
   '@elastic/elasticsearch': 'sink/search/elasticsearch.ts',
+  '@opensearch-project/opensearch': 'sink/search/opensearch.ts',
   convict: 'config/settings.ts',
   fastify: 'control/server.ts',
   pino: 'observe/logger.ts',

@@ -10,7 +10,8 @@ import {
 } from './index-definition.ts'
 import { compareMappings, type ExistingMapping } from './mapping-difference.ts'
 import { failureOf } from './outcomes.ts'
-import { membersOf, objectsOf, stringOf } from './raw-json.ts'
+import { membersOf, objectsOf } from './raw-json.ts'
+import { documentOf, scan } from './scan.ts'
 import type { Answer, Call, SearchClient } from './search-client.ts'
 
 export interface SearchIndexOptions {
@@ -64,7 +65,8 @@ export class SearchIndex implements IndexAdmin {
   async reconcile(): Promise<readonly string[]> {
     const { name, mappings } = await this.#existing()
     let refused: readonly string[] = []
-    const compared = compareMappings(mappings, this.#definition.properties, this.#typed)
+    const { properties: wanted } = await this.#translated()
+    const compared = compareMappings(mappings, wanted, this.#typed)
     const fields = Object.keys(compared.missing)
     if (fields.length === 0) return compared.sentences
     const answer = await this.#withKnownTypes(async ({ properties }) => {
@@ -96,32 +98,7 @@ export class SearchIndex implements IndexAdmin {
     { source }: { source: boolean },
     signal: AbortSignal,
   ): AsyncIterable<readonly StoredDocument[]> {
-    const { pointInTime } = this.#client
-    const opened = await this.#succeed(pointInTime.open(this.#alias, keepAlive), 'reading', signal)
-    let id = stringOf(idOf(opened.text))
-    try {
-      let after = ''
-      for (;;) {
-        const body =
-          `{"size":${source ? pageWithSource : pageWithoutSource},"pit":{"id":${JSON.stringify(id)},` +
-          `"keep_alive":"${keepAlive}"},"sort":[{"_shard_doc":"asc"}],"track_total_hits":false,` +
-          `"version":true,"_source":${source}${after}}`
-        const query = source ? pageQuery : leanPageQuery
-        const answer = await this.#succeed(
-          { method: 'POST', path: '/_search', query, body },
-          'reading',
-          signal,
-        )
-        const page = readPage(answer.text, this.#alias)
-        id = page.pointInTime ?? id
-        if (page.documents.length === 0) return
-        yield page.documents
-        after = `,"search_after":${page.lastSort}`
-      }
-    } finally {
-      // It would go by itself when its time is over, so that a failure to close it matters to nobody.
-      await this.#send(pointInTime.close(id)).catch(() => undefined)
-    }
+    yield* scan(this.#client, { alias: this.#alias, source }, signal)
   }
 
   async get(ids: readonly { id: string; routing: string | undefined }[]): Promise<readonly StoredDocument[]> {
@@ -234,7 +211,7 @@ export class SearchIndex implements IndexAdmin {
 
   /** Sends a definition; where the server lacks a field type, the fields get the next best one and it is sent again. */
   async #withKnownTypes(send: (definition: IndexDefinition) => Promise<Answer>): Promise<Answer> {
-    let definition = this.#definition
+    let definition = await this.#translated()
     for (;;) {
       const answer = await send(definition)
       const unknown = answer.status === 400 ? unknownType(answer.text) : undefined
@@ -242,6 +219,14 @@ export class SearchIndex implements IndexAdmin {
       if (simpler === undefined) return answer
       definition = simpler
     }
+  }
+
+  /** The definition in the server's own words. */
+  async #translated(): Promise<IndexDefinition> {
+    const { mapping } = await this.#client.dialect(untilAnswered)
+    const fields = Object.entries(this.#definition.properties)
+    const properties = Object.fromEntries(fields.map(([field, wanted]) => [field, mapping(wanted)]))
+    return { ...this.#definition, properties }
   }
 
   async #putMapping(name: string, mapping: object): Promise<Answer> {
@@ -270,56 +255,7 @@ interface FoundIndex {
 /** Short calls end by the client's own limit. */
 const untilAnswered = new AbortController().signal
 const creationsMax = 5
-const keepAlive = '5m'
-const pageWithSource = 1000
-const pageWithoutSource = 5000
 const getCountMax = 1000
-
-const pageQuery = {
-  // A shard that cannot answer must not look like one without documents.
-  allow_partial_search_results: 'false',
-}
-const leanPageQuery = {
-  ...pageQuery,
-  // Not where documents are asked for: in a filtered answer the server writes their numbers anew, rounded.
-  filter_path:
-    'pit_id,timed_out,_shards.failed,hits.hits._id,hits.hits._version,hits.hits._routing,hits.hits.sort',
-}
-
-interface Page {
-  readonly documents: readonly StoredDocument[]
-  readonly lastSort: string
-  readonly pointInTime: string | undefined
-}
-
-function readPage(text: string, alias: string): Page {
-  const answer = membersOf(text)
-  const failed = membersOf(answer.get('_shards') ?? '{}').get('failed') ?? '0'
-  if (answer.get('timed_out') !== 'false' || failed !== '0')
-    throw new Failure('transient', `reading ${alias}: not all shards answered in time`)
-  const hits = objectsOf(membersOf(answer.get('hits') ?? '{}').get('hits') ?? '[]')
-  const pointInTime = answer.get('pit_id')
-  return {
-    documents: hits.map(documentOf),
-    lastSort: hits.at(-1)?.get('sort') ?? '',
-    pointInTime: pointInTime === undefined ? undefined : stringOf(pointInTime),
-  }
-}
-
-function documentOf(hit: ReadonlyMap<string, string>): StoredDocument {
-  const routing = hit.get('_routing')
-  return {
-    id: stringOf(hit.get('_id') ?? '""'),
-    version: BigInt(hit.get('_version') ?? '0'),
-    routing: routing === undefined ? undefined : stringOf(routing),
-    source: hit.get('_source'),
-  }
-}
-
-function idOf(text: string): string {
-  const members = membersOf(text)
-  return members.get('id') ?? members.get('pit_id') ?? '""'
-}
 
 function markOf(found: unknown): IndexMark | undefined {
   if (typeof found !== 'object' || found === null) return undefined

@@ -1,7 +1,8 @@
 /**
  * What millrace needs of a search server's client: calls go out as they are, answers come back as text. The calls used
- * are bulk, get and create an index, put a mapping, refresh, count, multi-get, search in a point in time, and info.
+ * are bulk, get and create an index, put a mapping, refresh, count, multi-get, search in a frozen view, and info.
  */
+import type { Dialect } from './dialect.ts'
 
 export interface Call {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
@@ -20,8 +21,8 @@ export interface Answer {
 }
 
 export interface SearchClient {
-  /** How this product opens and closes a point in time. */
-  readonly pointInTime: PointInTimeCalls
+  /** Where this product and version say a thing in their own way; asks the server the first time. Throws as `send` does. */
+  dialect(signal: AbortSignal): Promise<Dialect>
   /**
    * Resolves with the server's answer, good or bad. Throws a Failure of kind `transient` when there was none (the call
    * may have had its effect), of kind `configuration` when it was given by something else than a search server, and the
@@ -29,10 +30,4 @@ export interface SearchClient {
    */
   send(call: Call, signal: AbortSignal): Promise<Answer>
   close(): Promise<void>
-}
-
-export interface PointInTimeCalls {
-  /** The answer holds the id as `id`. */
-  open(index: string, keepAlive: string): Call
-  close(id: string): Call
 }

@@ -25,13 +25,36 @@ test('a stray percent sign is refused with what to write', () => {
 })
 
 test('nodes have no user in them; the user of the URL serves where no other way is named', () => {
-  assert.deepEqual(targetConnection({ url: ['https://elastic:pw@a:9200/', 'https://b:9200'], auth: {} }), {
-    nodes: ['https://a:9200', 'https://b:9200'],
-    auth: { kind: 'basic', username: 'elastic', password: 'pw' },
-  })
-  assert.deepEqual(targetConnection({ url: ['http://a:9200'], auth: { apiKey: 'k' } }).auth, {
+  assert.deepEqual(
+    targetConnection({ url: ['https://elastic:pw@a:9200/', 'https://b:9200'], auth: { aws } }),
+    {
+      nodes: ['https://a:9200', 'https://b:9200'],
+      auth: { kind: 'basic', username: 'elastic', password: 'pw' },
+    },
+  )
+  assert.deepEqual(targetConnection({ url: ['http://a:9200'], auth: { apiKey: 'k', aws } }).auth, {
     kind: 'apiKey',
     apiKey: 'k',
   })
-  assert.deepEqual(targetConnection({ url: ['http://a:9200'], auth: {} }).auth, { kind: 'none' })
+  assert.deepEqual(targetConnection({ url: ['http://a:9200'], auth: { aws } }).auth, { kind: 'none' })
+})
+
+/** Not used. */
+const aws = { service: 'es' } as const
+
+test('an access key of AWS counts where a region is named, and must be whole', () => {
+  const key = { accessKeyId: 'AK', secretAccessKey: 'secret' }
+  const found = targetConnection({
+    url: ['https://a'],
+    auth: { aws: { ...aws, region: 'eu-west-1', ...key } },
+  })
+  assert.deepEqual(found.auth, {
+    kind: 'aws',
+    region: 'eu-west-1',
+    service: 'es',
+    ...key,
+    sessionToken: undefined,
+  })
+  const half = { url: ['https://a'], auth: { aws: { ...aws, region: 'eu-west-1', accessKeyId: 'AK' } } }
+  assert.throws(() => targetConnection(half), { kind: 'configuration', remedy: /secretAccessKey/ })
 })

@@ -1,40 +1,57 @@
+/** What SearchIndex and SearchSink promise over a real server, whatever its product and version. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import type { Column } from '../../src/change/change.ts'
+import { Failure } from '../../src/change/failure.ts'
 import { bytesOf, textOf } from '../../src/change/row.ts'
 import { cellForm, formsOf } from '../../src/document/form.ts'
-import { connectElasticsearch } from '../../src/sink/search/elasticsearch.ts'
+import { connectSearch } from '../../src/sink/search/connect.ts'
 import { SearchIndex } from '../../src/sink/search/index-admin.ts'
 import type { IndexWishes } from '../../src/sink/search/index-definition.ts'
 import type { SearchClient } from '../../src/sink/search/search-client.ts'
 import { SearchSink } from '../../src/sink/search/search-sink.ts'
 import type { IndexState, Sink } from '../../src/sink/sink.ts'
-import { del, put, refuses, sinkContract } from '../contract/sink.contract.ts'
-import { startElasticsearch, type ElasticsearchServer } from '../stack/elasticsearch.ts'
+import { del, put, refuses, sinkContract, type SinkUnderTest } from './sink.contract.ts'
+import type { Server } from '../stack/server.ts'
 import { RunDirectory } from '../stack/run-directory.ts'
 import { bodyOf } from '../support/bodies.ts'
+import { everyKind } from '../support/every-kind.ts'
 
-let directory: RunDirectory
-let server: ElasticsearchServer
+type SearchServer = Server & { readonly url: string }
+
+/** Starts a node that takes requests of 1 MB at most. */
+type Start = (options: {
+  readonly directory: string
+  readonly settings: Readonly<Record<string, string>>
+}) => Promise<SearchServer>
+
+let server: SearchServer
 let client: SearchClient
 let opened = 0
 
-before(async () => {
-  directory = await RunDirectory.create()
-  server = await startElasticsearch({
-    directory: directory.path,
-    settings: { 'http.max_content_length': '1mb' },
+export function searchServerContract(name: string, start: Start): void {
+  describe(name, () => {
+    let directory: RunDirectory
+
+    before(async () => {
+      directory = await RunDirectory.create()
+      server = await start({ directory: directory.path, settings: { 'http.max_content_length': '1mb' } })
+      client = connect(server.url)
+    })
+
+    after(async () => {
+      await client?.close()
+      await server?.[Symbol.asyncDispose]()
+      await directory?.[Symbol.asyncDispose]()
+    })
+
+    sinkContract(name, openContract)
+    describe('writing', writing)
+    describe('a target in trouble', trouble)
+    describe('an existing index', existing)
   })
-  client = connect(server.url)
-})
+}
 
-after(async () => {
-  await client.close()
-  await server[Symbol.asyncDispose]()
-  await directory[Symbol.asyncDispose]()
-})
-
-sinkContract('Elasticsearch', async () => {
+async function openContract(): Promise<SinkUnderTest> {
   const { alias, admin, sinkFor } = open()
   return {
     admin,
@@ -49,9 +66,9 @@ sinkContract('Elasticsearch', async () => {
       await succeed('PUT', `/${alias}-other`, { aliases: { [alias]: {} } })
     },
   }
-})
+}
 
-describe('Elasticsearch: writing', () => {
+function writing(): void {
   it('never makes an index by writing to one that is not there', async () => {
     const { alias, admin, sinkFor } = open()
     const index = await admin.create(mark)
@@ -165,9 +182,9 @@ describe('Elasticsearch: writing', () => {
     )
     assert.deepEqual(outcomes, [{ kind: 'applied' }, { kind: 'applied' }])
   })
-})
+}
 
-describe('Elasticsearch: a target in trouble', () => {
+function trouble(): void {
   it('waits for a target whose index is read-only, and says how to mend it', async () => {
     const { admin, sinkFor } = open()
     const index = await admin.create(mark)
@@ -208,9 +225,9 @@ describe('Elasticsearch: a target in trouble', () => {
     const failure = await refuses('transient', nowhere.send({ method: 'GET', path: '/' }, never))
     assert.doesNotMatch(failure.message + JSON.stringify(failure) + String(failure.stack), /s3cret/)
   })
-})
+}
 
-describe('Elasticsearch: an existing index', () => {
+function existing(): void {
   it('gets the fields that it lacks, and keeps what else it says of itself', async () => {
     const { alias, admin } = open()
     await succeed('PUT', `/${alias}-made`, {
@@ -259,6 +276,25 @@ describe('Elasticsearch: an existing index', () => {
     assert.match(failure.message, /index\.refresh/)
   })
 
+  it('has the type that the pipeline file names in the words of another product', async () => {
+    const json = { name: 'tags', kind: 'json', type: 'json', nullable: true } as const
+    const fields = [{ field: 'tags', column: json }]
+    for (const type of ['flattened', 'flat_object']) {
+      const { admin, sinkFor } = open({ wishes: { fields, settings: {}, mappings: { tags: { type } } } })
+      const made = await admin.create(mark).catch((error: unknown) => error as Failure)
+      if (made instanceof Failure) {
+        // The oldest releases have nothing like it.
+        assert.match(made.message, /flattened|flat_object/)
+        continue
+      }
+      const { mappings } = (await read(`/${made.name}`))[made.name]
+      assert.match(mappings.properties.tags.type, /^flat/)
+      assert.deepEqual(await admin.reconcile(), [])
+      const outcomes = await sinkFor(made).write([put('a', 1n, { tags: { colour: 'red' } })], never)
+      assert.deepEqual(outcomes, [{ kind: 'applied' }])
+    }
+  })
+
   it('takes the settings of the pipeline file over its own', async () => {
     const { alias, admin } = open({
       wishes: { ...wishes, settings: { number_of_replicas: 0, index: { gc_deletes: '1s' } } },
@@ -268,7 +304,7 @@ describe('Elasticsearch: an existing index', () => {
     const { index } = (await read(`/${name}/_settings`))[name].settings
     assert.deepEqual([index.number_of_shards, index.number_of_replicas, index.gc_deletes], ['1', '0', '1s'])
   })
-})
+}
 
 const never = new AbortController().signal
 const mark = { pipeline: 'orders', lineage: 'a1b2', epoch: 3 }
@@ -286,56 +322,6 @@ const wishes: IndexWishes = {
   ],
   settings: { number_of_replicas: 0 },
   mappings: {},
-}
-
-type Kind = { readonly column: Omit<Column, 'name'>; readonly cells: readonly [string, string] }
-
-const of = (column: Omit<Column, 'name' | 'nullable' | 'type'>, ...cells: [string, string]): Kind => ({
-  column: { ...column, type: column.kind, nullable: true },
-  cells,
-})
-
-/** The least and the greatest, or the strangest, of each kind. */
-const everyKind: Readonly<Record<string, Kind>> = {
-  tiny: of({ kind: 'integer', length: 1 }, '-128', '127'),
-  tinyUnsigned: of({ kind: 'integer', length: 1, unsigned: true }, '0', '255'),
-  small: of({ kind: 'integer', length: 2 }, '-32768', '32767'),
-  smallUnsigned: of({ kind: 'integer', length: 2, unsigned: true }, '0', '65535'),
-  mediumUnsigned: of({ kind: 'integer', length: 3, unsigned: true }, '0', '16777215'),
-  int: of({ kind: 'integer', length: 4 }, '-2147483648', '2147483647'),
-  intUnsigned: of({ kind: 'integer', length: 4, unsigned: true }, '0', '4294967295'),
-  big: of({ kind: 'integer', length: 8 }, '-9223372036854775808', '9223372036854775807'),
-  bigUnsigned: of({ kind: 'integer', length: 8, unsigned: true }, '0', '18446744073709551615'),
-  price: of({ kind: 'decimal', precision: 10, scale: 2 }, '"-99999999.99"', '"0.10"'),
-  long: of({ kind: 'decimal', precision: 65, scale: 30 }, `"${'9'.repeat(35)}.${'9'.repeat(30)}"`, '"0"'),
-  float: of({ kind: 'float' }, '-3.4028235e+38', '0.1'),
-  double: of({ kind: 'double' }, '-1.7976931348623157e+308', '5e-324'),
-  bit1: of({ kind: 'bit', length: 1 }, '0', '1'),
-  bit64: of({ kind: 'bit', length: 64 }, '0', '18446744073709551615'),
-  year: of({ kind: 'year' }, '0', '2155'),
-  date: of({ kind: 'date' }, '"1000-01-01"', '"9999-12-31"'),
-  datetime: of({ kind: 'datetime' }, '"1000-01-01T00:00:00"', '"9999-12-31T23:59:59.999999"'),
-  timestamp: of({ kind: 'timestamp' }, '"1970-01-01T00:00:01Z"', '"2038-01-19T03:14:07.123456Z"'),
-  time: of({ kind: 'time' }, '"-838:59:59.000000"', '"838:59:59"'),
-  string: of({ kind: 'string', length: 255 }, '""', JSON.stringify('😀'.repeat(16_383))),
-  text: of({ kind: 'text' }, '"a"', JSON.stringify('b'.repeat(100_000))),
-  enum: of({ kind: 'enum' }, '""', '"grün"'),
-  set: of({ kind: 'set' }, '[]', '["a","b"]'),
-  binary: of({ kind: 'binary', length: 3 }, '"AAAA"', '"////"'),
-  blob: of({ kind: 'blob' }, '""', '"AAECAw=="'),
-  json: of({ kind: 'json' }, '[1, {"a": "x"}, 1e400]', '{"a": 7, "": null}'),
-  geometry: of(
-    { kind: 'geometry' },
-    '{"type":"Point","coordinates":["NaN",1e+308],"srid":4326}',
-    '{"type":"GeometryCollection","geometries":[],"srid":0}',
-  ),
-  vector: of({ kind: 'vector' }, '[0.5,-1]', '[]'),
-  uuid: of(
-    { kind: 'uuid' },
-    '"00000000-0000-0000-0000-000000000000"',
-    '"ffffffff-ffff-ffff-ffff-ffffffffffff"',
-  ),
-  address: of({ kind: 'address' }, '"127.0.0.1"', '"2001:db8::ff00:42:8329"'),
 }
 
 interface Opened {
@@ -356,7 +342,9 @@ function open(options: { readonly wishes?: IndexWishes; readonly bulkBytesMax?: 
 }
 
 function connect(url: string, requestTimeoutMs = 30_000): SearchClient {
-  return connectElasticsearch({
+  return connectSearch({
+    product: undefined,
+    discover: false,
     nodes: [url],
     authentication: undefined,
     tls: undefined,
