@@ -18,6 +18,7 @@ import { statusOf } from './status.ts'
 import { systemClock } from './system-clock.ts'
 import { recentIn } from './journal.ts'
 import { gigabyte, megabyte } from './units.ts'
+import { Upstreams, type Refine } from './upstreams.ts'
 import { version } from './version.ts'
 import { indexFor, indexOf, mapperOf, statusPipeline, tablesOf, Workshop } from './workshop.ts'
 
@@ -102,12 +103,13 @@ async function* verifyPipeline(
       accepted === undefined ? indexFor(pipeline, client, table) : indexOf(pipeline, client, accepted.fields)
     await existing(index, pipeline)
     const mapper = mapperOf(pipeline, accepted)
+    const refine = await refinement(workshop, pipeline)
     return yield* verify(
       {
         table: pipeline.definition.table,
         source,
         index,
-        enrich: (entries) => Promise.resolve(mapper.map(entries).works),
+        enrich: refine((entries) => Promise.resolve(mapper.map(entries).works)),
         chunkRows: load.chunkRows,
         chunkBytes: load.chunkMb * megabyte,
         idsMax: verifyIdsMax,
@@ -120,6 +122,12 @@ async function* verifyPipeline(
     await client.close()
     await source.close()
   }
+}
+
+async function refinement({ configuration }: Workshop, pipeline: Pipeline): Promise<Refine> {
+  const listening = { clock: systemClock, observe: () => {} }
+  const upstreams = await Upstreams.open([pipeline], configuration.settings, listening)
+  return upstreams.refineFor(pipeline)
 }
 
 /** What a person has accepted of the table's columns; undefined = all of them. */

@@ -24,6 +24,7 @@ import type { Observe } from './pipeline/facts.ts'
 import { Feed } from './pipeline/feed.ts'
 import { lookingUp } from './pipeline/look-up.ts'
 import { Pipeline } from './pipeline/pipeline.ts'
+import { heedingRemarks } from './pipeline/remarks.ts'
 import type { SearchIndex } from './sink/search/index-admin.ts'
 import type { SearchClient } from './sink/search/search-client.ts'
 import { SearchSink } from './sink/search/search-sink.ts'
@@ -34,6 +35,7 @@ import type { Store } from './store/store.ts'
 import { systemClock } from './system-clock.ts'
 import { touchPipeline } from './touch.ts'
 import type { TargetFlow } from './pipeline/target-flow.ts'
+import { Upstreams } from './upstreams.ts'
 import { version } from './version.ts'
 import {
   columnsOf,
@@ -55,6 +57,7 @@ interface Serving {
   readonly observe: Observe
   readonly board: Board
   readonly journal: Journal
+  readonly upstreams: Upstreams
   readonly abort: AbortController
   readonly flows: ReadonlyMap<string, TargetFlow>
 }
@@ -103,12 +106,14 @@ export async function serve(
   const observe: Observe = (fact) => {
     for (const listener of hearing) listener(fact)
   }
+  const upstreams = await Upstreams.open(own, settings, { clock: systemClock, observe })
   const serving: Serving = {
     workshop,
     options,
     observe,
     board,
     journal,
+    upstreams,
     abort: new AbortController(),
     flows: targetFlows(workshop.configuration, observe),
   }
@@ -241,7 +246,7 @@ function daemonSource({ workshop, options, observe, board }: Serving, opened: Op
 }
 
 function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFile): DaemonPipeline {
-  const { workshop, options, observe, abort, flows } = serving
+  const { workshop, options, observe, abort, flows, upstreams } = serving
   const { settings } = workshop.configuration
   const { source, log, capture } = opened
   const client = clientOf(opened, file)
@@ -254,6 +259,7 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
     checked = true
     return await workshop.openIndex(file, client, source)
   }
+  const refine = upstreams.refineFor(file)
   const pipeline = new Pipeline({
     name: file.name,
     label: file.label,
@@ -273,20 +279,22 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
         uuid,
         bulkBytesMax: limits.requestBytesMax,
       })
-      return flows.get(file.target.name)?.through(sink) ?? sink
+      return heedingRemarks(flows.get(file.target.name)?.through(sink) ?? sink)
     },
     columns: columnsOf(file, source),
     enricher: (shown, admit) =>
-      lookingUp({
-        group: groupOf(file),
-        table: file.definition.table,
-        mapper: mapperOf(file, shown),
-        source: admitting(source, admit),
-        position: () => capture.position,
-        clock: systemClock,
-        observe,
-        rowsPerSecond: settings.delivery.lookUpsPerSecond,
-      }),
+      refine(
+        lookingUp({
+          group: groupOf(file),
+          table: file.definition.table,
+          mapper: mapperOf(file, shown),
+          source: admitting(source, admit),
+          position: () => capture.position,
+          clock: systemClock,
+          observe,
+          rowsPerSecond: settings.delivery.lookUpsPerSecond,
+        }),
+      ),
     clock: systemClock,
     observe,
     limits,
@@ -301,6 +309,7 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
       adopt: file.target.adopt || isMeant(file, options.adopt),
     },
     reloadsWhenLost: file.policy.onLost === 'reload',
+    companions: upstreams.companionsOf(file, { ...opened, clock: systemClock }),
     rowsEstimate: async () => (await source.describe(file.definition.table)).rowsEstimate,
     abort: abort.signal,
   })

@@ -126,10 +126,14 @@ export function indexOf(pipeline: Pipeline, client: SearchClient, fields: Shape[
   return new SearchIndex({ client, alias: pipeline.target.index, wishes: indexWishes(pipeline, fields) })
 }
 
-function indexWishes({ definition, target }: Pipeline, fields: Shape['fields']): IndexWishes {
+function indexWishes(
+  { definition, enrich, transform, target }: Pipeline,
+  fields: Shape['fields'],
+): IndexWishes {
   const forms = new Map(Object.entries(definition.forms ?? {}))
   return {
     fields: fields.map(({ field, column }) => ({ field, column, form: forms.get(field) })),
+    others: transform === undefined ? enrich.map(({ field }) => field) : 'any',
     settings: target.settings,
     mappings: target.mappings as IndexWishes['mappings'],
   }

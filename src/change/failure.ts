@@ -28,18 +28,22 @@ export type FailureKind =
 export interface FailureDetail {
   /** What a person does to mend it: a sentence or a statement. */
   readonly remedy?: string
+  /** So long the other side asked us to stay away. */
+  readonly retryAfterMs?: number | undefined
   readonly cause?: unknown
 }
 
 export class Failure extends Error {
   readonly kind: FailureKind
   readonly remedy: string | undefined
+  readonly retryAfterMs: number | undefined
 
   constructor(kind: FailureKind, message: string, detail: FailureDetail = {}) {
     super(message, detail.cause === undefined ? undefined : { cause: detail.cause })
     this.name = 'Failure'
     this.kind = kind
     this.remedy = detail.remedy
+    this.retryAfterMs = detail.retryAfterMs
   }
 }
 

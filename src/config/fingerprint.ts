@@ -13,6 +13,8 @@ export function fingerprint(pipeline: Pipeline): string {
     forms: definition.forms,
     where: definition.where.map((condition) => canonical(condition)).toSorted(),
     id: { columns: definition.id, prefix: definition.idPrefix },
+    enrich: pipeline.enrich.length === 0 ? undefined : pipeline.enrich,
+    transform: pipeline.transform?.digest,
     target: { index: pipeline.target.index },
   })
 }

@@ -5,6 +5,7 @@ import { Failure } from '../change/failure.ts'
 import { coerce, conform, describe, isMapping, nodeAt } from './conform.ts'
 import { sourceConnection, storeConnection, targetConnection } from './connection.ts'
 import { problemOf, readDocument, type Reading } from './document.ts'
+import { missingOf } from './enrichment.ts'
 import { readPipelines, type Pipeline } from './pipeline.ts'
 import { nearest, refuse, type Problem } from './problems.ts'
 import { pipelineSchema } from './pipeline-schema.ts'
@@ -155,6 +156,11 @@ function contradictions(settings: Settings, origin: string): readonly Problem[] 
     }
   }
   if (settings.store.kind === 'mysql') attempt('store.url', () => storeConnection(settings.store))
+  for (const [name, upstream] of Object.entries(settings.upstreams)) {
+    const missing = missingOf(upstream)
+    if (missing !== undefined)
+      problems.push({ origin, path: `upstreams.${name}.${missing}`, found: 'is missing' })
+  }
   if (settings.log.ceilingGb < settings.log.retentionGb) {
     const expected = `at least log.retentionGb, ${settings.log.retentionGb}`
     problems.push({ origin, path: 'log.ceilingGb', found: `found ${settings.log.ceilingGb}`, expected })
@@ -179,6 +185,7 @@ const paths = [
   'store.tls.ca',
   'store.tls.cert',
   'store.tls.key',
+  'upstreams.*.module',
 ]
 
 function withAbsolutePaths(tree: Tree, folder: string): Tree {

@@ -88,6 +88,45 @@ const pipelineType = Type.Object(
           'In place of `target`: several, each with a progress, dead letters and trouble of its own. The first is the primary one.',
       }),
     ),
+    enrich: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            field: Type.String({
+              minLength: 1,
+              description: 'The field of the document that gets the answer.',
+            }),
+            upstream: Type.String({ minLength: 1, description: 'An upstream of the settings.' }),
+            with: Type.Record(Type.String({ minLength: 1 }), Type.String({ minLength: 1 }), {
+              minProperties: 1,
+              description:
+                'What is asked with: parameter to field of the document (a.b for a field within another).',
+            }),
+            onFailure: Type.Optional(
+              Type.Enum(['stop', 'dead-letter', 'partial'], {
+                description:
+                  'Where the upstream fails for good: the pipeline waits and tries again (stop), the document becomes a dead letter, or it is written without the field and made whole later (partial). Default: stop.',
+              }),
+            ),
+            missing: Type.Optional(
+              Type.Enum(['null', 'omit'], {
+                description:
+                  'What the document shows where nothing is known: null, or no field. Default: null.',
+              }),
+            ),
+          },
+          { additionalProperties: false },
+        ),
+        { description: 'Fields that come from elsewhere, one step after the other.' },
+      ),
+    ),
+    transform: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'A JavaScript or TypeScript file, relative to this one, that exports transform(document): the document as it is to be, or null for none.',
+      }),
+    ),
     policy: Type.Optional(
       Type.Object(
         {

@@ -2,7 +2,8 @@
 import type { Comparison, Condition, DocumentDefinition } from '../document/definition.ts'
 import { isMapping } from './conform.ts'
 import type { Document } from './document.ts'
-import { nearest, type Problem } from './problems.ts'
+import { enrichmentsOf, transformOf, type Enrichment, type TransformFile } from './enrichment.ts'
+import { nearest, type Complain, type Problem } from './problems.ts'
 import type { PipelineFile } from './pipeline-schema.ts'
 import type { Settings } from './schema.ts'
 import { freeze } from './settings.ts'
@@ -26,6 +27,9 @@ export interface Pipeline {
   readonly definition: DocumentDefinition
   /** Columns of a unique key that stands in for a missing primary key. */
   readonly key: readonly string[] | undefined
+  /** Steps that add fields to the documents, in order. */
+  readonly enrich: readonly Enrichment[]
+  readonly transform: TransformFile | undefined
   readonly target: {
     /** Name of a target in the settings. */
     readonly name: string
@@ -97,12 +101,6 @@ export function indexNameFault(name: string): string | undefined {
   return Buffer.byteLength(name) > 200 ? 'is longer than 200 bytes' : undefined
 }
 
-type Complain = (
-  path: readonly string[],
-  found: string,
-  more?: { readonly expected?: string; readonly suggestion?: string | undefined },
-) => void
-
 /** One for each target. */
 function pipelinesOf(
   file: PipelineFile,
@@ -114,6 +112,8 @@ function pipelinesOf(
   const targets = file.targets ?? [file.target ?? {}]
   const source = pick({ kind: 'source', path: ['source'] }, file.source, settings.sources, complain)
   const definition = definitionOf(file)
+  const enrich = enrichmentsOf(file, settings, complain)
+  const transform = transformOf(file, document.path, complain)
   return targets.map(({ name: wanted, index = name, ...more }, at) => {
     const target = pick(
       { kind: 'target', path: [...pathOf(file, at), 'name'] },
@@ -128,6 +128,8 @@ function pipelinesOf(
       source,
       definition,
       key: file.key,
+      enrich,
+      transform,
       target: {
         name: target,
         isPrimary: at === 0,

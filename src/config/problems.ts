@@ -15,6 +15,13 @@ export interface Problem {
   readonly suggestion?: string | undefined
 }
 
+/** Tells a problem of the file that is being read, by its place in it. */
+export type Complain = (
+  path: readonly string[],
+  found: string,
+  more?: { readonly expected?: string; readonly suggestion?: string | undefined },
+) => void
+
 /** Throws a Failure that lists all problems; does nothing when there are none. */
 export function refuse(problems: readonly Problem[]): void {
   if (problems.length === 0) return

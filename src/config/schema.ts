@@ -1,5 +1,6 @@
 /** Every setting of the process: its doc, format, default and bounds, as data. Checks, types, examples and JSON Schemas follow. */
 import type { SchemaNode } from './conform.ts'
+import { upstreamType } from './upstream-schema.ts'
 import {
   choice,
   group,
@@ -93,6 +94,10 @@ const settingsType = group('Settings of the millrace process.', {
       default: 'millrace_',
     }),
     tls: sourceTls,
+  }),
+  upstreams: Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_]*$' }), upstreamType, {
+    description: 'What documents are enriched from, by name.',
+    default: {},
   }),
   log: group('The durable change log.', {
     segmentMb: number(64, 0.01, 4096, 'A file of the log is closed and the next begun at this size.'),

@@ -32,6 +32,7 @@ export function createMetrics(version: string): Metrics {
     observe(fact) {
       observeSource(meters, fact)
       observeDelivery(meters, fact)
+      observeUpstream(meters, fact)
       observeState(meters, memory, fact)
       observeTrouble(meters, memory, fact)
       observeLoad(meters, fact)
@@ -131,6 +132,17 @@ function sinkMeters({ gauge, counter, histogram }: Make) {
       'enrich_rows_total',
       [...delivery, 'result'],
       'Rows read from the table because a change did not show them, by whether they were there.',
+    ),
+    upstreamRequests: counter(
+      'upstream_requests_total',
+      ['upstream', 'result'],
+      'Requests to upstreams that documents are enriched from, by ok or the kind of failure.',
+    ),
+    upstreamQuestions: counter('upstream_questions_total', ['upstream'], 'Questions in those requests.'),
+    upstreamOpen: gauge(
+      'upstream_left_alone',
+      ['upstream'],
+      '1 while the upstream failed so often that it is not asked.',
     ),
     bytes: counter('sink_bytes_total', delivery, 'Bytes of documents sent.'),
     requestSeconds: histogram(
@@ -233,6 +245,15 @@ function observeServers(
   for (const { address: server, state } of servers)
     for (const each of serverStates)
       meters.serverState.set({ source, server, state: each }, each === state ? 1 : 0)
+}
+
+function observeUpstream(meters: Meters, fact: Fact): void {
+  if (fact.kind === 'upstream-asked') {
+    meters.upstreamRequests.inc({ upstream: fact.upstream, result: fact.failure?.kind ?? 'ok' })
+    meters.upstreamQuestions.inc({ upstream: fact.upstream }, fact.questions)
+  } else if (fact.kind === 'upstream-state') {
+    meters.upstreamOpen.set({ upstream: fact.upstream }, fact.failure === undefined ? 0 : 1)
+  }
 }
 
 function observeDelivery(meters: Meters, fact: Fact): void {

@@ -126,6 +126,10 @@ function tellDelivery(fact: Fact): Told {
       ]
     case 'target-ready':
       return ['info', `${nameOf(fact)}: the target takes writes again`]
+    case 'upstream-state':
+      return fact.failure === undefined
+        ? ['info', `the upstream ${fact.upstream} answers again`]
+        : ['warn', `the upstream ${fact.upstream} is left alone for a while: ${fact.failure.message}`]
     case 'index-created':
       return ['info', `${nameOf(fact)}: made the index ${fact.index}`]
     case 'index-adopted':

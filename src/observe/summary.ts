@@ -64,6 +64,7 @@ const often: ReadonlySet<Fact['kind']> = new Set([
   'writing',
   'touched',
   'looked-up',
+  'upstream-asked',
   'written',
   'committed',
   'lag',

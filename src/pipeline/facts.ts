@@ -69,6 +69,15 @@ export type Fact =
   | { readonly kind: 'writing'; readonly group: string; readonly lane: number; readonly operations: number }
   /** Rows of entries that did not show them were read from the table. */
   | {
+      readonly kind: 'upstream-asked'
+      readonly upstream: string
+      readonly questions: number
+      readonly tookMs: number
+      readonly failure: Failure | undefined
+    }
+  /** It is left alone after this failure; or, without one, it answers again. */
+  | { readonly kind: 'upstream-state'; readonly upstream: string; readonly failure: Failure | undefined }
+  | {
       readonly kind: 'looked-up'
       readonly group: string
       readonly keys: number

@@ -219,8 +219,12 @@ export class Lane {
       tally.add(work, outcome)
       if (outcome.kind === 'stale') this.#checkStored(work, outcome.stored)
     }
-    const { refused, again } = settlementOf(works, outcomes, { ...limits, nowMs, chance: clock.random() })
-    await letters.layAside(refused.map((each) => this.#letter(each)))
+    const { refused, lacking, again } = settlementOf(works, outcomes, {
+      ...limits,
+      nowMs,
+      chance: clock.random(),
+    })
+    await letters.layAside([...refused, ...lacking].map((each) => this.#letter(each)))
     // As a rule there are none, and of a large request the list of ids is worth sparing.
     if (!letters.areNone) await letters.settle(writtenIds(works, outcomes))
     for (const work of works) if (!again.has(work)) this.#finish(work)

@@ -53,6 +53,8 @@ export interface PipelineParts {
   /** Whether the table is read again, unasked, where the log let go of what the group lacks. */
   readonly reloadsWhenLost: boolean
   readonly rowsEstimate: () => Promise<number>
+  /** What else runs as long as the pipeline does. */
+  readonly companions: readonly ((ending: AbortSignal) => Promise<void>)[]
   /** Ends even what is being written. */
   readonly abort: AbortSignal
 }
@@ -94,6 +96,7 @@ export class Pipeline {
       (ending) => load.run(ending),
       (ending) => this.#guardRegularly(bound, ending),
       (ending) => this.#tellState(ending),
+      ...this.#parts.companions,
     ])
     this.#state('stopped')
   }

@@ -12,6 +12,8 @@ export interface Refused {
 
 export interface Settlement {
   readonly refused: readonly Refused[]
+  /** Written without some of their parts. */
+  readonly lacking: readonly Refused[]
   /** To be written again; each knows when. */
   readonly again: ReadonlySet<PendingWork>
 }
@@ -31,13 +33,14 @@ export function settlementOf(
   outcomes: readonly Outcome[],
   rules: SettlementRules,
 ): Settlement {
-  const refused: Refused[] = []
+  const [refused, lacking]: [Refused[], Refused[]] = [[], []]
   const again = new Set<PendingWork>()
   const puzzles: Refused[] = []
   for (let at = 0; at < works.length; at++) {
     const [work, outcome] = [works[at], outcomes[at]]
     if (work === undefined || outcome === undefined || isWritten(outcome)) continue
-    if (outcome.kind === 'busy') delay(again, work, { ...rules, share: busyShare })
+    if (outcome.kind === 'incomplete') lacking.push({ ...outcome, work })
+    else if (outcome.kind === 'busy') delay(again, work, { ...rules, share: busyShare })
     else (outcome.kind === 'rejected' ? refused : puzzles).push({ ...outcome, work })
   }
   for (const { work } of refused) work.attempts++
@@ -48,7 +51,7 @@ export function settlementOf(
     if (puzzle.work.attempts >= rules.attemptsMax) refused.push(puzzle)
     else delay(again, puzzle.work, { ...rules, share: 1 })
   }
-  return { refused, again }
+  return { refused, lacking, again }
 }
 
 function isWritten(outcome: Outcome): outcome is Extract<Outcome, { kind: 'applied' | 'stale' }> {

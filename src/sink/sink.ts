@@ -14,6 +14,14 @@ export function textOfBody(body: Body): string {
   return target.toString('utf8', 0, body.write(target, 0))
 }
 
+/** A document that is there as text: JSON on one line. */
+export function textBody(text: string): Body {
+  return {
+    bytesMax: Buffer.byteLength(text),
+    write: (target, at) => at + target.write(text, at),
+  }
+}
+
 export type Operation = {
   readonly id: string
   readonly version: bigint
@@ -24,11 +32,23 @@ export type Operation = {
    * must not undo what came after.
    */
   readonly repeatable: boolean
+  /** Something was said against the document before it came here; whoever writes need not know. */
+  readonly remark?: Remark
 } & ({ readonly op: 'index'; readonly body: Body } | { readonly op: 'delete'; readonly body: undefined })
+
+/** Why a document is not to be written, or that it is written without some of its parts; a dead letter says it. */
+export interface Remark {
+  readonly kind: 'refused' | 'lacking'
+  readonly reason: string
+  /** What alike failures share. */
+  readonly fingerprint: string
+}
 
 export type Outcome =
   /** Written; or a delete found nothing to delete. */
   | { readonly kind: 'applied' }
+  /** Written, without some of its parts: finished, and to be made whole later. */
+  | { readonly kind: 'incomplete'; readonly reason: string; readonly fingerprint: string }
   /** What is stored is newer: finished. The stored version where the target told it. */
   | { readonly kind: 'stale'; readonly stored: bigint | undefined }
   /** Not now: the same again later. */

@@ -215,6 +215,7 @@ export class Life {
       wishes,
       reloadsWhenLost: false,
       rowsEstimate: () => Promise.resolve(100),
+      companions: [],
     })
   }
 }

@@ -19,6 +19,7 @@ const interfaces = [
   'log/log.ts',
   'sink/sink.ts',
   'store/store.ts',
+  'upstream/upstream.ts',
   'document/enricher.ts',
   'document/definition.ts',
 ]
@@ -56,6 +57,12 @@ const rooms: Readonly<Record<string, Room>> = {
     project: ['store/store.ts', 'change/'],
     packages: ['mysql2', 'node:crypto'],
     unsaid: /binlog|gtid|elastic|kafka/i,
+  },
+  'upstream/upstream.ts': { project: interfaces, packages: [], unsaid: vendor },
+  'upstream/': {
+    project: ['upstream/upstream.ts', 'change/'],
+    packages: ['node:'],
+    unsaid: /binlog|gtid|\btopic|\bbulk|elastic/i,
   },
   'document/': {
     project: [...interfaces, 'document/'],

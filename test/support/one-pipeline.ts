@@ -186,6 +186,7 @@ export class Process {
       wishes: noWishes,
       reloadsWhenLost: false,
       rowsEstimate: () => Promise.resolve(10),
+      companions: [],
       abort: new AbortController().signal,
     }
   }

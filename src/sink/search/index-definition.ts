@@ -16,6 +16,8 @@ export type FieldMapping = Readonly<Record<string, unknown>>
 
 export interface IndexWishes {
   readonly fields: readonly IndexField[]
+  /** Fields that the documents have besides, which need a mapping of the user's to be searched; 'any' = nobody knows them. */
+  readonly others?: readonly string[] | 'any'
   /** Index settings, nested or with dots, with or without the leading `index`. */
   readonly settings: Readonly<Record<string, unknown>>
   /** By field, laid over what follows from the columns; a field whose `type` is given is replaced. */
@@ -28,16 +30,19 @@ export interface IndexDefinition {
 }
 
 /** Throws a Failure of kind `configuration` for names that no document field can have. */
-export function defineIndex({ fields, settings, mappings }: IndexWishes): IndexDefinition {
+export function defineIndex({ fields, others = [], settings, mappings }: IndexWishes): IndexDefinition {
   const properties: Record<string, FieldMapping> = {}
   for (const { field, column, form } of fields) {
     checkName(field)
     properties[field] = overlay(mappingOf(column, form), mappings[field] ?? {})
   }
-  for (const field of Object.keys(mappings)) {
-    if (!Object.hasOwn(properties, field))
+  for (const [field, mapping] of Object.entries(mappings)) {
+    if (Object.hasOwn(properties, field)) continue
+    checkName(field)
+    if (others === 'any' || others.includes(field)) properties[field] = mapping
+    else
       throw new Failure('configuration', `mappings names ${field}, which the documents do not have`, {
-        remedy: `the fields are ${Object.keys(properties).join(', ')}`,
+        remedy: `the fields are ${[...Object.keys(properties), ...others].join(', ')}`,
       })
   }
   return { settings: { ...defaultSettings, ...flatten(settings, '') }, properties }

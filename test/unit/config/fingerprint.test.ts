@@ -20,6 +20,8 @@ const pipeline: Pipeline = {
     idPrefix: '',
   },
   key: undefined,
+  enrich: [],
+  transform: undefined,
   target: { name: 'primary', isPrimary: true, index: 'orders', adopt: false, settings: {}, mappings: {} },
   policy: { start: { kind: 'load' }, batchAgeMs: undefined, ddl: 'auto', onLost: 'stop' },
 }

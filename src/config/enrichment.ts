@@ -1,0 +1,88 @@
+/** The steps that enrich documents, and the upstreams that they ask: what is wrong in them beyond their schemas. */
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import type { PipelineFile } from './pipeline-schema.ts'
+import { nearest, type Complain } from './problems.ts'
+import type { Settings } from './schema.ts'
+import type { UpstreamSettings } from './upstream-schema.ts'
+
+export interface Enrichment {
+  readonly field: string
+  /** Name of an upstream in the settings. */
+  readonly upstream: string
+  /** Parameter to the path of a field in the document. */
+  readonly parameters: Readonly<Record<string, readonly string[]>>
+  readonly onFailure: 'stop' | 'dead-letter' | 'partial'
+  readonly missing: 'null' | 'omit'
+}
+
+/** A function of the user's that documents go through. */
+export interface TransformFile {
+  readonly path: string
+  /** Of its text: another text makes other documents. */
+  readonly digest: string
+}
+
+export function enrichmentsOf(
+  file: PipelineFile,
+  settings: Settings,
+  complain: Complain,
+): readonly Enrichment[] {
+  const steps = file.enrich ?? []
+  const taken = new Set(Object.keys(file.fields ?? {}))
+  for (const [at, { field, upstream: name, with: parameters }] of steps.entries()) {
+    const path = ['enrich', String(at)]
+    if (taken.has(field)) complain([...path, 'field'], `the document has a field "${field}" already`)
+    taken.add(field)
+    const upstream = settings.upstreams[name]
+    if (upstream === undefined) {
+      const suggestion = nearest(name, Object.keys(settings.upstreams))
+      complain([...path, 'upstream'], `there is no upstream "${name}" in the settings`, { suggestion })
+    } else {
+      const fault = parameterFault(upstream, Object.keys(parameters))
+      if (fault !== undefined) complain([...path, 'with'], fault)
+    }
+  }
+  return steps.map(({ field, upstream, with: parameters, onFailure = 'stop', missing = 'null' }) => ({
+    field,
+    upstream,
+    parameters: Object.fromEntries(Object.entries(parameters).map(([name, path]) => [name, path.split('.')])),
+    onFailure,
+    missing,
+  }))
+}
+
+/** `origin`: the pipeline file. */
+export function transformOf(
+  { transform }: PipelineFile,
+  origin: string,
+  complain: Complain,
+): TransformFile | undefined {
+  if (transform === undefined) return undefined
+  const path = resolve(dirname(origin), transform)
+  try {
+    return { path, digest: createHash('sha256').update(readFileSync(path)).digest('hex') }
+  } catch {
+    complain(['transform'], `the file ${transform} cannot be read`)
+    return undefined
+  }
+}
+
+/** What an upstream's settings lack for its kind; undefined = nothing. */
+export function missingOf({ kind, url, module }: UpstreamSettings): 'url' | 'module' | undefined {
+  if (kind === 'http') return url === undefined ? 'url' : undefined
+  return module === undefined ? 'module' : undefined
+}
+
+function parameterFault(
+  { kind, method, url = '' }: UpstreamSettings,
+  given: readonly string[],
+): string | undefined {
+  if (kind !== 'http' || method !== 'get') return undefined
+  const wanted = [...url.matchAll(/\{([^{}]+)\}/g)].map(([, name]) => name ?? '')
+  const missing = wanted.find((name) => !given.includes(name))
+  if (missing !== undefined) return `the upstream asks for {${missing}}`
+  const idle = given.find((name) => !wanted.includes(name))
+  return idle === undefined ? undefined : `the URL of the upstream has no {${idle}}`
+}

@@ -1,0 +1,65 @@
+/** What documents can be enriched from, as data. */
+import {
+  choice,
+  group,
+  integer,
+  number,
+  secret,
+  text,
+  Type,
+  type Frozen,
+  type Static,
+} from './schema-words.ts'
+
+export const upstreamType = group(
+  'What documents can be enriched from: a service over HTTP, or a module of your own.',
+  {
+    kind: choice(['http', 'module'], 'http', 'http or module.'),
+    url: Type.Optional(
+      secret(
+        text('http: where it is; with get, {parameter} stands for a value that is asked with.', {
+          pattern: '^https?://[^/]',
+          examples: ['http://127.0.0.1:9000/weather/{city}'],
+        }),
+      ),
+    ),
+    method: choice(
+      ['get', 'post'],
+      'get',
+      'http: get asks for one document at a time, 404 = nothing is known; post sends {"keys":[{...},...]} and gets a list of answers in that order.',
+    ),
+    headers: secret(
+      Type.Array(text('', { pattern: '^[A-Za-z0-9-]+: .', examples: ['authorization: Bearer ...'] }), {
+        default: [],
+        description: 'http: headers of each request, as "name: value".',
+      }),
+    ),
+    answers: Type.Optional(
+      text('http, post: where the list of answers is in the reply, such as data.items.'),
+    ),
+    value: Type.Optional(text('http: where the value is in an answer, such as current.temperature.')),
+    module: Type.Optional(
+      text(
+        'module: a JavaScript or TypeScript file that exports ask(questions, { signal }). Relative to this file.',
+      ),
+    ),
+    batch: integer(100, 1, 10_000, 'At most so many questions in one request (post, module).'),
+    timeoutSeconds: number(5, 0.01, 600, 'A request that is not answered in this time has failed.'),
+    responseMb: number(4, 0.001, 256, 'http: a longer reply is a failure.'),
+    retries: integer(3, 0, 100, 'How often a request is tried again, after 1, 1, 2, 3, 5 ... 30 s.'),
+    requestsPerSecond: number(0, 0, 1_000_000, 'Speed limit; 0 = none.'),
+    concurrency: integer(4, 1, 1000, 'Requests under way at once.'),
+    cacheSeconds: number(0, 0, 31_536_000, 'How long an answer is used again; 0 = never.'),
+    cacheEntries: integer(10_000, 1, 10_000_000, 'At most so many answers are kept.'),
+    breakerFailures: integer(5, 1, 10_000, 'After so many failed requests in a row it is left alone ...'),
+    breakerSeconds: number(30, 0, 86_400, '... for so long.'),
+    completeSeconds: number(
+      60,
+      0.1,
+      86_400,
+      'How often documents that lack its answer, or are dead letters for want of it, are made anew.',
+    ),
+  },
+)
+
+export type UpstreamSettings = Frozen<Static<typeof upstreamType>>

@@ -1,0 +1,216 @@
+/**
+ * The one door to an upstream, for all pipelines that ask it: what was answered lately is not asked again, equal questions
+ * under way are asked once, and its rate, concurrency and patience are kept; one that fails again and again is left alone
+ * for a while.
+ */
+import { Failure } from '../change/failure.ts'
+import type { Answer, Question, Upstream } from '../upstream/upstream.ts'
+import { AnswerCache, type CacheLimits } from './answer-cache.ts'
+import type { Clock } from './clock.ts'
+import type { Observe } from './facts.ts'
+import { decide, failureOf } from './retry-policy.ts'
+import { Signal } from './signal.ts'
+
+export interface InquiryLimits extends CacheLimits {
+  /** 0 = without a limit. */
+  readonly requestsPerSecond: number
+  /** Requests under way at once. */
+  readonly concurrency: number
+  /** How often a request is tried again. */
+  readonly retries: number
+  /** After so many failed requests in a row the upstream is left alone ... */
+  readonly breakerFailures: number
+  /** ... for so long. */
+  readonly breakerMs: number
+}
+
+export interface InquiryParts {
+  readonly name: string
+  readonly upstream: Upstream
+  readonly limits: InquiryLimits
+  readonly clock: Clock
+  readonly observe: Observe
+}
+
+/** What came of a question. */
+export type Reply =
+  | { readonly failure: undefined; readonly answer: Answer }
+  | { readonly failure: Failure; readonly answer: undefined }
+
+export class Inquiries {
+  readonly #parts: InquiryParts
+  readonly #cache: AnswerCache
+  readonly #underWay = new Map<string, Promise<Reply>>()
+  readonly #freed = new Signal()
+  #running = 0
+  /** When the next request may begin. */
+  #nextAtMs = 0
+  #failures = 0
+  #openUntilMs = 0
+  #lastFailure: Failure | undefined
+
+  constructor(parts: InquiryParts) {
+    this.#parts = parts
+    this.#cache = new AnswerCache(parts.limits)
+  }
+
+  /** One reply for each question, in order. Throws only the signal's reason. */
+  async ask(questions: readonly Question[], signal: AbortSignal): Promise<readonly Reply[]> {
+    const names = questions.map((question) => JSON.stringify(question))
+    const known = new Map<string, Reply | Promise<Reply>>()
+    const missing = new Map<string, Question>()
+    const nowMs = this.#parts.clock.now()
+    for (const [at, question] of questions.entries()) {
+      const name = names[at] ?? ''
+      const cached = this.#cache.get(name, nowMs)
+      const shared = this.#underWay.get(name)
+      if (cached !== undefined) known.set(name, answered(cached.answer))
+      else if (shared !== undefined) known.set(name, shared)
+      else missing.set(name, question)
+    }
+    for (const [name, reply] of this.#begin(missing, signal)) known.set(name, reply)
+    const replies = names.map(async (name) => await known.get(name))
+    const settled = await Promise.allSettled(replies)
+    signal.throwIfAborted()
+    // Another pipeline that asked the same has ended meanwhile: its question dies with it, ours does not.
+    if (settled.some(({ status }) => status === 'rejected')) return await this.ask(questions, signal)
+    return (await Promise.all(replies)).map((reply) => reply ?? answered(undefined))
+  }
+
+  /** Whether it failed so often that it is not asked for a while. */
+  get isLeftAlone(): boolean {
+    return this.#parts.clock.now() < this.#openUntilMs
+  }
+
+  /** Asks in pieces; the replies come as they come. */
+  #begin(missing: ReadonlyMap<string, Question>, signal: AbortSignal): ReadonlyMap<string, Promise<Reply>> {
+    const begun = new Map<string, Promise<Reply>>()
+    const names = [...missing.keys()]
+    const { questionsMax } = this.#parts.upstream
+    for (let from = 0; from < names.length; from += questionsMax) {
+      const piece = names.slice(from, from + questionsMax)
+      const replies = this.#request(
+        piece.flatMap((name): readonly Question[] => [missing.get(name) ?? {}]),
+        signal,
+      )
+      for (const [at, name] of piece.entries()) {
+        const reply = replies.then((all) => this.#keep(name, all[at] ?? answered(undefined)))
+        begun.set(name, reply)
+        this.#underWay.set(name, reply)
+        void this.#forgetWhenDone(name, reply)
+      }
+    }
+    return begun
+  }
+
+  async #forgetWhenDone(name: string, reply: Promise<Reply>): Promise<void> {
+    await Promise.allSettled([reply])
+    this.#underWay.delete(name)
+  }
+
+  #keep(name: string, reply: Reply): Reply {
+    if (reply.failure === undefined) this.#cache.put(name, reply.answer, this.#parts.clock.now())
+    return reply
+  }
+
+  /** Where one of many questions can never be answered, the others are asked without it. */
+  async #request(questions: readonly Question[], signal: AbortSignal): Promise<readonly Reply[]> {
+    try {
+      return (await this.#tryAgain(questions, signal)).map(answered)
+    } catch (error) {
+      signal.throwIfAborted()
+      const failure = failureOf(error)
+      if (failure.kind !== 'rejected' || questions.length === 1)
+        return questions.map(() => ({ failure, answer: undefined }))
+      const middle = Math.ceil(questions.length / 2)
+      const halves = [questions.slice(0, middle), questions.slice(middle)]
+      return (await Promise.all(halves.map((half) => this.#request(half, signal)))).flat()
+    }
+  }
+
+  async #tryAgain(questions: readonly Question[], signal: AbortSignal): Promise<readonly Answer[]> {
+    const { limits, clock } = this.#parts
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#once(questions, signal)
+      } catch (error) {
+        signal.throwIfAborted()
+        const failure = failureOf(error)
+        const decision = decide(failure, attempt)
+        if (decision.kind === 'stop' || attempt > limits.retries || this.isLeftAlone) throw failure
+        await clock.sleep(failure.retryAfterMs ?? decision.waitMs, signal)
+      }
+    }
+  }
+
+  async #once(questions: readonly Question[], signal: AbortSignal): Promise<readonly Answer[]> {
+    const { upstream, clock } = this.#parts
+    await this.#turn(signal)
+    const startedAtMs = clock.now()
+    try {
+      if (this.isLeftAlone) throw this.#leftAlone()
+      const answers = await upstream.ask(questions, signal)
+      this.#tell(questions.length, clock.now() - startedAtMs, undefined)
+      this.#succeeded()
+      return answers
+    } catch (error) {
+      signal.throwIfAborted()
+      const failure = failureOf(error)
+      this.#tell(questions.length, clock.now() - startedAtMs, failure)
+      // That it cannot answer this very question says nothing against it.
+      if (failure.kind !== 'rejected') this.#failed(failure)
+      throw failure
+    } finally {
+      this.#running--
+      this.#freed.notify()
+    }
+  }
+
+  /** Waits for a place among those under way, and for the rate. */
+  async #turn(signal: AbortSignal): Promise<void> {
+    const { limits, clock } = this.#parts
+    for (let seen = this.#freed.count; this.#running >= limits.concurrency;)
+      seen = await this.#freed.next(seen, signal)
+    this.#running++
+    if (limits.requestsPerSecond === 0) return
+    const atMs = Math.max(this.#nextAtMs, clock.now())
+    this.#nextAtMs = atMs + 1000 / limits.requestsPerSecond
+    try {
+      await clock.sleep(atMs - clock.now(), signal)
+    } catch (error) {
+      this.#running--
+      this.#freed.notify()
+      throw error
+    }
+  }
+
+  #leftAlone(): Failure {
+    const { name } = this.#parts
+    const last = this.#lastFailure?.message ?? 'it failed'
+    return new Failure('transient', `the upstream ${name} is left alone for a while: ${last}`)
+  }
+
+  #succeeded(): void {
+    if (this.#openUntilMs > 0)
+      this.#parts.observe({ kind: 'upstream-state', upstream: this.#parts.name, failure: undefined })
+    this.#failures = this.#openUntilMs = 0
+  }
+
+  #failed(failure: Failure): void {
+    const { limits, clock, observe, name } = this.#parts
+    this.#failures++
+    if (this.#failures < limits.breakerFailures || this.isLeftAlone) return
+    this.#openUntilMs = clock.now() + limits.breakerMs
+    this.#lastFailure = failure
+    observe({ kind: 'upstream-state', upstream: name, failure })
+  }
+
+  #tell(questions: number, tookMs: number, failure: Failure | undefined): void {
+    const { observe, name } = this.#parts
+    observe({ kind: 'upstream-asked', upstream: name, questions, tookMs, failure })
+  }
+}
+
+function answered(answer: Answer): Reply {
+  return { failure: undefined, answer }
+}

@@ -1,0 +1,151 @@
+/** What documents go through after their rows made them: upstreams and functions of the user's, opened once for all pipelines. */
+import { pathToFileURL } from 'node:url'
+import type { Key } from './change/change.ts'
+import { explain, Failure } from './change/failure.ts'
+import type { Enrichment, TransformFile } from './config/enrichment.ts'
+import { groupOf, type Pipeline } from './config/pipeline.ts'
+import type { Settings } from './config/schema.ts'
+import type { UpstreamSettings } from './config/upstream-schema.ts'
+import type { Enricher } from './document/enricher.ts'
+import { transforming, type Transform } from './document/transform.ts'
+import type { Log } from './log/log.ts'
+import type { Capture } from './pipeline/capture.ts'
+import type { Clock } from './pipeline/clock.ts'
+import { completing } from './pipeline/completing.ts'
+import { enriching } from './pipeline/enriching.ts'
+import type { Observe } from './pipeline/facts.ts'
+import { Inquiries } from './pipeline/inquiries.ts'
+import type { SourceAdmin } from './source/source.ts'
+import { megabyte } from './units.ts'
+import { HttpUpstream } from './upstream/http/http-upstream.ts'
+import { openModule } from './upstream/module/module-upstream.ts'
+import type { Upstream } from './upstream/upstream.ts'
+
+/** What the works beside a pipeline are done with. */
+export interface Surroundings {
+  readonly source: Pick<SourceAdmin, 'describe'>
+  readonly capture: Pick<Capture, 'touch'>
+  readonly log: Pick<Log, 'deadLetters'>
+  readonly clock: Clock
+}
+
+/** An enricher with what the pipeline's file wants done to the documents that it makes. */
+export type Refine = (inner: Enricher) => Enricher
+
+export class Upstreams {
+  readonly #settings: Settings
+  readonly #inquiries: ReadonlyMap<string, Inquiries>
+  readonly #transforms: ReadonlyMap<string, Transform>
+
+  private constructor(
+    settings: Settings,
+    inquiries: ReadonlyMap<string, Inquiries>,
+    transforms: ReadonlyMap<string, Transform>,
+  ) {
+    this.#settings = settings
+    this.#inquiries = inquiries
+    this.#transforms = transforms
+  }
+
+  /** Those that the pipelines ask. Throws a Failure of kind `configuration` where a module cannot be used. */
+  static async open(
+    pipelines: readonly Pipeline[],
+    settings: Settings,
+    { clock, observe }: { readonly clock: Clock; readonly observe: Observe },
+  ): Promise<Upstreams> {
+    const names = new Set(pipelines.flatMap(({ enrich }) => enrich.map(({ upstream }) => upstream)))
+    const inquiries = new Map<string, Inquiries>()
+    for (const name of names) {
+      const upstream = settings.upstreams[name]
+      if (upstream === undefined) throw new Failure('configuration', `there is no upstream ${name}`)
+      const opened = await openUpstream(name, upstream)
+      inquiries.set(
+        name,
+        new Inquiries({ name, upstream: opened, limits: limitsOf(upstream), clock, observe }),
+      )
+    }
+    const transforms = new Map<string, Transform>()
+    for (const { name, transform } of pipelines)
+      if (transform !== undefined) transforms.set(name, await openTransform(transform))
+    return new Upstreams(settings, inquiries, transforms)
+  }
+
+  refineFor({ name, enrich }: Pipeline): Refine {
+    const steps = enrich.map((step) => ({ ...step, inquiries: this.#inquiriesOf(step) }))
+    return (inner) => transforming(enriching(inner, steps), this.#transforms.get(name))
+  }
+
+  /** Works beside the pipeline that ask again for what an upstream did not give. */
+  companionsOf(
+    pipeline: Pipeline,
+    { source, capture, log, clock }: Surroundings,
+  ): readonly ((ending: AbortSignal) => Promise<void>)[] {
+    const group = groupOf(pipeline)
+    const touch = async (keys: readonly Key[], signal: AbortSignal): Promise<void> => {
+      const { table } = await source.describe(pipeline.definition.table)
+      await capture.touch({ table, keys, addressee: group }, signal)
+    }
+    return pipeline.enrich.map((step) => {
+      const { upstream } = step
+      const everyMs = (this.#settings.upstreams[upstream]?.completeSeconds ?? 0) * 1000
+      const inquiries = this.#inquiriesOf(step)
+      const isLeftAlone = (): boolean => inquiries.isLeftAlone
+      const { deadLetters } = log
+      return (ending) =>
+        completing({ group, upstream, everyMs, deadLetters, isLeftAlone, touch, clock }, ending)
+    })
+  }
+
+  #inquiriesOf({ upstream }: Enrichment): Inquiries {
+    const inquiries = this.#inquiries.get(upstream)
+    if (inquiries === undefined) throw new Error(`the upstream ${upstream} was not opened`)
+    return inquiries
+  }
+}
+
+async function openUpstream(name: string, settings: UpstreamSettings): Promise<Upstream> {
+  const { kind, url = '', module = '', headers, answers, value, method } = settings
+  const bounds = { questionsMax: settings.batch, timeoutMs: settings.timeoutSeconds * 1000 }
+  if (kind === 'module') return await openModule({ name, path: module, ...bounds })
+  return new HttpUpstream({
+    name,
+    url,
+    method,
+    headers: Object.fromEntries(headers.map(nameAndValue)),
+    answers: answers?.split('.') ?? [],
+    value: value?.split('.') ?? [],
+    responseBytesMax: Math.round(settings.responseMb * megabyte),
+    ...bounds,
+  })
+}
+
+function nameAndValue(header: string): readonly [string, string] {
+  const colon = header.indexOf(':')
+  return [header.slice(0, colon), header.slice(colon + 1).trim()]
+}
+
+function limitsOf(settings: UpstreamSettings): ConstructorParameters<typeof Inquiries>[0]['limits'] {
+  return {
+    requestsPerSecond: settings.requestsPerSecond,
+    concurrency: settings.concurrency,
+    retries: settings.retries,
+    breakerFailures: settings.breakerFailures,
+    breakerMs: settings.breakerSeconds * 1000,
+    cacheMs: settings.cacheSeconds * 1000,
+    cacheEntries: settings.cacheEntries,
+  }
+}
+
+/** Throws a Failure of kind `configuration` where the file cannot be loaded or has no such function. */
+async function openTransform({ path }: TransformFile): Promise<Transform> {
+  let module: { readonly transform?: unknown }
+  try {
+    module = (await import(pathToFileURL(path).href)) as typeof module
+  } catch (cause) {
+    throw new Failure('configuration', `the transform ${path} cannot be loaded: ${explain(cause)}`, { cause })
+  }
+  if (typeof module.transform === 'function') return module.transform as Transform
+  throw new Failure('configuration', `${path} exports no function "transform"`, {
+    remedy: 'export function transform(document) { ... }: the document as it is to be, or null for none',
+  })
+}

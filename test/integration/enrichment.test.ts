@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, suite, test } from 'node:test'
+import type { Connection } from 'mysql2/promise'
+import { startStack, type Stack } from '../stack/stack.ts'
+import { untilCaughtUp } from '../support/caught-up.ts'
+import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
+import { SearchIndex } from '../support/search-index.ts'
+import { startService, type ServiceRequest } from '../support/service.ts'
+
+suite('documents that are enriched and transformed', () => {
+  let stack: Stack
+  let connection: Connection
+
+  before(async () => {
+    stack = await startStack({ servers: ['mysql', 'elasticsearch'] })
+    connection = await stack.mysql.connect()
+  })
+  after(async () => {
+    connection?.destroy()
+    await stack?.[Symbol.asyncDispose]()
+  })
+
+  test('rows get what a service and a module know, go through a function, and leave as they do', async () => {
+    await execute(
+      'CREATE DATABASE trips',
+      'CREATE TABLE trips.trip (id BIGINT PRIMARY KEY, city INT, km INT)',
+      `INSERT INTO trips.trip VALUES ${tuples(1, 500, (id) => `${id}, ${id % 7}, ${id}`)}`,
+    )
+    await using weather = await startService(({ body }) => ({ body: temperatures(body) }))
+    const options = daemonOptions('trips', {
+      settings: {
+        upstreams: {
+          weather: { url: weather.url, method: 'post', value: 'degrees', batch: 3, cacheSeconds: 3600 },
+          names: { kind: 'module', module: './names.ts' },
+        },
+      },
+      pipeline: {
+        table: 'trips.trip',
+        enrich: [
+          { field: 'degrees', upstream: 'weather', with: { city: 'city' } },
+          { field: 'city_name', upstream: 'names', with: { id: 'city' }, missing: 'omit' },
+        ],
+        transform: '../far.ts',
+        target: { mappings: { degrees: { type: 'integer' }, city_name: { type: 'keyword' } } },
+      },
+    })
+    file(
+      options,
+      'names.ts',
+      "export const ask = async (all: readonly { id: number }[]) => all.map(({ id }) => (id === 5 ? null : 'city ' + id))",
+    )
+    file(
+      options,
+      'far.ts',
+      `export function transform({ km, ...rest }: Record<string, unknown>) {
+         return Number(km) < 10 ? null : { ...rest, metres: 1000 * Number(km) }
+       }`,
+    )
+    await using daemon = await DaemonProcess.start(options)
+    await untilCaughtUp(daemon, connection)
+    await execute(
+      'UPDATE trips.trip SET km = 1 WHERE id = 100',
+      'UPDATE trips.trip SET km = 20 WHERE id = 5',
+      'UPDATE trips.trip SET city = 5 WHERE id = 101',
+      'DELETE FROM trips.trip WHERE id = 102',
+      'INSERT INTO trips.trip VALUES (9007199254740993, 6, 77)',
+    )
+    await untilCaughtUp(daemon, connection)
+    const index = new SearchIndex(stack.elasticsearch.url, 'trips')
+    await index.refresh()
+    assert.equal(await index.count(), 500 - 9 + 1 - 1 - 1 + 1)
+    assert.deepEqual(await documentOf(index, '5'), {
+      id: 5,
+      city: 5,
+      degrees: -5,
+      metres: 20_000,
+    })
+    assert.deepEqual(await documentOf(index, '101'), { id: 101, city: 5, degrees: -5, metres: 101_000 })
+    assert.match(
+      await rawDocument(index, '9007199254740993'),
+      /\{"id":9007199254740993,"city":6,"degrees":-6,"city_name":"city 6","metres":77000\}/,
+    )
+    assert.equal(await documentOf(index, '100'), null)
+    const asked = weather.requests.flatMap(({ body }) => citiesOf(body))
+    assert.deepEqual(
+      asked.toSorted((a, b) => a - b),
+      [0, 1, 2, 3, 4, 5, 6],
+      'each city is asked for once',
+    )
+  })
+
+  test('an upstream that is down: documents are written without its part and made whole when it answers again', async () => {
+    await execute(
+      'CREATE DATABASE partly',
+      'CREATE TABLE partly.trip (id INT PRIMARY KEY, city INT)',
+      `INSERT INTO partly.trip VALUES ${tuples(1, 50, (id) => `${id}, ${id % 7}`)}`,
+    )
+    await using weather = await startService(() => ({ status: 500 }))
+    const options = daemonOptions('partly', {
+      settings: {
+        upstreams: {
+          weather: { url: weather.url, method: 'post', retries: 0, breakerSeconds: 1, completeSeconds: 2 },
+        },
+      },
+      pipeline: {
+        table: 'partly.trip',
+        enrich: [
+          {
+            field: 'degrees',
+            upstream: 'weather',
+            with: { city: 'city' },
+            onFailure: 'partial',
+            missing: 'omit',
+          },
+        ],
+      },
+    })
+    await using daemon = await DaemonProcess.start(options)
+    await daemon.until('50 dead letters', ({ pipelines }) => pipelines[0]?.deadLetters === 50)
+    const index = new SearchIndex(stack.elasticsearch.url, 'partly')
+    assert.deepEqual(await documentOf(index, '5'), { id: 5, city: 5 })
+    weather.answer = ({ body }: ServiceRequest) => ({ body: temperatures(body, (degrees) => degrees) })
+    await daemon.until('no dead letter', ({ pipelines }) => pipelines[0]?.deadLetters === 0)
+    assert.deepEqual(await documentOf(index, '5'), { id: 5, city: 5, degrees: -5 })
+  })
+
+  function daemonOptions(
+    name: string,
+    { settings, pipeline }: { readonly settings: Record<string, unknown>; readonly pipeline: object },
+  ): DaemonOptions {
+    return {
+      directory: join(stack.directory, name),
+      mysqlUrl: stack.mysql.cdcUrl,
+      elasticsearchUrl: stack.elasticsearch.url,
+      pipelines: { [name]: pipeline },
+      settings,
+    }
+  }
+
+  async function execute(...statements: readonly string[]): Promise<void> {
+    for (const statement of statements) await connection.query(statement)
+  }
+})
+
+/** Beside the daemon's configuration. */
+function file({ directory }: DaemonOptions, name: string, text: string): void {
+  mkdirSync(join(directory, 'config'), { recursive: true })
+  writeFileSync(join(directory, 'config', name), `${text}\n`)
+}
+
+function tuples(first: number, count: number, tuple: (id: number) => string): string {
+  return Array.from({ length: count }, (_, at) => `(${tuple(first + at)})`).join(', ')
+}
+
+function citiesOf(body: string): readonly number[] {
+  return (JSON.parse(body) as { keys: readonly { city: number }[] }).keys.map(({ city }) => city)
+}
+
+function temperatures(
+  body: string,
+  shape: (degrees: number) => unknown = (degrees) => ({ degrees }),
+): string {
+  return JSON.stringify(citiesOf(body).map((city) => shape(-city)))
+}
+
+/** As the server keeps it. */
+async function rawDocument(index: SearchIndex, id: string): Promise<string> {
+  const answer = await fetch(`${index.server}/${index.name}/_source/${id}`)
+  return answer.status === 404 ? 'null' : await answer.text()
+}
+
+async function documentOf(index: SearchIndex, id: string): Promise<unknown> {
+  return JSON.parse(await rawDocument(index, id))
+}

@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Failure, type FailureKind } from '../../../src/change/failure.ts'
+import { Inquiries, type InquiryLimits, type Reply } from '../../../src/pipeline/inquiries.ts'
+import type { Answer, Question, Upstream } from '../../../src/upstream/upstream.ts'
+import { Facts } from '../../support/facts.ts'
+import { settled, VirtualClock } from '../../support/virtual-clock.ts'
+
+const never = new AbortController().signal
+
+/** Counts what it is asked; fails as it is told. */
+class Oracle implements Upstream {
+  readonly questionsMax: number
+  readonly requests: (readonly Question[])[] = []
+  readonly atMs: number[] = []
+  underWay = 0
+  mostUnderWay = 0
+  fail: (questions: readonly Question[]) => Failure | undefined = () => undefined
+  tookMs = 0
+  readonly #clock: VirtualClock
+
+  constructor(clock: VirtualClock, questionsMax: number) {
+    this.#clock = clock
+    this.questionsMax = questionsMax
+  }
+
+  async ask(questions: readonly Question[], signal: AbortSignal): Promise<readonly Answer[]> {
+    this.requests.push(questions)
+    this.atMs.push(this.#clock.now())
+    this.mostUnderWay = Math.max(this.mostUnderWay, ++this.underWay)
+    try {
+      if (this.tookMs > 0) await this.#clock.sleep(this.tookMs, signal)
+      const refusal = this.fail(questions)
+      if (refusal !== undefined) throw refusal
+      return questions.map(({ id }) => (id === '0' ? undefined : `"answer ${id}"`))
+    } finally {
+      this.underWay--
+    }
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+}
+
+const limits: InquiryLimits = {
+  requestsPerSecond: 0,
+  concurrency: 100,
+  retries: 0,
+  breakerFailures: 1000,
+  breakerMs: 60_000,
+  cacheMs: 0,
+  cacheEntries: 100,
+}
+
+function subject(more: Partial<InquiryLimits> = {}, questionsMax = 3) {
+  const clock = new VirtualClock()
+  const facts = new Facts()
+  const oracle = new Oracle(clock, questionsMax)
+  const inquiries = new Inquiries({
+    name: 'oracle',
+    upstream: oracle,
+    limits: { ...limits, ...more },
+    clock,
+    observe: facts.observe,
+  })
+  const ask = (ids: readonly number[], signal = never) => inquiries.ask(ids.map(questionFor), signal)
+  return { clock, facts, oracle, inquiries, ask }
+}
+
+function questionFor(id: number): Question {
+  return { id: String(id) }
+}
+
+function said(replies: readonly Reply[]): readonly (string | undefined)[] {
+  return replies.map((reply) => (reply.failure === undefined ? reply.answer : reply.failure.kind))
+}
+
+function failure(kind: FailureKind, retryAfterMs?: number): Failure {
+  return new Failure(kind, kind, { retryAfterMs })
+}
+
+test('questions are asked in pieces, each once, and answered in their order', async () => {
+  const { oracle, ask } = subject()
+  const replies = await ask([1, 2, 1, 3, 4, 0])
+  assert.deepEqual(said(replies), [
+    '"answer 1"',
+    '"answer 2"',
+    '"answer 1"',
+    '"answer 3"',
+    '"answer 4"',
+    undefined,
+  ])
+  assert.deepEqual(
+    oracle.requests.map((questions) => questions.length),
+    [3, 2],
+  )
+})
+
+test('a fresh answer is used again, an old one is not, and only so many are kept', async () => {
+  const { oracle, ask, clock } = subject({ cacheMs: 1000, cacheEntries: 2 })
+  await ask([1])
+  await ask([1])
+  assert.equal(oracle.requests.length, 1)
+  await clock.advance(1000)
+  await ask([1])
+  assert.equal(oracle.requests.length, 2)
+  await ask([2, 3])
+  await ask([2, 3])
+  assert.equal(oracle.requests.length, 3)
+  await ask([1])
+  assert.equal(oracle.requests.length, 4)
+})
+
+test('those who ask the same at once share one request, and one who ends leaves the others their answer', async () => {
+  const { oracle, ask, clock } = subject()
+  oracle.tookMs = 100
+  const ending = new AbortController()
+  const first = ask([1], ending.signal)
+  const second = ask([1, 2])
+  await settled()
+  ending.abort(new Error('the end'))
+  await assert.rejects(first, /the end/)
+  assert.deepEqual(said(await clock.until(second)), ['"answer 1"', '"answer 2"'])
+})
+
+test('neither the rate nor the number under way is ever exceeded', async () => {
+  const { oracle, ask, clock } = subject({ requestsPerSecond: 10, concurrency: 2 }, 1)
+  oracle.tookMs = 150
+  await clock.until(ask(Array.from({ length: 20 }, (_, at) => at + 1)))
+  assert.equal(oracle.mostUnderWay, 2)
+  for (const [at, beganMs] of oracle.atMs.entries())
+    assert.ok(at === 0 || beganMs - (oracle.atMs[at - 1] ?? 0) >= 99, `request ${at} began too early`)
+})
+
+test('a request that fails is tried again after the wait that was asked for, or ours, and then given up', async () => {
+  const { oracle, ask, clock } = subject({ retries: 2 })
+  oracle.fail = () => (oracle.requests.length < 3 ? failure('overload', 7000) : undefined)
+  assert.deepEqual(said(await clock.until(ask([1]))), ['"answer 1"'])
+  const [first = 0, , third = 0] = oracle.atMs
+  assert.equal(third - first, 14_000)
+  oracle.fail = () => failure('transient')
+  assert.deepEqual(said(await clock.until(ask([1]))), ['transient'])
+  assert.equal(oracle.requests.length, 6)
+})
+
+test('one question that can never be answered does not take the others with it', async () => {
+  const { oracle, ask } = subject({}, 8)
+  oracle.fail = (questions) => (questions.some(({ id }) => id === '5') ? failure('rejected') : undefined)
+  const replies = said(await ask([1, 2, 3, 4, 5, 6, 7, 8]))
+  assert.deepEqual(
+    replies.map((text, at) => [at + 1, text]).filter(([, text]) => text === 'rejected'),
+    [[5, 'rejected']],
+  )
+})
+
+test('an upstream that fails again and again is left alone, then tried once', async () => {
+  const { oracle, ask, clock, facts } = subject({ breakerFailures: 3, retries: 10 })
+  oracle.fail = () => failure('transient')
+  assert.deepEqual(said(await clock.until(ask([1]))), ['transient'])
+  assert.equal(oracle.requests.length, 3)
+  assert.deepEqual(said(await ask([2])), ['transient'])
+  assert.equal(oracle.requests.length, 3, 'it is not asked while it is left alone')
+  await clock.advance(60_000)
+  assert.deepEqual(said(await clock.until(ask([3]))), ['transient'])
+  assert.equal(oracle.requests.length, 4, 'it is tried once')
+  await clock.advance(60_000)
+  oracle.fail = () => undefined
+  assert.deepEqual(said(await ask([4])), ['"answer 4"'])
+  const states = facts.of('upstream-state').map(({ failure: why }) => why?.kind)
+  assert.deepEqual(states, ['transient', 'transient', undefined])
+})

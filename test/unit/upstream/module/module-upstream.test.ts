@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, suite, test } from 'node:test'
+import { Failure } from '../../../../src/change/failure.ts'
+import { openModule } from '../../../../src/upstream/module/module-upstream.ts'
+
+const never = new AbortController().signal
+
+suite('a module of the user’s', () => {
+  let folder = ''
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'millrace-module-'))
+  })
+  after(() => rm(folder, { recursive: true }))
+
+  async function opened(name: string, text: string, timeoutMs = 5000) {
+    const path = join(folder, `${name}.ts`)
+    await writeFile(path, text)
+    return await openModule({ name, path, questionsMax: 10, timeoutMs })
+  }
+
+  test('answers each question, in order, with exact values', async () => {
+    const upstream = await opened(
+      'doubling',
+      `export async function ask(questions: readonly { n: bigint }[]) {
+         return questions.map(({ n }) => (n === null ? undefined : { twice: typeof n === 'bigint' ? n * 2n : n * 2 }))
+       }`,
+    )
+    assert.deepEqual(await upstream.ask([{ n: '9007199254740993' }, { n: 'null' }, { n: '4' }], never), [
+      '{"twice":18014398509481986}',
+      undefined,
+      '{"twice":8}',
+    ])
+  })
+
+  test('that throws, that answers too little or not in time, has failed for now', async () => {
+    const throwing = await opened('throwing', "export async function ask() { throw new Error('no idea') }")
+    const short = await opened('short', 'export const ask = async () => []')
+    const slow = await opened('slow', 'export const ask = () => new Promise(() => {})', 20)
+    for (const [upstream, words] of [
+      [throwing, /no idea/],
+      [short, /does not answer each of 1 questions/],
+      [slow, /did not answer within 20 ms/],
+    ] as const) {
+      await assert.rejects(upstream.ask([{ n: '1' }], never), (error) => {
+        assert.ok(error instanceof Failure && error.kind === 'transient')
+        assert.match(error.message, words)
+        return true
+      })
+    }
+  })
+
+  test('that cannot be loaded, or has no such function, is refused with what to do', async () => {
+    await assert.rejects(opened('broken', 'export function {'), /broken cannot be loaded/)
+    await assert.rejects(opened('other', 'export const answer = 1'), /exports no function "ask"/)
+  })
+})
