@@ -4,6 +4,9 @@ import type { Parts } from './cli/parts.ts'
 import type { Configuration } from './config/load.ts'
 import { groupOf, type Pipeline } from './config/pipeline.ts'
 import type { Shape } from './document/definition.ts'
+import { documentType, typesHead } from './document/document-types.ts'
+import { documentFields } from './document/mapping.ts'
+import { transformed } from './document/transform.ts'
 import { examineStore, existingStore } from './open-store.ts'
 import { examineState, examineTarget } from './examine.ts'
 import type { Log } from './log/log.ts'
@@ -18,7 +21,7 @@ import { statusOf } from './status.ts'
 import { systemClock } from './system-clock.ts'
 import { recentIn } from './journal.ts'
 import { gigabyte, megabyte } from './units.ts'
-import { Upstreams, type Refine } from './upstreams.ts'
+import { openTransform, Upstreams, type Refine } from './upstreams.ts'
 import { version } from './version.ts'
 import { indexFor, indexOf, mapperOf, statusPipeline, tablesOf, Workshop } from './workshop.ts'
 
@@ -41,9 +44,29 @@ export function compose(configuration: Configuration, listeners: readonly Observ
     ],
     localStatus: () => localStatus(workshop),
     verify: (pipeline, progress, signal) => verifyPipeline(workshop, pipeline, progress, signal),
+    documentTypes: (pipelines) => documentTypes(workshop, pipelines),
+    transformOf: async (pipeline) => {
+      const transform = pipeline.transform === undefined ? undefined : await openTransform(pipeline.transform)
+      return transform === undefined ? (text) => text : (text) => transformed(transform, text)
+    },
     proposeMappings: (table) =>
       Object.fromEntries(table.columns.map((column) => [column.name, mappingOf(column)])),
   }
+}
+
+async function documentTypes(workshop: Workshop, pipelines: readonly Pipeline[]): Promise<string> {
+  const texts = [typesHead]
+  for (const { name, source: from, definition, enrich } of pipelines) {
+    const source = await workshop.openSource(from, [definition.table])
+    try {
+      const { table } = await source.describe(definition.table)
+      const elsewhere = enrich.map(({ field }) => ({ field, column: undefined, form: undefined }))
+      texts.push(documentType(name, table.name, [...documentFields(definition, table), ...elsewhere]))
+    } finally {
+      await source.close()
+    }
+  }
+  return texts.join('\n')
 }
 
 async function localStatus(workshop: Workshop): ReturnType<Parts['localStatus']> {

@@ -137,7 +137,7 @@ function limitsOf(settings: UpstreamSettings): ConstructorParameters<typeof Inqu
 }
 
 /** Throws a Failure of kind `configuration` where the file cannot be loaded or has no such function. */
-async function openTransform({ path }: TransformFile): Promise<Transform> {
+export async function openTransform({ path }: TransformFile): Promise<Transform> {
   let module: { readonly transform?: unknown }
   try {
     module = (await import(pathToFileURL(path).href)) as typeof module

@@ -8,12 +8,26 @@ import { init } from './commands/init.ts'
 import { log } from './commands/log.ts'
 import { run } from './commands/run.ts'
 import { status } from './commands/status.ts'
+import { test } from './commands/test.ts'
 import { touch } from './commands/touch.ts'
+import { types } from './commands/types.ts'
 import { verify } from './commands/verify.ts'
 import { exit, UsageError, type Context } from './context.ts'
 import { aligned, helpOf, parseArguments, type Command } from './usage.ts'
 
-export const commands: readonly Command[] = [init, check, doctor, run, status, verify, touch, log, generate]
+export const commands: readonly Command[] = [
+  init,
+  check,
+  doctor,
+  run,
+  status,
+  verify,
+  touch,
+  log,
+  types,
+  test,
+  generate,
+]
 
 /** Runs one command to its end. Bugs are thrown; everything else is told and answered with an exit code. */
 export async function main(words: readonly string[], context: Context): Promise<number> {

@@ -29,6 +29,9 @@ export type Difference =
   | { readonly kind: 'orphan'; readonly id: string }
   | { readonly kind: 'different'; readonly id: string; readonly fields: readonly string[] }
 
+/** JSON text to JSON text; undefined = no document. Throws what the user's function throws. */
+export type TransformText = (document: string) => string | undefined
+
 /** Every call throws a Failure, with what mends it, when it cannot do its work. What is opened is closed by the caller. */
 export interface Parts {
   /** Resolves when the signal has aborted and everything is drained and closed; throws when nothing is left to run. */
@@ -49,6 +52,10 @@ export interface Parts {
     progress: (done: VerifyProgress) => void,
     signal: AbortSignal,
   ): AsyncGenerator<Difference, VerifyProgress>
+  /** TypeScript of the documents that the pipelines' transforms get, from the live tables. */
+  documentTypes(pipelines: readonly Pipeline[]): Promise<string>
+  /** What a pipeline's transform makes of a document; each document itself where it has none. */
+  transformOf(pipeline: Pipeline): Promise<TransformText>
   /** The mapping of each field of a new index, by column. */
   proposeMappings(table: Table): Readonly<Record<string, unknown>>
 }

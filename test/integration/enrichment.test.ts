@@ -5,6 +5,7 @@ import { after, before, suite, test } from 'node:test'
 import type { Connection } from 'mysql2/promise'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
+import { millrace } from '../support/command-process.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { SearchIndex } from '../support/search-index.ts'
 import { startService, type ServiceRequest } from '../support/service.ts'
@@ -89,6 +90,14 @@ suite('documents that are enriched and transformed', () => {
       [0, 1, 2, 3, 4, 5, 6],
       'each city is asked for once',
     )
+    const config = join(options.directory, 'config', 'millrace.yaml')
+    const environment = { MYSQL_URL: options.mysqlUrl, ELASTICSEARCH_URL: options.elasticsearchUrl }
+    const command = (...words: readonly string[]) =>
+      millrace([...words, '--config', config], options.directory, environment)
+    const types = await command('types', 'trips')
+    assert.match(types.out, /interface TripsDocument \{\n.*\n {2}readonly id: number \| bigint\n/)
+    const verified = await command('verify', 'trips')
+    assert.equal(verified.out, 'equal: 490 documents\n', verified.err)
   })
 
   test('an upstream that is down: documents are written without its part and made whole when it answers again', async () => {

@@ -75,6 +75,8 @@ function partsWith(given: Partial<Parts>): Parts {
     examineState: unasked,
     localStatus: unasked,
     verify: unasked,
+    documentTypes: unasked,
+    transformOf: unasked,
     proposeMappings: unasked,
     ...given,
   }
