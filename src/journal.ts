@@ -51,6 +51,10 @@ function ignoreFailure(error: unknown): void {
 }
 
 function notable(fact: Fact): string | undefined {
+  return ofDocuments(fact) ?? ofSource(fact)
+}
+
+function ofDocuments(fact: Fact): string | undefined {
   switch (fact.kind) {
     case 'index-created':
       return `${fact.group}: made the index ${fact.index}`
@@ -62,14 +66,23 @@ function notable(fact: Fact): string | undefined {
       return `${fact.group}: has read ${fact.rowsDone} rows in ${Math.round(fact.seconds)} s`
     case 'swept':
       return `${fact.group}: swept ${fact.deleted} of ${fact.scanned} documents`
-    case 'history-changed':
-      return `${fact.source}: ${fact.why}${fact.undone === '' ? '' : ` (undone: ${fact.undone})`}; epoch ${fact.epoch}`
-    case 'barrier':
-      return `${fact.source}: ${fact.statement}`
+    case 'replay':
+      return `${fact.addressee}: replay ${fact.phase}, ${fact.touched} keys`
     case 'columns-proposed':
       return `${fact.group}: ${tellProposal(fact)}`
     case 'pipeline-state':
       return failed(fact.group, fact)
+    default:
+      return undefined
+  }
+}
+
+function ofSource(fact: Fact): string | undefined {
+  switch (fact.kind) {
+    case 'history-changed':
+      return `${fact.source}: ${fact.why}${fact.undone === '' ? '' : ` (undone: ${fact.undone})`}; epoch ${fact.epoch}`
+    case 'barrier':
+      return `${fact.source}: ${fact.statement}`
     case 'source-state':
       return failed(fact.source, fact)
     default:

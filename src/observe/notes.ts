@@ -70,6 +70,8 @@ function tellSource(fact: Fact): Told {
 
 function tellProcess(fact: Fact): Told {
   switch (fact.kind) {
+    case 'replay':
+      return ['info', `${fact.addressee}: replay ${fact.phase}, ${fact.touched} keys`]
     case 'lease':
       return [fact.state === 'lost' ? 'warn' : 'info', tellLease(fact)]
     case 'stopping':

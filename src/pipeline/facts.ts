@@ -31,6 +31,14 @@ export type Fact =
     }
   /** Keys whose rows somebody wants to be read again are in the log. */
   | { readonly kind: 'touched'; readonly source: string; readonly table: string; readonly keys: number }
+  /** A replay goes on, or has ended. */
+  | {
+      readonly kind: 'replay'
+      readonly source: string
+      readonly addressee: string
+      readonly phase: 'touching' | 'delivering' | 'done' | 'cancelled' | 'failed'
+      readonly touched: number
+    }
   | { readonly kind: 'append-failed'; readonly source: string; readonly failure: Failure }
   | {
       readonly kind: 'restarting'
