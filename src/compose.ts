@@ -13,6 +13,7 @@ import type { Log } from './log/log.ts'
 import type { Observe } from './pipeline/facts.ts'
 import { acceptedShape } from './pipeline/column-gate.ts'
 import { verify } from './pipeline/verify.ts'
+import { previewReplay } from './preview-replay.ts'
 import { serve } from './serve.ts'
 import { mappingOf } from './sink/search/index-definition.ts'
 import type { IndexAdmin } from './sink/sink.ts'
@@ -49,6 +50,7 @@ export function compose(configuration: Configuration, listeners: readonly Observ
       const transform = pipeline.transform === undefined ? undefined : await openTransform(pipeline.transform)
       return transform === undefined ? (text) => text : (text) => transformed(transform, text)
     },
+    previewReplay: (pipeline, request, signal) => previewReplay(workshop, pipeline, request, signal),
     proposeMappings: (table) =>
       Object.fromEntries(table.columns.map((column) => [column.name, mappingOf(column)])),
   }

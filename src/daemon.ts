@@ -4,6 +4,7 @@ import type { Observe } from './pipeline/facts.ts'
 import type { Feed } from './pipeline/feed.ts'
 import type { Pipeline } from './pipeline/pipeline.ts'
 import { Failure } from './change/failure.ts'
+import type { Replays } from './pipeline/replay.ts'
 import { supervise } from './pipeline/supervise.ts'
 import { watch, type WatchParts } from './pipeline/watch.ts'
 
@@ -11,6 +12,7 @@ export interface DaemonSource {
   readonly name: string
   readonly feed: Feed
   readonly watch: WatchParts
+  readonly replays: Pick<Replays, 'run'>
   readonly close: () => Promise<void>
 }
 
@@ -45,7 +47,10 @@ export class Daemon {
     const { sources, pipelines, observe } = this.#parts
     const stop = new AbortController()
     const ending = AbortSignal.any([signal, stop.signal])
-    const watches = sources.map((source) => this.#watch(source, ending))
+    const beside = sources.flatMap((source) => [
+      this.#runBeside(source, 'watch', (over) => watch(source.watch, over), ending),
+      this.#runBeside(source, 'replays', (over) => source.replays.run(over), ending),
+    ])
     const works = [
       ...sources.map((source) => this.#runSource(source, ending)),
       ...pipelines.map((pipeline) => this.#runPipeline(pipeline, ending)),
@@ -55,7 +60,7 @@ export class Daemon {
       await this.#allEnded(works, pipelines.length)
     } finally {
       stop.abort()
-      await Promise.allSettled([...works, ...watches])
+      await Promise.allSettled([...works, ...beside])
       deadline.cancel()
       for (const { close } of [...pipelines, ...sources]) await close()
     }
@@ -120,14 +125,16 @@ export class Daemon {
     return 'pipeline'
   }
 
-  async #watch(source: DaemonSource, signal: AbortSignal): Promise<void> {
+  /** What goes along with a source as long as anything runs. */
+  async #runBeside(
+    source: DaemonSource,
+    what: string,
+    run: (ending: AbortSignal) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { clock, observe } = this.#parts
     try {
-      await supervise(
-        { part: `watch of ${source.name}`, clock, observe },
-        (ending) => watch(source.watch, ending),
-        signal,
-      )
+      await supervise({ part: `${what} of ${source.name}`, clock, observe }, run, signal)
     } catch (error) {
       this.#note(error)
       observe({ kind: 'source-state', source: source.name, state: 'failed', failure: error as Failure })

@@ -22,6 +22,8 @@ import { Board } from './pipeline/board.ts'
 import { Capture } from './pipeline/capture.ts'
 import type { Observe } from './pipeline/facts.ts'
 import { Feed } from './pipeline/feed.ts'
+import { Replays, usualReplayLimits } from './pipeline/replay.ts'
+import { ReplayStates } from './pipeline/replay-state.ts'
 import { lookingUp } from './pipeline/look-up.ts'
 import { Pipeline } from './pipeline/pipeline.ts'
 import { heedingRemarks } from './pipeline/remarks.ts'
@@ -33,6 +35,7 @@ import { showPosition } from './source/mysql/position.ts'
 import { statusOf } from './status.ts'
 import type { Store } from './store/store.ts'
 import { systemClock } from './system-clock.ts'
+import { cancelReplay, listReplays, startReplay } from './replay.ts'
 import { touchPipeline } from './touch.ts'
 import type { TargetFlow } from './pipeline/target-flow.ts'
 import { Upstreams } from './upstreams.ts'
@@ -58,6 +61,7 @@ interface Serving {
   readonly board: Board
   readonly journal: Journal
   readonly upstreams: Upstreams
+  readonly store: Store
   readonly abort: AbortController
   readonly flows: ReadonlyMap<string, TargetFlow>
 }
@@ -67,6 +71,8 @@ interface OpenedSource {
   readonly source: Source & OpenSource
   readonly log: Log
   readonly capture: Capture
+  readonly replays: Replays
+  readonly states: ReplayStates
   readonly clients: ReadonlyMap<string, SearchClient>
 }
 
@@ -110,6 +116,7 @@ export async function serve(
   const serving: Serving = {
     workshop,
     options,
+    store,
     observe,
     board,
     journal,
@@ -120,6 +127,9 @@ export async function serve(
   const opened = await openSources(serving)
   const operations: Operations = {
     status: () => statusOf(statusParts(serving, opened, startedAtMs)),
+    replay: (request) => startReplay(own, opened, request, systemClock.now()),
+    replays: () => listReplays(opened),
+    cancelReplay: (pipeline) => cancelReplay(opened, pipeline, systemClock.now()),
     touch: (request) => touchPipeline(own, opened, request, serving.abort.signal),
     metrics: () => metrics.text(),
     live: () => health.live(),
@@ -158,7 +168,10 @@ async function openSources(serving: Serving): Promise<readonly OpenedSource[]> {
   return await Promise.all([...names].map((name) => openSource(serving, name)))
 }
 
-async function openSource({ workshop, options, observe }: Serving, name: string): Promise<OpenedSource> {
+async function openSource(
+  { workshop, options, observe, store }: Serving,
+  name: string,
+): Promise<OpenedSource> {
   const { settings } = workshop.configuration
   const own = workshop.pipelinesOf(name)
   const log = await workshop.openLog(name)
@@ -181,11 +194,22 @@ async function openSource({ workshop, options, observe }: Serving, name: string)
     groupsOf: (table) => own.filter(({ definition }) => definition.table === table).map(groupOf),
   })
   const targets = new Set(own.map(({ target }) => target.name))
+  const states = new ReplayStates(store, name)
   return {
     name,
     source,
     log,
     capture,
+    states,
+    replays: new Replays({
+      states,
+      log,
+      capture,
+      describe: async (table) => (await source.describe(table)).table,
+      clock: systemClock,
+      observe,
+      limits: usualReplayLimits,
+    }),
     clients: new Map([...targets].map((target) => [target, workshop.client(target)])),
   }
 }
@@ -205,7 +229,7 @@ function daemonOf(serving: Serving, opened: readonly OpenedSource[]): Daemon {
 }
 
 function daemonSource({ workshop, options, observe, board }: Serving, opened: OpenedSource): DaemonSource {
-  const { name, source, log, capture, clients } = opened
+  const { name, source, log, capture, clients, replays } = opened
   const own = workshop.pipelinesOf(name)
   const feed = new Feed({
     name,
@@ -223,6 +247,7 @@ function daemonSource({ workshop, options, observe, board }: Serving, opened: Op
   return {
     name,
     feed,
+    replays,
     watch: {
       source: name,
       log,

@@ -14,8 +14,7 @@ export async function touchPipeline(
   { pipeline: name, keys }: TouchRequest,
   signal: AbortSignal,
 ): Promise<TouchAnswer> {
-  const pipeline = pipelines.find((each) => each.name === name || groupOf(each) === name)
-  if (pipeline === undefined) throw unknownPipeline(pipelines, name)
+  const pipeline = meantPipeline(pipelines, name)
   const source = sources.find((each) => each.name === pipeline.source)
   if (source === undefined) throw new Error(`the source ${pipeline.source} is not open`)
   const named = { table: pipeline.definition.table, texts: keys, addressee: name }
@@ -24,10 +23,13 @@ export async function touchPipeline(
   return { touched: result.touched.keys, until: result.touched.until, malformed: [] }
 }
 
-function unknownPipeline(pipelines: readonly Pipeline[], name: string): Failure {
+/** `PIPELINE` or `PIPELINE@TARGET`. Throws a Failure of kind `configuration` for one that is not there. */
+export function meantPipeline(pipelines: readonly Pipeline[], name: string): Pipeline {
+  const pipeline = pipelines.find((each) => each.name === name || groupOf(each) === name)
+  if (pipeline !== undefined) return pipeline
   const names = pipelines.map((each) => each.name)
   const suggestion = nearest(name, names)
-  return new Failure('configuration', `the daemon runs no pipeline "${name}"`, {
+  throw new Failure('configuration', `the daemon runs no pipeline "${name}"`, {
     remedy: suggestion === undefined ? `it runs: ${names.join(', ')}` : `did you mean "${suggestion}"?`,
   })
 }

@@ -6,6 +6,7 @@ import { doctor } from './commands/doctor.ts'
 import { generate } from './commands/generate.ts'
 import { init } from './commands/init.ts'
 import { log } from './commands/log.ts'
+import { replay } from './commands/replay.ts'
 import { run } from './commands/run.ts'
 import { status } from './commands/status.ts'
 import { test } from './commands/test.ts'
@@ -23,6 +24,7 @@ export const commands: readonly Command[] = [
   status,
   verify,
   touch,
+  replay,
   log,
   types,
   test,

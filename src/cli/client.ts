@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure, type FailureKind } from '../change/failure.ts'
-import type { Status, TouchAnswer, TouchRequest } from '../control/operations.ts'
+import type { ReplayRequest, ReplayStatus, Status, TouchAnswer, TouchRequest } from '../control/operations.ts'
 
 const timeoutMs = 5000
 /** For what the daemon must do before it answers. */
@@ -41,6 +41,28 @@ export async function askTouch(
   signal: AbortSignal,
 ): Promise<TouchAnswer> {
   return (await answered(address, '/v1/touch', posted(request), signal)) as TouchAnswer
+}
+
+export async function askReplay(
+  address: string,
+  request: ReplayRequest,
+  signal: AbortSignal,
+): Promise<ReplayStatus> {
+  return (await answered(address, '/v1/replay', posted(request), signal)) as ReplayStatus
+}
+
+export async function askReplays(address: string, signal: AbortSignal): Promise<readonly ReplayStatus[]> {
+  return (await answered(address, '/v1/replay', {}, signal)) as readonly ReplayStatus[]
+}
+
+/** Whether there was one to cancel. */
+export async function askCancelReplay(
+  address: string,
+  pipeline: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const answer = await answered(address, '/v1/replay/cancel', posted({ pipeline }), signal)
+  return (answer as { readonly cancelled: boolean }).cancelled
 }
 
 function posted(body: unknown): RequestInit {

@@ -1,5 +1,5 @@
 /** What commands need of the rest of the program; compose.ts makes it from a configuration. */
-import type { Table } from '../change/change.ts'
+import type { Key, Table } from '../change/change.ts'
 import type { Configuration } from '../config/load.ts'
 import type { Pipeline } from '../config/pipeline.ts'
 import type { Status } from '../control/operations.ts'
@@ -22,6 +22,23 @@ export type OpenSource = SourceAdmin & Pick<Source, 'head' | 'chunk'>
 export interface VerifyProgress {
   readonly rows: number
   readonly documents: number
+}
+
+interface ReplayPreviewRequest {
+  /** As millrace replay takes them. */
+  readonly addressee: string
+  readonly from: string
+  readonly to?: string
+  /** Of these alone, as people write keys; those that are none of the table are a Failure. */
+  readonly only?: readonly string[]
+}
+
+export interface ReplayPreview {
+  readonly from: number
+  readonly to: number
+  readonly records: number
+  /** Statements in the stretch that removed or changed rows without naming them. */
+  readonly barriers: readonly string[]
 }
 
 export type Difference =
@@ -56,6 +73,12 @@ export interface Parts {
   documentTypes(pipelines: readonly Pipeline[]): Promise<string>
   /** What a pipeline's transform makes of a document; each document itself where it has none. */
   transformOf(pipeline: Pipeline): Promise<TransformText>
+  /** The keys that a replay would touch, each once, as the log is now. Returns what it has looked at. */
+  previewReplay(
+    pipeline: Pipeline,
+    request: ReplayPreviewRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<Key, ReplayPreview>
   /** The mapping of each field of a new index, by column. */
   proposeMappings(table: Table): Readonly<Record<string, unknown>>
 }

@@ -94,10 +94,45 @@ export interface TouchAnswer {
   readonly malformed: readonly { readonly at: number; readonly why: string }[]
 }
 
+export interface ReplayRequest {
+  /** `orders`: for every target of the pipeline; `orders@main`: for that one. */
+  readonly pipeline: string
+  /** `earliest`, a time with a T (2026-11-22T10:00:00Z), `2h` ago, an offset of the log, or a GTID set. */
+  readonly from: string
+  /** Default: the log's present end. */
+  readonly to?: string
+  /** 0 = no limit of its own. */
+  readonly keysPerSecond?: number
+}
+
+export interface ReplayStatus {
+  readonly pipeline: string
+  readonly table: string
+  /** Offsets: the records from the one to before the other name the keys. */
+  readonly from: number
+  readonly to: number
+  readonly phase: 'touching' | 'delivering' | 'done' | 'cancelled' | 'failed'
+  /** 0 to 1. */
+  readonly share: number
+  readonly touched: number
+  /** Statements in the stretch that removed or changed rows without naming them. */
+  readonly barriers: readonly string[]
+  readonly startedAt: string
+  readonly endedAt: string | null
+  /** Why it failed. */
+  readonly failure: string | null
+}
+
 export interface Operations {
   status(): Promise<Status>
   /** Has the rows of these keys read again and their documents written, or deleted. Durable when it resolves. */
   touch(request: TouchRequest): Promise<TouchAnswer>
+  /** Begins to deliver the rows again that a stretch of the log names; goes on by itself, over restarts too. */
+  replay(request: ReplayRequest): Promise<ReplayStatus>
+  /** The last one of each pipeline. */
+  replays(): Promise<readonly ReplayStatus[]>
+  /** False = none was under way. */
+  cancelReplay(pipeline: string): Promise<boolean>
   /** Prometheus text. */
   metrics(): Promise<string>
   /** Whether the process works at all: its event loop answers. */

@@ -1,6 +1,6 @@
 /** What the control server answers. */
 import { Failure, type FailureKind } from '../change/failure.ts'
-import type { Operations, TouchRequest } from './operations.ts'
+import type { Operations, ReplayRequest, TouchRequest } from './operations.ts'
 
 export interface Answer {
   readonly code: number
@@ -33,6 +33,24 @@ export const routes: readonly Route[] = [
     path: '/v1/touch',
     summary: 'rows to be read again: {"pipeline": "orders", "keys": ["[42]", "[43]"]}',
     answer: touch,
+  },
+  {
+    path: '/v1/replay',
+    summary: 'the last replay of each pipeline',
+    answer: async (operations) => json(200, await operations.replays()),
+  },
+  {
+    method: 'POST',
+    path: '/v1/replay',
+    summary:
+      'rows to be delivered again: {"pipeline": "orders", "from": "2h"}; also "to" and "keysPerSecond"',
+    answer: replay,
+  },
+  {
+    method: 'POST',
+    path: '/v1/replay/cancel',
+    summary: 'ends a replay: {"pipeline": "orders"}',
+    answer: cancelReplay,
   },
 ]
 
@@ -70,6 +88,29 @@ async function touch(operations: Operations, body: unknown): Promise<Answer> {
 function isTouchRequest(body: unknown): body is TouchRequest {
   const { pipeline, keys } = (body ?? {}) as Partial<Record<keyof TouchRequest, unknown>>
   return typeof pipeline === 'string' && Array.isArray(keys) && keys.every((key) => typeof key === 'string')
+}
+
+async function replay(operations: Operations, body: unknown): Promise<Answer> {
+  if (!isReplayRequest(body))
+    throw new Failure('configuration', 'the body is to be {"pipeline": "NAME", "from": "PLACE"}')
+  return json(200, await operations.replay(body))
+}
+
+function isReplayRequest(body: unknown): body is ReplayRequest {
+  const { pipeline, from, to, keysPerSecond } = (body ?? {}) as Partial<Record<keyof ReplayRequest, unknown>>
+  return (
+    typeof pipeline === 'string' &&
+    typeof from === 'string' &&
+    (to === undefined || typeof to === 'string') &&
+    (keysPerSecond === undefined || (typeof keysPerSecond === 'number' && keysPerSecond >= 0))
+  )
+}
+
+async function cancelReplay(operations: Operations, body: unknown): Promise<Answer> {
+  const { pipeline } = (body ?? {}) as { readonly pipeline?: unknown }
+  if (typeof pipeline !== 'string')
+    throw new Failure('configuration', 'the body is to be {"pipeline": "NAME"}')
+  return json(200, { cancelled: await operations.cancelReplay(pipeline) })
 }
 
 function listOfRoutes(): Readonly<Record<string, string>> {

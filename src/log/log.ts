@@ -203,8 +203,8 @@ export interface LogAdmin {
   parts(): Promise<readonly LogPart[]>
   /** Every record of a key that is still kept, oldest first, with its addressee. */
   find(table: string, key: Key): AsyncIterable<Entry & { readonly addressee: string | undefined }>
-  /** Where the first kept append begins that fits the place; undefined = none does yet. */
-  offsetAt(place: LogPlace): Promise<Offset | undefined>
+  /** Its first offset and the one after its last, of the first kept append that fits the place; undefined = none does yet. */
+  appendAt(place: LogPlace): Promise<{ readonly first: Offset; readonly next: Offset } | undefined>
   /**
    * What was appended from one offset to before another, in order, barriers without records included. The first and the
    * last run may reach beyond. Throws a Failure of kind `lost` where `from` is kept no longer.

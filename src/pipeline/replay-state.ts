@@ -9,6 +9,8 @@ export interface ReplayState {
   /** `PIPELINE`, for every target, or `PIPELINE@TARGET`. */
   readonly addressee: string
   readonly table: string
+  /** Of the log whose offsets these are. */
+  readonly lineage: string
   readonly from: Offset
   /** The records before this offset count. */
   readonly to: Offset
@@ -17,6 +19,8 @@ export interface ReplayState {
   readonly phase: 'touching' | 'delivering' | 'done' | 'cancelled' | 'failed'
   /** What is still to be touched; the first is under way. */
   readonly parts: readonly KeyPart[]
+  /** 0 = not counted yet. */
+  readonly keysInPart: number
   readonly touchedInPart: number
   readonly touched: number
   /** Who has passed this has delivered them. */
@@ -36,6 +40,14 @@ export interface KeptReplay {
 
 export function isUnderWay({ phase }: ReplayState): boolean {
   return phase === 'touching' || phase === 'delivering'
+}
+
+/** How much of it is touched, 0 to 1, as far as that is known. */
+export function shareTouched({ parts, keysInPart, touchedInPart }: ReplayState): number {
+  const [first, ...others] = parts
+  const waiting = others.reduce((sum, { modulus }) => sum + 1 / modulus, 0)
+  const current = first === undefined ? 0 : (1 - touchedInPart / Math.max(1, keysInPart)) / first.modulus
+  return Math.max(0, 1 - waiting - current)
 }
 
 const listMax = 1000

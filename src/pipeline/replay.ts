@@ -17,7 +17,7 @@ import { Signal } from './signal.ts'
 
 export interface ReplaysParts {
   readonly states: ReplayStates
-  readonly log: Pick<LogAdmin, 'range' | 'groups' | 'retention'>
+  readonly log: Pick<LogAdmin, 'range' | 'groups' | 'retention' | 'control'>
   readonly capture: Pick<Capture, 'touch'>
   /** As the source describes it now. */
   readonly describe: (table: string) => Promise<Table>
@@ -139,14 +139,15 @@ class ReplayWork {
       })
       await this.#saveParts(gathered)
       await this.#touchPart(gathered, table, signal)
-      await this.#save({ parts: this.#state.parts.slice(1), touchedInPart: 0 })
+      await this.#save({ parts: this.#state.parts.slice(1), keysInPart: 0, touchedInPart: 0 })
     }
     await this.#save({ phase: 'delivering' })
   }
 
   /** Before anything is touched: after a crash the same keys come in the same order. */
-  async #saveParts({ part, others, barriers }: GatheredKeys): Promise<void> {
-    await this.#save({ parts: [part, ...others, ...this.#state.parts.slice(1)], barriers })
+  async #saveParts({ part, others, barriers, keys }: GatheredKeys): Promise<void> {
+    const parts = [part, ...others, ...this.#state.parts.slice(1)]
+    await this.#save({ parts, barriers, keysInPart: keys.size })
   }
 
   async #touchPart({ keys: gathered }: GatheredKeys, table: Table, signal: AbortSignal): Promise<void> {
@@ -170,7 +171,11 @@ class ReplayWork {
 
   /** What retention dropped meanwhile names keys that nobody knows any more, and the order of the rest is another one. */
   async #assertKept(): Promise<void> {
-    const { oldest } = await this.#parts.log.retention()
+    const { log } = this.#parts
+    if ((await log.control())?.lineage !== this.#state.lineage) {
+      throw new Failure('lost', 'the log is another one than that which was to be replayed')
+    }
+    const { oldest } = await log.retention()
     if (oldest <= this.#state.from) return
     throw new Failure(
       'lost',

@@ -69,10 +69,11 @@ async function places({ log }: LogSubject): Promise<void> {
   await log.append(numbering.batch([]))
   for (let id = 1; id <= 40; id++) await log.append(numbering.batch([insertOf(orders, id)]))
   const { seq } = numbering.control
-  for (const back of [0, 1, 20, 39]) assert.equal(await log.offsetAt(reached(seq - back)), 39 - back)
-  assert.equal(await log.offsetAt(reached(seq + 1)), undefined)
-  assert.equal(await log.offsetAt({ kind: 'time', appendedAtMs: 0 }), 0)
-  assert.equal(await log.offsetAt({ kind: 'time', appendedAtMs: Number.MAX_SAFE_INTEGER }), undefined)
+  for (const back of [0, 1, 20, 39])
+    assert.deepEqual(await log.appendAt(reached(seq - back)), { first: 39 - back, next: 40 - back })
+  assert.equal(await log.appendAt(reached(seq + 1)), undefined)
+  assert.equal((await log.appendAt({ kind: 'time', appendedAtMs: 0 }))?.first, 0)
+  assert.equal(await log.appendAt({ kind: 'time', appendedAtMs: Number.MAX_SAFE_INTEGER }), undefined)
 }
 
 function reached(seq: number): LogPlace {

@@ -1,5 +1,5 @@
 /** The application whose database is watched: random transactions on one table with few keys. */
-import type { Column } from '../../src/change/change.ts'
+import type { Column, Table } from '../../src/change/change.ts'
 import type { MemoryDatabase, TransactionWriter, Values } from '../support/memory-source.ts'
 import type { Random } from '../support/random.ts'
 
@@ -21,6 +21,7 @@ export const hostile = 'hostile'
 const keys = 200
 
 export class Application {
+  readonly table: Table
   readonly #database: MemoryDatabase
   readonly #random: Random
   /** Rises with each row that is written, so that no content ever comes twice. */
@@ -29,7 +30,7 @@ export class Application {
   constructor(database: MemoryDatabase, random: Random) {
     this.#database = database
     this.#random = random
-    database.createTable(table, columns, [0])
+    this.table = database.createTable(table, columns, [0])
   }
 
   /** One transaction of so many statements. */

@@ -12,7 +12,6 @@ import { textOfBody, type Operation, type Outcome } from '../../src/sink/sink.ts
 import type { Source } from '../../src/source/source.ts'
 import type { MemoryIndex } from '../support/memory-sink.ts'
 import { group } from './life.ts'
-import type { Settings } from './settings.ts'
 
 interface Asked {
   readonly lane: number
@@ -25,11 +24,17 @@ interface Newest {
   readonly revision: number
 }
 
+interface CheckSettings {
+  readonly lanes: number
+  /** Rows are read when they are delivered. */
+  readonly looksUp: boolean
+}
+
 export class Checks {
   readonly violations: string[] = []
   readonly #index: MemoryIndex
   readonly #covers: Source['covers']
-  readonly #settings: Settings
+  readonly #settings: CheckSettings
   #position: Position | undefined
   #seq = 0
   #epoch = 0
@@ -42,7 +47,7 @@ export class Checks {
   /** By index, what each of its documents was at its newest. */
   readonly #newest = new Map<string, Map<string, Newest>>()
 
-  constructor(index: MemoryIndex, covers: Source['covers'], settings: Settings) {
+  constructor(index: MemoryIndex, covers: Source['covers'], settings: CheckSettings) {
     this.#index = index
     this.#covers = covers
     this.#settings = settings
@@ -135,8 +140,7 @@ export class Checks {
     if (before !== undefined && version < before.version)
       this.#violate(`document ${id} went from version ${before.version} back to ${version}`)
     // A row that was looked up may be newer than its version says; whole rows of the log then follow it.
-    const looksUp = this.#settings.shortened > 0
-    if (!looksUp && before !== undefined && revision < before.revision)
+    if (!this.#settings.looksUp && before !== undefined && revision < before.revision)
       this.#violate(`document ${id} went from revision ${before.revision} back to ${revision} at ${version}`)
     newest.set(id, { version, revision })
   }

@@ -16,8 +16,12 @@ import type { Entries, Log } from '../../src/log/log.ts'
 import type { Work } from '../../src/document/enricher.ts'
 import type { IndexAdmin, IndexState, Sink } from '../../src/sink/sink.ts'
 import type { Source } from '../../src/source/source.ts'
+import type { Table } from '../../src/change/change.ts'
 import { hidden, table } from './application.ts'
 import { gatedClock, type Gate } from './gate.ts'
+import { Replays } from '../../src/pipeline/replay.ts'
+import { ReplayStates } from '../../src/pipeline/replay-state.ts'
+import type { Store } from '../../src/store/store.ts'
 import type { Settings } from './settings.ts'
 
 export const group = 'items@main'
@@ -42,6 +46,8 @@ export interface LifeParts {
   readonly index: IndexAdmin
   readonly sinkFor: (index: IndexState) => Sink
   readonly stateDirectory: string
+  readonly store: Store
+  readonly describe: () => Promise<Table>
   readonly lineage: string
   readonly wishes: Wishes
   readonly observe: Observe
@@ -116,6 +122,7 @@ export class Life {
       {
         name: sourceName,
         feed: this.#feed(log, capture, { clock, observe: tell }),
+        replays: this.#replays(log, capture, { clock, observe: tell }),
         watch: {
           source: sourceName,
           log,
@@ -130,6 +137,27 @@ export class Life {
     ]
     const pipelines = [{ name: 'items', group, pipeline, close: () => Promise.resolve() }]
     return new Daemon({ sources, pipelines, clock, observe: tell, drainMs: 10_000, abort })
+  }
+
+  #replays(
+    log: Log,
+    capture: Capture,
+    around: { readonly clock: Clock; readonly observe: Observe },
+  ): Replays {
+    const { store, describe, gate } = this.#parts
+    const behindGate: Pick<Store, 'get' | 'put' | 'list'> = {
+      get: (...asked) => gate.wait(store.get(...asked)),
+      put: (...asked) => gate.wait(store.put(...asked)),
+      list: (...asked) => gate.wait(store.list(...asked)),
+    }
+    return new Replays({
+      states: new ReplayStates(behindGate, sourceName),
+      log,
+      capture,
+      describe,
+      ...around,
+      limits: { keysMax: 10, batchKeys: 3, undeliveredKeys: 6 },
+    })
   }
 
   #capture(log: Log, clock: Clock, observe: Observe): Capture {

@@ -2,6 +2,7 @@
 import { loadState } from '../../src/pipeline/load-state.ts'
 import { assertEqual } from './equality.ts'
 import { group } from './life.ts'
+import { hasEnded, replay } from './person.ts'
 import type { Trouble } from './settings.ts'
 import { World } from './world.ts'
 
@@ -39,6 +40,7 @@ async function takeStep(world: World): Promise<void> {
     world.tell(`── ${kind}`)
     await act(world)
   }
+  if (world.replaying !== undefined && world.replaying.next() < 0.2) await replay(world)
   for (let left = random.below(4); left > 0; left--) {
     world.application.transact(1 + random.below(6))
     if (random.next() < 0.5) await world.pass(random.below(50))
@@ -126,10 +128,12 @@ async function comeToRest(world: World): Promise<void> {
   throw new Error('it does not come to rest')
 }
 
-async function isAtRest({ life, database, clock, target }: World): Promise<boolean> {
+async function isAtRest(world: World): Promise<boolean> {
+  const { life, database, clock, target } = world
   const control = life.capture?.control
   if (life.log === undefined || control === undefined || target.underWay > 0) return false
   const load = loadState(control, group)
+  if (!(await hasEnded(world))) return false
   if (load?.phase !== 'done' || control.producers['source:main'] !== String(database.executed)) return false
   const { next } = await clock.until(life.log.retention())
   const found = (await clock.until(life.log.groups())).find(({ name }) => name === group)

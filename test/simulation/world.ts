@@ -8,6 +8,7 @@ import { openEmbeddedLog } from '../../src/log/embedded/embedded-log.ts'
 import type { Fact } from '../../src/pipeline/facts.ts'
 import { MemoryDisk } from '../support/memory-disk.ts'
 import { MemoryDatabase, MemorySource } from '../support/memory-source.ts'
+import { MemoryStore } from '../support/memory-store.ts'
 import { Random } from '../support/random.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
 import { Application } from './application.ts'
@@ -35,6 +36,10 @@ export class World {
   readonly disk: MemoryDisk
   readonly target: Target
   readonly checks: Checks
+  /** Outlives every process, and every log. */
+  readonly store = new MemoryStore()
+  /** Decides when a person replays; undefined = never. Of its own, so that the other stories stay what they are. */
+  readonly replaying: Random | undefined
   life: Life
   /** A share of the calls to the source fails. */
   sourceFaults = 0
@@ -57,7 +62,9 @@ export class World {
     this.#tell = tell
     this.#startedAtMs = this.clock.now()
     const source = this.plainSource()
-    this.checks = new Checks(this.target.index, (a, b) => source.covers(a, b), this.settings)
+    this.replaying = seed % 4 === 3 ? new Random(seed) : undefined
+    const looksUp = this.settings.shortened > 0 || this.replaying !== undefined
+    this.checks = new Checks(this.target.index, (a, b) => source.covers(a, b), { ...this.settings, looksUp })
     if (this.settings.rowsAtStart > 0) this.application.transact(this.settings.rowsAtStart)
     this.tell(JSON.stringify(this.settings))
     this.life = this.#begin(false)
@@ -171,6 +178,8 @@ export class World {
       index: this.target.admin(gate),
       sinkFor: (state) => this.target.sink(gate, state, (...answer) => this.checks.answered(...answer)),
       stateDirectory: this.stateDirectory,
+      store: this.store,
+      describe: () => Promise.resolve(this.application.table),
       lineage: `log ${this.#logs}`,
       wishes: { ...noWishes, reload },
       observe: (fact) => this.#observe(fact),

@@ -77,6 +77,7 @@ function partsWith(given: Partial<Parts>): Parts {
     verify: unasked,
     documentTypes: unasked,
     transformOf: unasked,
+    previewReplay: unasked,
     proposeMappings: unasked,
     ...given,
   }

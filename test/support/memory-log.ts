@@ -206,10 +206,14 @@ export class MemoryLog implements ChangeLog, LogAdmin {
       if (entry.change.table.name === table && entry.change.key === key) yield { ...entry, addressee }
   }
 
-  offsetAt(place: LogPlace): Promise<Offset | undefined> {
-    const fits = ({ control, appendedAtMs }: Appended): boolean =>
-      place.kind === 'time' ? appendedAtMs >= place.appendedAtMs : place.reached(control)
-    return Promise.resolve(this.#contents.appends.find(fits)?.offset)
+  appendAt(place: LogPlace): ReturnType<LogAdmin['appendAt']> {
+    const { appends, records } = this.#contents
+    const at = appends.findIndex(({ control, appendedAtMs }) =>
+      place.kind === 'time' ? appendedAtMs >= place.appendedAtMs : place.reached(control),
+    )
+    const found = appends[at]
+    if (found === undefined) return Promise.resolve(undefined)
+    return Promise.resolve({ first: found.offset, next: appends[at + 1]?.offset ?? records.length })
   }
 
   async *range(from: Offset, to: Offset): AsyncGenerator<LogStretch> {

@@ -15,6 +15,9 @@ export function operationsWith(change: Partial<Operations> = {}): Operations {
   return {
     status: () => Promise.resolve(emptyStatus),
     touch: ({ keys }) => Promise.resolve({ touched: keys.length, until: 0, malformed: [] }),
+    replay: () => Promise.reject(new Error('no replay was expected')),
+    replays: () => Promise.resolve([]),
+    cancelReplay: () => Promise.resolve(false),
     metrics: () => Promise.resolve(''),
     live: () => true,
     ready: () => ({ ready: true, reasons: [] }),

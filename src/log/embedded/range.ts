@@ -7,12 +7,18 @@ import type { Inspected } from './inspection.ts'
 import { firstVersion, type Frame } from './record.ts'
 import type { Segment } from './segment.ts'
 
-/** The first offset of the first append that fits; undefined = none does yet. */
-export async function offsetAt(log: Inspected, place: LogPlace): Promise<Offset | undefined> {
+interface Append {
+  readonly first: Offset
+  readonly next: Offset
+}
+
+/** The first append that fits; undefined = none does yet. */
+export async function appendAt(log: Inspected, place: LogPlace): Promise<Append | undefined> {
   const segments = await log.extent.segments()
   const segment = await lastBefore(log, segments, place)
   if (segment === undefined) return undefined
-  for await (const frame of framesFrom(log, segment.first)) if (fits(frame, place)) return frame.header.first
+  for await (const frame of framesFrom(log, segment.first))
+    if (fits(frame, place)) return { first: frame.header.first, next: frame.next }
   return undefined
 }
 

@@ -5,7 +5,7 @@ import type { Control, DeadLetters, Entry, Group, GroupLag, LaneBatch, Log, LogA
 import type { LogBatch, LogPart, LogPlace, LogStretch, Retention } from '../log.ts'
 import { placesOf, unknownGroup } from './groups.ts'
 import { findKey, lagOf, type Inspected } from './inspection.ts'
-import { offsetAt, stretchesOf } from './range.ts'
+import { appendAt, stretchesOf } from './range.ts'
 import { readGroup } from './reader.ts'
 import type { SegmentFiles } from './segment.ts'
 import type { Standing } from './standing.ts'
@@ -91,8 +91,8 @@ export class ReadableLog implements Log {
     yield* findKey(await this.#inspected(), table, key)
   }
 
-  async offsetAt(place: LogPlace): Promise<Offset | undefined> {
-    return await offsetAt(await this.#inspected(), place)
+  async appendAt(place: LogPlace): ReturnType<LogAdmin['appendAt']> {
+    return await appendAt(await this.#inspected(), place)
   }
 
   async *range(from: Offset, to: Offset): AsyncGenerator<LogStretch> {
