@@ -29,6 +29,20 @@ export function openStore({ settings, pipelines }: Pick<Configuration, 'settings
   return createMysqlStore({ ...place, prefix, tls: tlsOf(tls) })
 }
 
+/** What is wrong with the store is told at once; a server that is away may come back. */
+export async function reachableStore(configuration: Configuration): Promise<Store> {
+  const store = openStore(configuration)
+  try {
+    await store.list('', undefined, 1)
+  } catch (error) {
+    if (!(error instanceof Failure) || !['transient', 'overload'].includes(error.kind)) {
+      await store.close()
+      throw error
+    }
+  }
+  return store
+}
+
 /** For commands that only look; undefined = there is none yet. */
 export function existingStore(
   configuration: Pick<Configuration, 'settings' | 'pipelines'>,

@@ -1,17 +1,19 @@
 /** The operation "replay" over the sources that a daemon serves, and what a person's words for a stretch of a log mean. */
-import type { Offset, Position } from './change/change.ts'
+import type { Offset, Position, Table } from './change/change.ts'
 import { Failure } from './change/failure.ts'
 import type { Pipeline } from './config/pipeline.ts'
-import type { ReplayRequest, ReplayStatus } from './control/operations.ts'
+import type { Operations, ReplayRequest, ReplayStatus } from './control/operations.ts'
 import type { Control, LogAdmin } from './log/log.ts'
+import type { Clock } from './pipeline/clock.ts'
 import { positionIn } from './pipeline/appender.ts'
-import type { Replays } from './pipeline/replay.ts'
+import { Replays, usualReplayLimits, type ReplaysParts } from './pipeline/replay.ts'
 import { everyKey } from './pipeline/replay-keys.ts'
-import { isUnderWay, shareTouched, type ReplayState, type ReplayStates } from './pipeline/replay-state.ts'
+import { isUnderWay, ReplayStates, shareTouched, type ReplayState } from './pipeline/replay-state.ts'
 import type { Source, SourceAdmin } from './source/source.ts'
+import type { Store } from './store/store.ts'
 import { meantPipeline } from './touch.ts'
 
-export interface ReplayableSource {
+interface ReplayableSource {
   readonly name: string
   readonly source: Pick<Source, 'covers'> & Pick<SourceAdmin, 'parse'>
   readonly log: LogAdmin
@@ -19,8 +21,38 @@ export interface ReplayableSource {
   readonly states: ReplayStates
 }
 
+/** Those of one source. */
+export function replaysOf({
+  name,
+  source,
+  store,
+  ...parts
+}: {
+  readonly name: string
+  readonly source: Pick<SourceAdmin, 'describe'>
+  readonly store: Store
+} & Pick<ReplaysParts, 'log' | 'capture' | 'clock' | 'observe'>): Pick<ReplayableSource, 'states'> & {
+  readonly replays: Replays
+} {
+  const states = new ReplayStates(store, name)
+  const describe = async (table: string): Promise<Table> => (await source.describe(table)).table
+  return { states, replays: new Replays({ ...parts, states, describe, limits: usualReplayLimits }) }
+}
+
+export function replayOperations(
+  pipelines: readonly Pipeline[],
+  sources: readonly ReplayableSource[],
+  clock: Pick<Clock, 'now'>,
+): Pick<Operations, 'replay' | 'replays' | 'cancelReplay'> {
+  return {
+    replay: (request) => startReplay(pipelines, sources, request, clock.now()),
+    replays: () => listReplays(sources),
+    cancelReplay: (addressee) => cancelReplay(sources, addressee, clock.now()),
+  }
+}
+
 /** Throws a Failure: `configuration` for what cannot be meant, `lost` for what is kept no longer, `conflict` while one is under way. */
-export async function startReplay(
+async function startReplay(
   pipelines: readonly Pipeline[],
   sources: readonly ReplayableSource[],
   request: ReplayRequest,
@@ -52,7 +84,7 @@ export async function startReplay(
   return statusOfReplay(state)
 }
 
-export async function listReplays(sources: readonly ReplayableSource[]): Promise<readonly ReplayStatus[]> {
+async function listReplays(sources: readonly ReplayableSource[]): Promise<readonly ReplayStatus[]> {
   const found: ReplayStatus[] = []
   for (const { states } of sources)
     for (const { state } of await states.all()) found.push(statusOfReplay(state))
@@ -60,7 +92,7 @@ export async function listReplays(sources: readonly ReplayableSource[]): Promise
 }
 
 /** False = none was under way. */
-export async function cancelReplay(
+async function cancelReplay(
   sources: readonly ReplayableSource[],
   addressee: string,
   nowMs: number,

@@ -13,7 +13,7 @@ import { Daemon, type DaemonPipeline, type DaemonSource } from './daemon.ts'
 import { createJournal, type Journal } from './journal.ts'
 import type { Shape } from './document/definition.ts'
 import type { Log } from './log/log.ts'
-import { openStore } from './open-store.ts'
+import { reachableStore } from './open-store.ts'
 import { deliveryLimits, loadLimits, targetFlows } from './limits.ts'
 import { createHealth } from './observe/health.ts'
 import { createLogger } from './observe/logger.ts'
@@ -22,8 +22,8 @@ import { Board } from './pipeline/board.ts'
 import { Capture } from './pipeline/capture.ts'
 import type { Observe } from './pipeline/facts.ts'
 import { Feed } from './pipeline/feed.ts'
-import { Replays, usualReplayLimits } from './pipeline/replay.ts'
-import { ReplayStates } from './pipeline/replay-state.ts'
+import type { Replays } from './pipeline/replay.ts'
+import type { ReplayStates } from './pipeline/replay-state.ts'
 import { lookingUp } from './pipeline/look-up.ts'
 import { Pipeline } from './pipeline/pipeline.ts'
 import { heedingRemarks } from './pipeline/remarks.ts'
@@ -35,7 +35,7 @@ import { showPosition } from './source/mysql/position.ts'
 import { statusOf } from './status.ts'
 import type { Store } from './store/store.ts'
 import { systemClock } from './system-clock.ts'
-import { cancelReplay, listReplays, startReplay } from './replay.ts'
+import { replayOperations, replaysOf } from './replay.ts'
 import { touchPipeline } from './touch.ts'
 import type { TargetFlow } from './pipeline/target-flow.ts'
 import { Upstreams } from './upstreams.ts'
@@ -85,8 +85,7 @@ export async function serve(
 ): Promise<void> {
   const { settings, redact } = workshop.configuration
   await mkdir(settings.state, { recursive: true })
-  const store = openStore(workshop.configuration)
-  await reachable(store)
+  const store = await reachableStore(workshop.configuration)
   const own = workshop.configuration.pipelines
   const board = new Board()
   const metrics = createMetrics(version)
@@ -127,9 +126,7 @@ export async function serve(
   const opened = await openSources(serving)
   const operations: Operations = {
     status: () => statusOf(statusParts(serving, opened, startedAtMs)),
-    replay: (request) => startReplay(own, opened, request, systemClock.now()),
-    replays: () => listReplays(opened),
-    cancelReplay: (pipeline) => cancelReplay(opened, pipeline, systemClock.now()),
+    ...replayOperations(own, opened, systemClock),
     touch: (request) => touchPipeline(own, opened, request, serving.abort.signal),
     metrics: () => metrics.text(),
     live: () => health.live(),
@@ -148,17 +145,6 @@ export async function serve(
     journal.note('stopped')
     await journal.close()
     logger.close()
-  }
-}
-
-/** What is wrong with the store is told at the start; a server that is away may come back while we run. */
-async function reachable(store: Store): Promise<void> {
-  try {
-    await store.list('', undefined, 1)
-  } catch (error) {
-    if (error instanceof Failure && ['transient', 'overload'].includes(error.kind)) return
-    await store.close()
-    throw error
   }
 }
 
@@ -194,22 +180,12 @@ async function openSource(
     groupsOf: (table) => own.filter(({ definition }) => definition.table === table).map(groupOf),
   })
   const targets = new Set(own.map(({ target }) => target.name))
-  const states = new ReplayStates(store, name)
   return {
     name,
     source,
     log,
     capture,
-    states,
-    replays: new Replays({
-      states,
-      log,
-      capture,
-      describe: async (table) => (await source.describe(table)).table,
-      clock: systemClock,
-      observe,
-      limits: usualReplayLimits,
-    }),
+    ...replaysOf({ name, source, log, capture, store, observe, clock: systemClock }),
     clients: new Map([...targets].map((target) => [target, workshop.client(target)])),
   }
 }

@@ -45,7 +45,7 @@ suite('replay', { concurrency: false }, () => {
     let daemon = await start()
     try {
       await untilCaughtUp(daemon, connection)
-      const [[before]] = (await connection.query('SELECT @@GLOBAL.gtid_executed AS gtids')) as unknown as [
+      const [[earlier]] = (await connection.query('SELECT @@GLOBAL.gtid_executed AS gtids')) as unknown as [
         [{ gtids: string }],
       ]
       await connection.query(`DELETE FROM ${table} WHERE id < 500`)
@@ -60,7 +60,7 @@ suite('replay', { concurrency: false }, () => {
       })
       await delay(2_500)
 
-      const dry = await replay('--from', before.gtids, '--dry-run', '--json')
+      const dry = await replay('--from', earlier.gtids, '--dry-run', '--json')
       const found = JSON.parse(dry.out) as { keys: number; records: number }
       assert.deepEqual([found.keys, found.records], [1500, 20_500], dry.err)
 
@@ -68,7 +68,7 @@ suite('replay', { concurrency: false }, () => {
       const versions = new VersionWatch(stack.elasticsearch.url, 'items', 2000, 1)
       gone.start()
       versions.start()
-      const begun = await replay('--from', before.gtids, '--rate', '400', '--json')
+      const begun = await replay('--from', earlier.gtids, '--rate', '400', '--json')
       assert.equal(begun.code, 0, begun.err)
       assert.equal((await replay('--from', 'earliest')).code, 1)
       await untilTouched(replay, 400)
