@@ -108,6 +108,8 @@ export interface LaneBatch {
   readonly bytes: number
   /** Nothing of this lane lies between the last entry and here; may be committed when the entries are finished. */
   readonly next: Offset
+  /** Lets the log use the memory of the entries again, at which nobody may look afterwards. Need not be called. */
+  readonly release?: () => void
 }
 
 export interface ChangeLog {

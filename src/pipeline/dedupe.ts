@@ -3,6 +3,7 @@
  * for it is finished when that one is.
  */
 import type { Offset } from '../change/change.ts'
+import type { Holders } from '../change/holders.ts'
 import { committedAtMsOf, RecordCursor } from '../change/records.ts'
 import { textOf } from '../change/row.ts'
 import type { Work } from '../document/enricher.ts'
@@ -13,6 +14,7 @@ import type { Operation } from '../sink/sink.ts'
 interface Place {
   readonly entries: Entries
   readonly at: number
+  readonly holders: Holders | undefined
 }
 
 export class PendingWork {
@@ -26,10 +28,14 @@ export class PendingWork {
   bytes: number
   #entries: Entries
   #at: number
+  #holders: Holders | undefined
   /** The entries that asked for the document before. */
   #earlier: Place[] | undefined
 
-  constructor(entries: Entries, { at, operation }: Work) {
+  /** `holders`: of the memory that the entries and the operation are in. */
+  constructor(entries: Entries, { at, operation }: Work, holders?: Holders) {
+    holders?.add()
+    this.#holders = holders
     this.operation = operation
     this.bytes = bytesOf(operation)
     this.#entries = entries
@@ -37,9 +43,11 @@ export class PendingWork {
   }
 
   /** A later entry's operation takes the place of this one's. */
-  replace(entries: Entries, { at, operation }: Work): void {
+  replace(entries: Entries, { at, operation }: Work, holders?: Holders): void {
     this.#earlier ??= []
-    this.#earlier.push({ entries: this.#entries, at: this.#at })
+    this.#earlier.push({ entries: this.#entries, at: this.#at, holders: this.#holders })
+    holders?.add()
+    this.#holders = holders
     this.#entries = entries
     this.#at = at
     this.operation = operation
@@ -65,8 +73,17 @@ export class PendingWork {
 
   /** When the entries that this work settles were committed, ms since 1970; 0 = a row that was read. */
   committedAtMs(): readonly number[] {
-    const places = [...(this.#earlier ?? []), { entries: this.#entries, at: this.#at }]
+    const places: readonly Pick<Place, 'entries' | 'at'>[] = [
+      ...(this.#earlier ?? []),
+      { entries: this.#entries, at: this.#at },
+    ]
     return places.map(({ entries, at }) => committedAtMsOf(entries.records, entries.place(at)))
+  }
+
+  /** Nobody looks at its entries and its operation any more. */
+  letGo(): void {
+    for (const { holders } of this.#earlier ?? []) holders?.drop()
+    this.#holders?.drop()
   }
 
   #record(): RecordCursor {
@@ -93,17 +110,18 @@ export class PendingOperations {
     return this.#bytes
   }
 
-  add(entries: Entries, work: Work): void {
+  /** `holders`: of the memory that the entries and the operation are in; let go by `remove`. */
+  add(entries: Entries, work: Work, holders?: Holders): void {
     const { id } = work.operation
     const known = this.#byId.get(id)
     if (known === undefined) {
-      const pending = new PendingWork(entries, work)
+      const pending = new PendingWork(entries, work, holders)
       this.#byId.set(id, pending)
       this.#bytes += pending.bytes
       return
     }
     this.#bytes -= known.bytes
-    known.replace(entries, work)
+    known.replace(entries, work, holders)
     this.#bytes += known.bytes
   }
 
@@ -128,6 +146,8 @@ export class PendingOperations {
   }
 
   remove(work: PendingWork): void {
-    if (this.#byId.delete(work.operation.id)) this.#bytes -= work.bytes
+    if (!this.#byId.delete(work.operation.id)) return
+    this.#bytes -= work.bytes
+    work.letGo()
   }
 }

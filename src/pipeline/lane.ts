@@ -8,8 +8,9 @@
  */
 import type { Offset } from '../change/change.ts'
 import { Failure } from '../change/failure.ts'
+import { Holders } from '../change/holders.ts'
 import type { Enricher } from '../document/enricher.ts'
-import type { ChangeLog, DeadLetter, Entries, LaneBatch } from '../log/log.ts'
+import type { ChangeLog, DeadLetter, LaneBatch } from '../log/log.ts'
 import { textOfBody, type Outcome, type Sink } from '../sink/sink.ts'
 import { AckTracker } from './ack-tracker.ts'
 import type { Clock } from './clock.ts'
@@ -142,30 +143,33 @@ export class Lane {
   }
 
   /** False = what came before is to be written first. Throws when it is, here and in the other lanes. */
-  async #expanded({ entries }: LaneBatch, signal: AbortSignal): Promise<boolean> {
+  async #expanded(batch: LaneBatch, signal: AbortSignal): Promise<boolean> {
     try {
-      await this.#expand(entries, signal)
+      await this.#expand(batch, signal)
       return true
     } catch (error) {
       if (this.#pending.count > 0) return false
       if (!(error instanceof Failure)) throw error
       this.#isHeld = true
       this.#taken.notify()
-      await this.#parts.allSettled(entries.offset(0), signal)
+      await this.#parts.allSettled(batch.entries.offset(0), signal)
       throw error
     }
   }
 
-  async #expand(entries: Entries, signal: AbortSignal): Promise<void> {
+  async #expand({ entries, release }: LaneBatch, signal: AbortSignal): Promise<void> {
     if (entries.length === 0) return
     const works = await this.#parts.enrich(entries, signal)
+    const holders = new Holders(release)
     for (let from = 0; from < works.length;) {
       const at = works[from]?.at ?? -1
       let to = from
-      for (let work = works[to]; work?.at === at; work = works[++to]) this.#pending.add(entries, work)
+      for (let work = works[to]; work?.at === at; work = works[++to])
+        this.#pending.add(entries, work, holders)
       this.#acks.start(entries.offset(at), to - from)
       from = to
     }
+    holders.drop()
   }
 
   async #writeSome(signal: AbortSignal): Promise<void> {

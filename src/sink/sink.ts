@@ -61,7 +61,8 @@ export type Outcome =
 export interface Sink {
   /**
    * One outcome for each operation, in order. Throws a Failure where no item has an outcome of its own: `transient` and
-   * `overload` (the same again later), `target` (wait until it is mended), `unauthorised`.
+   * `overload` (the same again later), `target` (wait until it is mended), `unauthorised`. When it has ended nobody may
+   * look at the operations' bodies any more: what they are made from may be overwritten.
    */
   write(operations: readonly Operation[], signal: AbortSignal): Promise<readonly Outcome[]>
 }

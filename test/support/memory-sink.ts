@@ -14,6 +14,7 @@ import {
   type Sink,
   type StoredDocument,
 } from '../../src/sink/sink.ts'
+import { bodyOf } from './bodies.ts'
 
 /** What happens to one call of `write`. */
 export type Fault =
@@ -168,7 +169,8 @@ export class MemoryIndex implements IndexAdmin {
     if (fault.kind === 'refused') throw new Failure(fault.failure, 'the target refused the request')
     if (fault.kind === 'stray') {
       // Nobody waits for it; where the index has gone meanwhile, nothing comes of it.
-      void fault.until.then(() => (this.#index?.uuid === uuid ? this.#apply(uuid, operations) : []))
+      const sent = operations.map(asSent)
+      void fault.until.then(() => (this.#index?.uuid === uuid ? this.#apply(uuid, sent) : []))
       throw new Failure('transient', 'no answer in time')
     }
     if (fault.kind === 'late') await orAborted(fault.until, signal)
@@ -204,6 +206,11 @@ export class MemoryIndex implements IndexAdmin {
     if (this.#index !== undefined) return this.#index
     throw new Failure('target', `there is no index behind ${this.#options.alias}`, { remedy: 'load it anew' })
   }
+}
+
+/** As bytes on their way: what the document was made from may be overwritten when the call has ended. */
+function asSent(operation: Operation): Operation {
+  return operation.op === 'delete' ? operation : { ...operation, body: bodyOf(textOfBody(operation.body)) }
 }
 
 function stateOf({ name, uuid, searchable, mark }: Index): IndexState {

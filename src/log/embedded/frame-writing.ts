@@ -73,15 +73,20 @@ export function packHead(batch: LogBatch, definitions: Definitions): { head: str
   return { head, flags }
 }
 
-/** The frame in a buffer of its own; `head` has one character per byte. */
-export function encodeFrame(head: string, pieces: readonly Piece[], fields: FrameFields): Buffer {
+/** The frame in a buffer of its own, which `room` makes; `head` has one character per byte. */
+export function encodeFrame(
+  head: string,
+  pieces: readonly Piece[],
+  fields: FrameFields,
+  room: (bytes: number) => Buffer = (bytes) => Buffer.allocUnsafeSlow(bytes),
+): Buffer {
   const payloadBytes = payloadBytesOf(head, pieces)
   if (payloadBytes > payloadBytesMax)
     throw new Failure('unsupported', `a batch of ${payloadBytes} bytes; one frame holds ${payloadBytesMax}`, {
       remedy: 'exclude the columns with the largest values from the pipeline',
     })
   const end = headerBytes + payloadBytes
-  const buffer = Buffer.allocUnsafeSlow(end + 1)
+  const buffer = room(end + 1).subarray(0, end + 1)
   buffer.writeUInt32LE(head.length, headerBytes)
   buffer.write(head, headerBytes + headLengthBytes, 'latin1')
   let at = headerBytes + headLengthBytes + head.length

@@ -5,10 +5,11 @@
  * where the disk had made room but not yet written. Everything else that is no frame is damage, and so is anything
  * unfinished with a frame behind it, because a frame is only written once the one before it is safe.
  */
+import type { BufferPool } from '../../change/buffer-pool.ts'
 import type { Offset } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import { diskFailure, type DiskFile } from './disk.ts'
-import { Frame, frameBytes, headerBytes, readHeader, readPayload } from './record.ts'
+import { Frame, frameBytes, headerBytes, readHeader, readPayload, type FrameHeader } from './record.ts'
 
 const sectorBytes = 512
 
@@ -24,16 +25,22 @@ export class FrameReader {
   at: number
   readonly #file: DiskFile
   readonly #chunkBytes: number
+  readonly #pool: BufferPool | undefined
   #buffer: Buffer = Buffer.alloc(0)
   /** The part of the buffer that holds bytes of the file from `at` on. */
   #from = 0
   #to = 0
 
-  constructor(file: DiskFile, path: string, place: { readonly at: number; readonly chunkBytes: number }) {
+  constructor(
+    file: DiskFile,
+    path: string,
+    { at, chunkBytes, pool }: Readonly<{ at: number; chunkBytes: number; pool?: BufferPool }>,
+  ) {
     this.#file = file
     this.path = path
-    this.at = place.at
-    this.#chunkBytes = place.chunkBytes
+    this.at = at
+    this.#chunkBytes = chunkBytes
+    this.#pool = pool
   }
 
   /** Reads no byte from `limit` on, which is a frame's end or the file's. */
@@ -50,7 +57,7 @@ export class FrameReader {
     if (this.#to - this.#from < bytes) return this.#broken('a frame is cut short')
     const payload = readPayload(this.#buffer, this.#from, header)
     if (payload === undefined) return this.#broken('a frame does not match its checksum')
-    const frame = new Frame(header, this.at, ownCopy(payload))
+    const frame = this.#frame(header, payload)
     this.goTo(frame.end)
     return { kind: 'frame', frame }
   }
@@ -61,7 +68,7 @@ export class FrameReader {
     this.at = at
     // A buffer that one large frame needed is not kept for the small ones after it.
     if (this.#buffer.length > this.#chunkBytes)
-      this.#keep(ownCopy(this.#buffer.subarray(this.#from, this.#to)))
+      this.#keep(Buffer.from(this.#buffer.subarray(this.#from, this.#to)))
   }
 
   /** Forgets what was read ahead: what is not yet a frame may become one. */
@@ -81,6 +88,14 @@ export class FrameReader {
 
   close(): Promise<void> {
     return this.#file.close()
+  }
+
+  /** In memory of its own: what is kept of a frame must not keep alive all that was read along with it. */
+  #frame(header: FrameHeader, payload: Buffer): Frame {
+    const pool = this.#pool
+    const own = pool?.take(payload.length) ?? Buffer.allocUnsafeSlow(payload.length)
+    payload.copy(own)
+    return new Frame(header, this.at, own.subarray(0, payload.length), () => pool?.give(own))
   }
 
   #broken(why: string): Next {
@@ -108,13 +123,6 @@ export class FrameReader {
     this.#from = 0
     this.#to = filled
   }
-}
-
-/** In memory of its own: what is kept of a frame must not keep alive all that was read along with it. */
-function ownCopy(bytes: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(bytes.length)
-  bytes.copy(copy)
-  return copy
 }
 
 /** The frames up to `limit`; where that is undefined, up to what an interrupted write may have left at the end. */

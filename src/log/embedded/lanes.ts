@@ -1,6 +1,7 @@
 /** Sorts the records of frames into the lanes of one group. */
 import type { Offset, Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
+import { Holders } from '../../change/holders.ts'
 import type { RecordCursor, Records } from '../../change/records.ts'
 import { Entries, isAddressedTo, noEntries, type LaneBatch } from '../log.ts'
 import { laneHash, laneSeed } from './lane.ts'
@@ -79,7 +80,13 @@ interface Share {
   bytes: number
 }
 
-type First = ConstructorParameters<typeof Entries>[3]
+/** A run of records of one frame. */
+interface Run {
+  readonly records: Records
+  readonly first: ConstructorParameters<typeof Entries>[3]
+  /** Of the frame. */
+  readonly holders: Holders
+}
 
 export class Lanes {
   readonly #finder: LaneFinder
@@ -95,14 +102,17 @@ export class Lanes {
 
   add(frame: Frame, tables: readonly Table[]): void {
     this.#next = frame.next
-    if (!this.#finder.concerns(frame)) return
-    let offset = frame.header.first
-    let version = firstVersion(frame.header)
-    for (const records of frame.pieces(tables)) {
-      this.#sort(records, { offset, version })
-      offset += records.count
-      version += BigInt(records.count)
+    const holders = new Holders(frame.release)
+    if (this.#finder.concerns(frame)) {
+      let offset = frame.header.first
+      let version = firstVersion(frame.header)
+      for (const records of frame.pieces(tables)) {
+        this.#sort({ records, first: { offset, version }, holders })
+        offset += records.count
+        version += BigInt(records.count)
+      }
     }
+    holders.drop()
   }
 
   /** What was gathered, lane by lane. */
@@ -131,7 +141,8 @@ export class Lanes {
     return this.#gathered.some((gathered) => gathered.told < this.#next)
   }
 
-  #sort(records: Records, first: First): void {
+  #sort(run: Run): void {
+    const { records, first } = run
     const seeds = this.#finder.seedsOf(records)
     if (seeds.every((seed) => seed === undefined)) return
     const shares: (Share | undefined)[] = this.#gathered.map(() => undefined)
@@ -142,7 +153,7 @@ export class Lanes {
       if (lane < 0) continue
       let share = shares[lane]
       if (share === undefined || isFull(share)) {
-        this.#give(lane, share, { records, first })
+        this.#give(lane, share, run)
         shares[lane] = share = { places: [], ordinals: [], bytes: 0 }
       }
       share.places.push(record.place)
@@ -150,18 +161,16 @@ export class Lanes {
       share.bytes += record.end - record.place
     }
     assertCounted(records, ordinal)
-    for (const [lane, share] of shares.entries()) this.#give(lane, share, { records, first })
+    for (const [lane, share] of shares.entries()) this.#give(lane, share, run)
   }
 
-  #give(
-    lane: number,
-    share: Share | undefined,
-    of: { readonly records: Records; readonly first: First },
-  ): void {
+  #give(lane: number, share: Share | undefined, { records, first, holders }: Run): void {
     if (share === undefined) return
-    const entries = new Entries(of.records, share.places, share.ordinals, of.first)
+    const entries = new Entries(records, share.places, share.ordinals, first)
     const next = entries.offset(entries.length - 1) + 1
-    this.#gathered[lane]?.batches.push({ lane, entries, bytes: share.bytes, next })
+    holders.add()
+    const release = (): void => holders.drop()
+    this.#gathered[lane]?.batches.push({ lane, entries, bytes: share.bytes, next, release })
   }
 }
 

@@ -91,12 +91,15 @@ export class Frame {
   readonly definitions: Definitions | undefined
   /** Kept alive as long as any of its records; nothing else is in the same buffer. */
   readonly payload: Buffer
+  /** Lets its memory be used again, when nobody looks at it or its records any more. Need not be called. */
+  readonly release: (() => void) | undefined
   readonly #piecesAt: number
   /** Where the control record begins in the head. */
   readonly #controlAt: number
 
-  constructor(header: FrameHeader, at: number, payload: Buffer) {
+  constructor(header: FrameHeader, at: number, payload: Buffer, release?: () => void) {
     this.header = header
+    this.release = release
     this.at = at
     this.end = at + frameBytes(header)
     this.next = header.first + header.count

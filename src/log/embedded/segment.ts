@@ -3,6 +3,7 @@
  * to file without a hole; a segment whose frames hold control records alone shares its offset with the next one.
  */
 import { join } from 'node:path'
+import { BufferPool } from '../../change/buffer-pool.ts'
 import type { Offset, Table } from '../../change/change.ts'
 import { unpackTable } from './definitions.ts'
 import { diskFailure, type Disk } from './disk.ts'
@@ -106,12 +107,15 @@ export class SegmentFiles {
   readonly directory: string
   readonly #chunkBytes: number
   readonly #indexes = new Map<string, SegmentIndex>()
+  /** Memory of frames. */
+  readonly pool: BufferPool
   readonly #tables = new Map<string, Table>()
 
   constructor(disk: Disk, directory: string, chunkBytes: number) {
     this.disk = disk
     this.directory = directory
     this.#chunkBytes = chunkBytes
+    this.pool = new BufferPool({ stepBytes: Math.ceil(chunkBytes / 8), freeMax: freeFramesMax })
   }
 
   list(): Promise<Segment[]> {
@@ -121,7 +125,7 @@ export class SegmentFiles {
   async reader(segment: Segment, at: number): Promise<FrameReader> {
     try {
       const file = await this.disk.open(segment.path, 'read')
-      return new FrameReader(file, segment.path, { at, chunkBytes: this.#chunkBytes })
+      return new FrameReader(file, segment.path, { at, chunkBytes: this.#chunkBytes, pool: this.pool })
     } catch (error) {
       throw diskFailure(error, `opening ${segment.path}`)
     }
@@ -167,5 +171,7 @@ export class SegmentFiles {
   }
 }
 
+/** About as many as lanes hold while they catch up. */
+const freeFramesMax = 12
 const indexesMax = 4
 const tablesMax = 4096

@@ -29,7 +29,7 @@ export interface WriterOptions {
 export class Writer {
   /** One more with each append, and at the close. */
   generation = 0
-  readonly recent = new RecentFrames()
+  readonly recent: RecentFrames
   readonly #files: SegmentFiles
   readonly #options: WriterOptions
   readonly #definitions = new SegmentDefinitions()
@@ -43,6 +43,7 @@ export class Writer {
 
   constructor(files: SegmentFiles, options: WriterOptions) {
     this.#files = files
+    this.recent = new RecentFrames(files.pool)
     this.#options = options
   }
 
@@ -191,14 +192,15 @@ export class Writer {
     // The pieces come first: they decide which definitions are pending.
     const pieces = piecesOf(batch.records, (table) => this.#definitions.numberOf(table))
     const { head, flags } = packHead(batch, this.#definitions.pending())
-    return encodeFrame(head, pieces, {
+    const fields = {
       count: countOf(batch.records),
       first: this.#next,
       appendedAtMs: this.#options.now(),
       firstSeq: batch.firstSeq,
       epoch: batch.control.epoch,
       flags,
-    })
+    }
+    return encodeFrame(head, pieces, fields, this.#files.pool.take)
   }
 
   /** A new, empty segment at the end. */

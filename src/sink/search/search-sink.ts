@@ -1,9 +1,9 @@
 /** Writes operations to the index behind an alias, by bulk requests in which the higher version wins. */
+import { BufferPool } from '../../change/buffer-pool.ts'
 import { Failure } from '../../change/failure.ts'
 import type { Operation, Outcome, Sink } from '../sink.ts'
 import { bulkParts, type BulkPart } from './bulk-body.ts'
 import { failureOf, readBulk, refusal } from './outcomes.ts'
-import { RequestBuffers } from './request-buffers.ts'
 import type { Answer, SearchClient } from './search-client.ts'
 
 export interface SearchSinkOptions {
@@ -17,7 +17,7 @@ export interface SearchSinkOptions {
 export class SearchSink implements Sink {
   readonly #options: SearchSinkOptions
   readonly #path: string
-  readonly #buffers = new RequestBuffers()
+  readonly #buffers = new BufferPool({ stepBytes: 256 * 1024, freeMax: 4 })
   #verifiedAtMs = -Infinity
 
   constructor(options: SearchSinkOptions) {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import type { Key, Offset, Table } from '../../../src/change/change.ts'
+import { Holders } from '../../../src/change/holders.ts'
 import { packRecords } from '../../../src/change/records.ts'
 import { packRow } from '../../../src/change/row.ts'
 import type { Work } from '../../../src/document/enricher.ts'
@@ -114,4 +115,23 @@ test('work tells the table and the key of its latest entry', () => {
     all(pending).map(({ table: name, key }) => [name, key]),
     [['shop.items', '[7]']],
   )
+})
+
+test('the memory of entries is let go when the last work that needs it is removed', () => {
+  const freed: string[] = []
+  const [older, newer] = [new Holders(() => freed.push('older')), new Holders(() => freed.push('newer'))]
+  const pending = new PendingOperations()
+  pending.add(entries, work('a', 1, '{}'), older)
+  pending.add(entries, work('b', 2, '{}'), older)
+  pending.add(entries, work('a', 3, '{}'), newer)
+  older.drop()
+  newer.drop()
+  const [a, b] = all(pending)
+  assert(a !== undefined && b !== undefined)
+  pending.remove(b)
+  assert.deepEqual(freed, [], 'a still tells of its earlier entry')
+  pending.remove(a)
+  assert.deepEqual(freed, ['older', 'newer'])
+  pending.remove(a)
+  assert.deepEqual(freed, ['older', 'newer'])
 })

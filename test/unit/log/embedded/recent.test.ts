@@ -1,6 +1,7 @@
 /** The end of the log in memory: what readers get from it is what they get from the files, and safe. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { BufferPool } from '../../../../src/change/buffer-pool.ts'
 import { Failure } from '../../../../src/change/failure.ts'
 import { openEmbeddedLog } from '../../../../src/log/embedded/embedded-log.ts'
 import { RecentFrames } from '../../../../src/log/embedded/recent.ts'
@@ -73,6 +74,35 @@ test('a reader sees the same through memory and through files, wherever segments
     assert.deepEqual(told(fromMemory), told(fromFiles))
     assert.equal(entriesOf(fromFiles).length, 60)
   }
+})
+
+test('the memory of a batch that was released is used again, and who reads on finds that out', async () => {
+  const disk = new MemoryDisk()
+  const numbering = new Numbering(lanes)
+  const before = await begun(disk)
+  for (let id = 0; id < 40; id++) await before.append(numbering.batch([insertOf(orders, id)]))
+  await before.close()
+  const log = await open(disk, 1e6)
+  const held: LaneBatch[] = []
+  for (const batch of await readAll(log)) {
+    if (batch.entries.length === 0) continue
+    assert.equal([...batch.entries].length, batch.entries.length)
+    batch.release?.()
+    held.push(batch)
+  }
+  assert(held.length > 1)
+  for (const { entries } of held) assert.throws(() => [...entries], Failure)
+})
+
+test('of what a reader took from memory nothing is overwritten', async () => {
+  const log = await begun(new MemoryDisk())
+  const numbering = new Numbering(lanes)
+  await log.append(numbering.batch(Array.from({ length: 40 }, (_, id) => insertOf(orders, id))))
+  const lent = await readAll(log)
+  const count = entriesOf(lent).length
+  const wide = 'x'.repeat(1_000_000)
+  for (let id = 40; id < 50; id++) await log.append(numbering.batch([insertOf(orders, id, wide)]))
+  assert.equal(entriesOf(lent).length, count)
 })
 
 test('a reader that comes to the end along the files goes on in memory without a gap', async () => {
@@ -177,7 +207,7 @@ test('what is dropped with a part that was not yet read is lost, not skipped', a
 
 test('memory is bounded by bytes and by frames, and the oldest go first', () => {
   const segment = segmentAt('/log', 0, 1)
-  const recent = new RecentFrames()
+  const recent = new RecentFrames(new BufferPool({ stepBytes: 1024, freeMax: 1 }))
   const frames = Array.from({ length: 5 }, (_, at) => frameOf(at * 2 ** 20, 2 ** 20 - 45))
   for (const frame of frames) recent.keep(segment, frame)
   assert.deepEqual(
