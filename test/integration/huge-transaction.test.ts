@@ -1,9 +1,20 @@
-import { test } from 'node:test'
-import { startStack } from '../stack/stack.ts'
+import { after, before, test } from 'node:test'
 import { passHugeTransaction } from '../soak/huge-transaction.ts'
+import { startStack, type Stack } from '../stack/stack.ts'
 
-test('a transaction of 100,000 rows passes in bounded memory and arrives whole', async (context) => {
-  await using stack = await startStack({ servers: ['mysql', 'elasticsearch'] })
+let stack: Stack
+
+before(async () => {
+  stack = await startStack({ servers: ['mysql', 'elasticsearch'] })
+})
+after(() => stack?.[Symbol.asyncDispose]())
+
+test('a transaction of 300 MB passes in bounded memory and arrives whole', async (context) => {
   const say = (text: string): void => context.diagnostic(text)
-  await passHugeTransaction(stack, { rows: 100_000, peakResidentMbMax: 250, say })
+  await passHugeTransaction(stack, { megabytes: 300, isPacked: false, peakResidentMbMax: 250, say })
+})
+
+test('so does one that is one compressed event, whose content does not pack', async (context) => {
+  const say = (text: string): void => context.diagnostic(text)
+  await passHugeTransaction(stack, { megabytes: 60, isPacked: true, peakResidentMbMax: 250, say })
 })

@@ -1,14 +1,19 @@
 /** The long forms of tests, by name. */
 import { parseArgs } from 'node:util'
 import { printProgress } from '../stack/progress.ts'
-import { startStack } from '../stack/stack.ts'
+import { startStack, type Stack } from '../stack/stack.ts'
 import { passHugeTransaction } from './huge-transaction.ts'
 import { moveLeaders } from './leader-moves.ts'
+import { fillBehindSlowTarget } from './slow-target.ts'
 
 const help = `npm run test:soak -- NAME [options]
 
-  huge-transaction    one transaction passes in bounded memory (about 3 minutes)
-    --rows N          its rows (default 1000000)
+  huge-transaction    one transaction passes in bounded memory (about 10 minutes, 30 GB of disk)
+    --megabytes N     of content (default 5000)
+  packed-transaction  the same as one compressed event that does not pack (about 2 minutes)
+    --megabytes N     of content (default 300; the server's limit is 1000)
+  slow-target         a backlog grows behind a slow target, and is delivered (about 5 minutes, 15 GB of disk)
+    --megabytes N     of content (default 2000)
   leader-moves        servers die in turns under load, some with their last changes (about 10 minutes)
     --moves N         how often (default 50)
     --mariadb         MariaDB instead of MySQL
@@ -16,25 +21,25 @@ const help = `npm run test:soak -- NAME [options]
 Exit code 0: held; 1: did not hold.`
 
 interface SoakOptions {
-  readonly rows: number
+  readonly megabytes: number | undefined
   readonly moves: number
   readonly mariadb: boolean
 }
 
-interface Soak {
-  readonly run: (options: SoakOptions) => Promise<void>
-}
+type Soak = (options: SoakOptions) => Promise<void>
 
 const soaks: Readonly<Record<string, Soak>> = {
-  'huge-transaction': { run: hugeTransaction },
-  'leader-moves': { run: leaderMoves },
+  'huge-transaction': async ({ megabytes = 5000 }) => await hugeTransaction(megabytes, false),
+  'packed-transaction': async ({ megabytes = 300 }) => await hugeTransaction(megabytes, true),
+  'slow-target': slowTarget,
+  'leader-moves': leaderMoves,
 }
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      rows: { type: 'string', default: '1000000' },
+      megabytes: { type: 'string' },
       moves: { type: 'string', default: '50' },
       mariadb: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -45,20 +50,33 @@ async function main(): Promise<number> {
     console.log(help)
     return values.help ? 0 : 2
   }
-  await soak.run({ ...values, rows: Number(values.rows), moves: Number(values.moves) })
+  const megabytes = values.megabytes === undefined ? undefined : Number(values.megabytes)
+  await soak({ ...values, megabytes, moves: Number(values.moves) })
   return 0
 }
 
 const say = (text: string): void => console.error(text)
 
-async function hugeTransaction({ rows }: SoakOptions): Promise<void> {
-  await using stack = await startStack({
+const peakResidentMbMax = 250
+
+async function hugeTransaction(megabytes: number, isPacked: boolean): Promise<void> {
+  await using stack = await oneSourceAndTarget()
+  const result = await passHugeTransaction(stack, { megabytes, isPacked, peakResidentMbMax, say })
+  console.log(`held: ${JSON.stringify(result)}`)
+}
+
+async function slowTarget({ megabytes = 2000 }: SoakOptions): Promise<void> {
+  await using stack = await oneSourceAndTarget()
+  const result = await fillBehindSlowTarget(stack, { megabytes, peakResidentMbMax, say })
+  console.log(`held: ${JSON.stringify(result)}`)
+}
+
+async function oneSourceAndTarget(): Promise<Stack> {
+  return await startStack({
     servers: ['mysql', 'elasticsearch'],
     profile: 'bench',
     onProgress: printProgress(),
   })
-  const result = await passHugeTransaction(stack, { rows, peakResidentMbMax: 250, say })
-  console.log(`held: ${JSON.stringify(result)}`)
 }
 
 async function leaderMoves({ moves, mariadb }: SoakOptions): Promise<void> {

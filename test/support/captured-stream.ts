@@ -1,7 +1,7 @@
 /** Events that a real server sent, and reading them as a dump's bytes: packets, events, changes. */
 import { readFileSync } from 'node:fs'
 import { textOf, unpackRow } from '../../src/change/row.ts'
-import { eventIn, staysInParts } from '../../src/source/mysql/binlog-client.ts'
+import { eventIn, isSetAside } from '../../src/source/mysql/binlog-client.ts'
 import type { BinlogEvent } from '../../src/source/mysql/binlog-events.ts'
 import { ForeignKeys } from '../../src/source/mysql/foreign-keys.ts'
 import type { Flavor } from '../../src/source/mysql/gtid.ts'
@@ -110,7 +110,7 @@ function readerOf(flavor: Flavor, place: Place): TransactionReader {
 }
 
 class Wire {
-  readonly #packets = new PacketReader(1, staysInParts)
+  readonly #packets = new PacketReader(1, isSetAside)
   readonly #chunks: Buffer[]
 
   constructor(bytes: Buffer, cuts: readonly number[]) {

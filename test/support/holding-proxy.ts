@@ -1,6 +1,6 @@
 /**
  * Stands between the daemon and the search server and holds one bulk request, or its answer, until it is let go; all else
- * passes. A held request reaches the server late even when the daemon has given up on it: a network that delays.
+ * passes, after a pause where one is asked for. A held request reaches the server late even when the daemon has given up on it: a network that delays.
  *
  *   daemon ──▶ proxy ──▶ search server        hold request: ──▶ ▌      hold answer: ──▶ ──▶
  *                                                                                   ◀── ▌
@@ -8,6 +8,7 @@
 import { once } from 'node:events'
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 
 export type HeldPart = 'request' | 'answer'
 
@@ -28,6 +29,8 @@ interface Trap {
 }
 
 export class HoldingProxy implements AsyncDisposable {
+  /** Each bulk request waits so long before it is passed on. */
+  pauseMs = 0
   readonly #server: Server
   readonly #target: URL
   readonly #ending = new AbortController()
@@ -90,6 +93,7 @@ export class HoldingProxy implements AsyncDisposable {
     const bulk = incoming.method === 'POST' && /\/_bulk(\?|$)/.test(incoming.url ?? '')
     const body = await bytesOf(incoming)
     const trap = bulk ? this.#take(body) : undefined
+    if (bulk) await this.#pause()
     if (trap?.part === 'request') await held(trap)
     const { response, answer } = await this.#forward(incoming, body)
     if (bulk) this.#bulks++
@@ -97,6 +101,10 @@ export class HoldingProxy implements AsyncDisposable {
     trap?.answered.resolve(answer.toString('utf8'))
     outgoing.writeHead(response.statusCode ?? 502, response.headers)
     outgoing.end(answer)
+  }
+
+  async #pause(): Promise<void> {
+    if (this.pauseMs > 0) await delay(this.pauseMs, undefined, { signal: this.#ending.signal })
   }
 
   #take(body: Buffer): Trap | undefined {

@@ -54,6 +54,7 @@ export class BatchFlow {
       for (;;) yield* this.#arrived()
     } finally {
       this.#reader.close()
+      this.#dump.close()
       await this.#events.close()
     }
   }

@@ -39,7 +39,7 @@ const endOfStream = 254
 
 export class BinlogDump {
   readonly #bytes: SocketBytes
-  readonly #packets = new PacketReader(1, staysInParts)
+  readonly #packets = new PacketReader(1, isSetAside)
   readonly #silenceMsMax: number
   readonly #toEnd: boolean
   #ended = false
@@ -96,15 +96,20 @@ export class BinlogDump {
     throw new Failure('transient', `the server was silent for ${this.#silenceMsMax} ms, heartbeats included`)
   }
 
+  /** Lets go of what has come of an event. */
+  close(): void {
+    this.#packets.close()
+  }
+
   #isEnd({ buffer, from }: Packet): boolean {
     if (this.#toEnd && buffer[from] === endOfStream) this.#ended = true
     return this.#ended
   }
 }
 
-/** Payloads of transactions are unpacked part by part. */
-export function staysInParts(first: Buffer): boolean {
-  return isPayload({ buffer: first, from: 1, to: first.length })
+/** Payloads of transactions, which are unpacked piece by piece. */
+export function isSetAside(beginning: Buffer): boolean {
+  return isPayload({ buffer: beginning, from: 1, to: beginning.length })
 }
 
 /**

@@ -4,42 +4,57 @@
  *   length (3 bytes, little-endian), sequence (1), payload ... next packet
  *
  * A payload of 2^24 - 1 bytes is continued by the next packet. A payload that lies within one chunk is shown where it
- * lies; only one that straddles chunks is copied, and that once. A continued one is joined, unless it is wanted in parts.
+ * lies; only one that straddles chunks is copied, and that once. A continued one is joined, or set aside as it comes where
+ * it may be larger than memory is kept for.
  */
 import { strict as assert } from 'node:assert'
 import { Failure } from '../../change/failure.ts'
+import { LongBytes } from './long-bytes.ts'
 
-/** A payload: the bytes `from` to `to` of the buffer, and of one that is wanted in parts, the parts after the first. */
+/**
+ * A payload: the bytes `from` to `to` of the buffer. One that was set aside begins with them; all of it, from the buffer's
+ * first byte on, is in `whole`, which its taker closes.
+ */
 export interface Packet {
   buffer: Buffer
   from: number
   to: number
-  more?: readonly Buffer[]
+  whole?: LongBytes | undefined
 }
 
 const headerBytes = 4
 const payloadBytesMax = 0xff_ff_ff
+/** By which it is known whether a payload is to be set aside. */
+const beginningBytes = 64
 const nothing: Buffer = Buffer.alloc(0)
-const noParts: readonly Buffer[] = []
+
+interface Aside {
+  readonly beginning: Buffer
+  readonly whole: LongBytes
+  left: number
+  isLast: boolean
+}
 
 export class PacketReader {
   #chunk = nothing
   #at = 0
-  /** A packet that began in an earlier chunk: its header or all of it, as far as it has come. */
+  /** A packet that began in an earlier chunk: its header, its beginning or all of it, as far as it has come. */
   #partial: { readonly bytes: Buffer; filled: number } | undefined
   /** Payloads of a packet that is continued. */
   #parts: Buffer[] = []
+  /** One that is set aside, and how much its packet under way still lacks. */
+  #aside: Aside | undefined
   #sequence: number
-  readonly #staysInParts: (first: Buffer) => boolean
-  readonly #packet: Required<Packet> = { buffer: nothing, from: 0, to: 0, more: noParts }
+  readonly #isSetAside: (beginning: Buffer) => boolean
+  readonly #packet: Packet = { buffer: nothing, from: 0, to: 0, whole: undefined }
 
   /**
-   * `sequence` is the number of the first packet that will come; `staysInParts` tells by its first 16 MB whether a
-   * continued payload is wanted in parts.
+   * `sequence` is the number of the first packet that will come; `isSetAside` tells by its beginning whether a continued
+   * payload is.
    */
-  constructor(sequence: number, staysInParts: (first: Buffer) => boolean = () => false) {
+  constructor(sequence: number, isSetAside: (beginning: Buffer) => boolean = () => false) {
     this.#sequence = sequence
-    this.#staysInParts = staysInParts
+    this.#isSetAside = isSetAside
   }
 
   /** More bytes; only after `next` answered undefined. */
@@ -51,52 +66,64 @@ export class PacketReader {
 
   /**
    * The next whole packet, or undefined when more bytes are needed. The object is the same each time; the bytes stay.
-   * Throws a Failure ('corrupt') when packets are out of order.
+   * Throws a Failure: `corrupt` when packets are out of order, and as LongBytes does.
    */
   next(): Packet | undefined {
     for (;;) {
       const packet = this.#partial === undefined ? this.#inChunk() : this.#straddling()
       if (packet === undefined) return undefined
+      if (packet.whole !== undefined) return packet
       const { buffer, from } = packet
       this.#checkSequence(buffer[from - 1] ?? 0)
       const length = packet.to - from
       if (length < payloadBytesMax && this.#parts.length === 0) return packet
       this.#parts.push(buffer.subarray(from, packet.to))
-      if (length < payloadBytesMax) return this.#continued()
+      if (length < payloadBytesMax) return this.#joined()
     }
+  }
+
+  /** Lets go of what has come of a packet. */
+  close(): void {
+    this.#aside?.whole.close()
+    this.#aside = undefined
   }
 
   #inChunk(): Packet | undefined {
+    if (this.#aside !== undefined) return this.#setAside(this.#aside)
     const chunk = this.#chunk
     const start = this.#at
     const left = chunk.length - start
+    if (left === 0) return undefined
     if (left >= headerBytes) {
-      const length = lengthAt(chunk, start)
-      if (left >= headerBytes + length) {
-        this.#at = start + headerBytes + length
-        return this.#show(chunk, start + headerBytes, this.#at)
+      const end = start + headerBytes + lengthAt(chunk, start)
+      if (chunk.length >= end) {
+        this.#at = end
+        return this.#show(chunk, start + headerBytes, end)
       }
-      this.#partial = { bytes: Buffer.allocUnsafeSlow(headerBytes + length), filled: 0 }
-    } else {
-      if (left === 0) return undefined
-      this.#partial = { bytes: Buffer.allocUnsafe(headerBytes), filled: 0 }
     }
-    this.#fill(this.#partial)
-    return undefined
+    this.#partial = { bytes: Buffer.allocUnsafe(headerBytes), filled: 0 }
+    return this.#straddling()
   }
 
   #straddling(): Packet | undefined {
-    let partial = this.#partial
-    assert(partial !== undefined)
-    if (!this.#fill(partial)) return undefined
-    if (partial.bytes.length === headerBytes && lengthAt(partial.bytes, 0) > 0) {
-      const whole = Buffer.allocUnsafeSlow(headerBytes + lengthAt(partial.bytes, 0))
-      partial.bytes.copy(whole)
-      partial = this.#partial = { bytes: whole, filled: headerBytes }
+    for (;;) {
+      const partial = this.#partial
+      assert(partial !== undefined)
       if (!this.#fill(partial)) return undefined
+      const { bytes } = partial
+      const end = headerBytes + lengthAt(bytes, 0)
+      if (this.#aside !== undefined) return this.#goOnAside(this.#aside, bytes)
+      if (bytes.length === end) {
+        this.#partial = undefined
+        return this.#show(bytes, headerBytes, end)
+      }
+      const isBeginning = bytes.length > headerBytes
+      if (isBeginning && this.#isSetAside(bytes.subarray(headerBytes))) return this.#beginAside(bytes)
+      const isLong = end === headerBytes + payloadBytesMax && this.#parts.length === 0
+      const size = isLong && !isBeginning ? headerBytes + beginningBytes : end
+      this.#partial = { bytes: Buffer.allocUnsafeSlow(size), filled: bytes.length }
+      bytes.copy(this.#partial.bytes)
     }
-    this.#partial = undefined
-    return this.#show(partial.bytes, headerBytes, partial.bytes.length)
   }
 
   /** Takes what the chunk has for the partial packet; whether that completes it. */
@@ -107,18 +134,48 @@ export class PacketReader {
     return partial.filled === partial.bytes.length
   }
 
-  #continued(): Packet {
-    const parts = this.#parts
+  #beginAside(bytes: Buffer): Packet | undefined {
+    this.#checkSequence(bytes[headerBytes - 1] ?? 0)
+    this.#partial = undefined
+    const beginning = bytes.subarray(headerBytes)
+    const whole = new LongBytes()
+    whole.add(beginning)
+    this.#aside = { beginning, whole, left: payloadBytesMax - beginning.length, isLast: false }
+    return this.#setAside(this.#aside)
+  }
+
+  #goOnAside(aside: Aside, header: Buffer): Packet | undefined {
+    this.#checkSequence(header[headerBytes - 1] ?? 0)
+    this.#partial = undefined
+    aside.left = lengthAt(header, 0)
+    aside.isLast = aside.left < payloadBytesMax
+    return this.#setAside(aside)
+  }
+
+  #setAside(aside: Aside): Packet | undefined {
+    const piece = this.#chunk.subarray(this.#at, this.#at + aside.left)
+    this.#at += piece.length
+    aside.left -= piece.length
+    if (piece.length > 0) aside.whole.add(piece)
+    if (aside.left > 0) return undefined
+    if (!aside.isLast) {
+      this.#partial = { bytes: Buffer.allocUnsafe(headerBytes), filled: 0 }
+      return this.#straddling()
+    }
+    this.#aside = undefined
+    const { beginning, whole } = aside
+    return this.#show(beginning, 0, beginning.length, whole)
+  }
+
+  #joined(): Packet {
+    const whole = Buffer.concat(this.#parts)
     this.#parts = []
-    const [first = nothing, ...more] = parts
-    if (this.#staysInParts(first)) return this.#show(first, 0, first.length, more)
-    const whole = Buffer.concat(parts)
     return this.#show(whole, 0, whole.length)
   }
 
-  #show(buffer: Buffer, from: number, to: number, more = noParts): Packet {
+  #show(buffer: Buffer, from: number, to: number, whole?: LongBytes): Packet {
     const packet = this.#packet
-    packet.more = more
+    packet.whole = whole
     packet.buffer = buffer
     packet.from = from
     packet.to = to

@@ -79,6 +79,7 @@ class Scouting {
 
   look(packet: Packet): void {
     const type = packet.buffer[packet.from + 4] ?? 0
+    packet.whole?.close()
     if (rowsAndMarks.has(type)) return
     const event = unpackedEvent(readEvent(packet, this.#checksums))
     switch (event.type) {

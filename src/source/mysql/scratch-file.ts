@@ -30,12 +30,17 @@ export class ScratchFile {
 
   read(at: number, length: number): Buffer {
     const bytes = Buffer.allocUnsafeSlow(length)
-    for (let done = 0; done < length;) {
-      const count = this.#try(() => readSync(this.#descriptor, bytes, done, length - done, at + done))
+    this.fill(bytes, at)
+    return bytes
+  }
+
+  /** Reads from there what the buffer has room for. */
+  fill(bytes: Buffer, at: number): void {
+    for (let done = 0; done < bytes.length;) {
+      const count = this.#try(() => readSync(this.#descriptor, bytes, done, bytes.length - done, at + done))
       if (count === 0) throw new Failure('transient', `a scratch file in ${this.#directory} was cut short`)
       done += count
     }
-    return bytes
   }
 
   close(): void {

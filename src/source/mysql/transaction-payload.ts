@@ -6,10 +6,10 @@
  *   kinds: 1 = bytes of the payload, 2 = compression (0 = zstd, 255 = none), 3 = bytes of the payload unpacked
  *
  * The events in it bear no checksums; the outer event bears one over all of it. Events are unpacked as they are asked
- * for: what is held is the payload as it came (1 GiB at most, the server's limit for an event) and one piece of its
- * content. The checksum is looked at before anything is unpacked, so that nothing is given that would be taken back.
+ * for: what is held is the payload as it came (1 GiB at most, the server's limit for an event; in a scratch file where it
+ * is long) and one piece of its content. The checksum is looked at before anything is unpacked, so that nothing is given that would be taken back.
  */
-import { Readable } from 'node:stream'
+import type { Transform } from 'node:stream'
 import { crc32, createZstdDecompress } from 'node:zlib'
 import { Failure } from '../../change/failure.ts'
 import {
@@ -20,31 +20,41 @@ import {
   readEvent,
   type BinlogEvent,
 } from './binlog-events.ts'
+import { LongBytes } from './long-bytes.ts'
 import type { Packet } from './packet-reader.ts'
 import { WireReader } from './wire-reader.ts'
 
-const pieceBytes = 128 * 1024
+const pieceBytes = 64 * 1024
 const nothing: Buffer = Buffer.alloc(0)
 
 export class TransactionPayload {
   /** Where the outer event ends: the only place in the file that the events in it have. */
   readonly #nextOffset: number
   readonly #bytesMax: number
+  readonly #bytes: LongBytes
   readonly #pieces: AsyncGenerator<Buffer>
   #unpackedBytes = 0
   #piece = nothing
   #at = 0
 
-  /** Throws a Failure: `corrupt`, `unsupported` for a compression that is not known. */
+  /** Throws a Failure: `corrupt`, `unsupported` for a compression that is not known, and as LongBytes does. */
   static open(packet: Packet, checksums: boolean): TransactionPayload {
-    return new TransactionPayload(bodyOf(packet, checksums), packet.buffer.readUInt32LE(packet.from + 13))
+    const outer = outerOf(packet)
+    try {
+      return new TransactionPayload(outer, readHeader(outer, checksums), packet)
+    } catch (error) {
+      outer.bytes.close()
+      throw error
+    }
   }
 
-  private constructor(body: readonly Buffer[], nextOffset: number) {
-    const { compression, unpackedBytes, payload } = readHeader(body)
-    this.#nextOffset = nextOffset
+  private constructor({ bytes }: OuterEvent, header: PayloadHeader, { buffer, from }: Packet) {
+    const { compression, unpackedBytes, payload } = header
+    this.#nextOffset = buffer.readUInt32LE(from + 13)
     this.#bytesMax = unpackedBytes
-    this.#pieces = compression === none ? asTheyAre(payload) : decompressed(payload)
+    this.#bytes = bytes
+    this.#pieces =
+      compression === none ? asTheyAre(bytes.between(payload.from, payload.to)) : decompressed(bytes, payload)
   }
 
   /** The next event, or undefined when `more` must be called. Throws a Failure, `corrupt`. */
@@ -84,11 +94,13 @@ export class TransactionPayload {
   /** Lets go of what was not unpacked. */
   async close(): Promise<void> {
     await this.#pieces.return(undefined)
+    this.#bytes.close()
   }
 
   #ended(left: number): false {
     if (this.#unpackedBytes !== this.#bytesMax) throw this.#wrongSize('fewer')
     if (left > 0) throw new Failure('corrupt', 'a compressed transaction ends within an event')
+    this.#bytes.close()
     return false
   }
 
@@ -122,35 +134,44 @@ const neverInside: ReadonlySet<number> = new Set([
   eventType.transactionPayload,
 ])
 
-/** The outer event's body, in parts, once size and checksum have been found right. */
-function bodyOf({ buffer, from, to, more = [] }: Packet, checksums: boolean): readonly Buffer[] {
-  const parts = [buffer.subarray(from, to), ...more]
-  const length = lengthOf(parts)
-  const size = to - from < headerBytes ? 0 : buffer.readUInt32LE(from + 9)
-  const tail = checksums ? checksumBytes : 0
-  if (size !== length || length < headerBytes + tail)
-    throw new Failure('corrupt', `a compressed transaction of ${length} bytes contradicts its own size`)
-  const checked = cut(parts, 0, length - tail)
-  if (checksums) {
-    let checksum = 0
-    for (const part of checked) checksum = crc32(part, checksum)
-    if (checksum !== Buffer.concat(cut(parts, length - tail, length)).readUInt32LE(0))
-      throw brokenChecksum(eventType.transactionPayload)
-  }
-  return cut(checked, headerBytes, length - tail)
+/** An event as it came: a part of some bytes. */
+interface OuterEvent {
+  readonly bytes: LongBytes
+  readonly from: number
+  readonly to: number
+}
+
+function outerOf({ buffer, from, to, whole }: Packet): OuterEvent {
+  if (whole !== undefined) return { bytes: whole, from, to: whole.length }
+  const bytes = new LongBytes({ bytesMax: Infinity })
+  bytes.add(buffer)
+  return { bytes, from, to }
 }
 
 interface PayloadHeader {
   readonly compression: number
   readonly unpackedBytes: number
-  readonly payload: Buffer[]
+  /** Where it is among the outer event's bytes. */
+  readonly payload: Stretch
+}
+
+interface Stretch {
+  readonly from: number
+  readonly to: number
 }
 
 const zstd = 0
 const none = 255
 
-function readHeader(body: readonly Buffer[]): PayloadHeader {
-  const [first = nothing] = body
+/** What is before the payload is short. */
+const headBytesMax = 64 * 1024
+
+/** Of an event whose size and checksum have been found right. */
+function readHeader(outer: OuterEvent, checksums: boolean): PayloadHeader {
+  const body = bodyOf(outer, checksums)
+  const first = Buffer.concat([
+    ...outer.bytes.between(body.from, Math.min(body.to, body.from + headBytesMax)),
+  ])
   const reader = new WireReader(first, 0, first.length, 'the head of a compressed transaction')
   const fields = new Map<number, number>()
   for (let kind = reader.packed(); kind !== 0; kind = reader.packed()) {
@@ -159,8 +180,8 @@ function readHeader(body: readonly Buffer[]): PayloadHeader {
   }
   const [bytes, compression] = [fields.get(1), fields.get(2)]
   const unpackedBytes = fields.get(3) ?? (compression === none ? bytes : undefined)
-  const payload = cut(body, reader.at, lengthOf(body))
-  if (bytes !== lengthOf(payload) || unpackedBytes === undefined || compression === undefined)
+  const payload = { from: body.from + reader.at, to: body.to }
+  if (bytes !== payload.to - payload.from || unpackedBytes === undefined || compression === undefined)
     throw new Failure('corrupt', 'the head of a compressed transaction contradicts its payload')
   if (compression !== zstd && compression !== none)
     throw new Failure(
@@ -174,39 +195,62 @@ function readHeader(body: readonly Buffer[]): PayloadHeader {
   return { compression, unpackedBytes, payload }
 }
 
-async function* asTheyAre(parts: readonly Buffer[]): AsyncGenerator<Buffer> {
-  yield* parts
+/** Where the event's body is, once size and checksum have been found right. */
+function bodyOf({ bytes, from, to }: OuterEvent, checksums: boolean): Stretch {
+  const length = to - from
+  const [head = nothing] = bytes.between(from, to)
+  const size = head.length < headerBytes ? 0 : head.readUInt32LE(9)
+  const tail = checksums ? checksumBytes : 0
+  if (size !== length || length < headerBytes + tail)
+    throw new Failure('corrupt', `a compressed transaction of ${length} bytes contradicts its own size`)
+  const end = to - tail
+  if (checksums) {
+    let checksum = 0
+    for (const piece of bytes.between(from, end)) checksum = crc32(piece, checksum)
+    if (checksum !== Buffer.concat([...bytes.between(end, to)]).readUInt32LE(0))
+      throw brokenChecksum(eventType.transactionPayload)
+  }
+  return { from: from + headerBytes, to: end }
+}
+
+async function* asTheyAre(pieces: Iterable<Buffer>): AsyncGenerator<Buffer> {
+  for (const piece of pieces) yield Buffer.from(piece)
 }
 
 /** A stream of the decompressor ends with a frame; a payload may have several. */
-async function* decompressed(parts: readonly Buffer[]): AsyncGenerator<Buffer> {
-  let rest = parts
-  while (rest.length > 0) {
+async function* decompressed(bytes: LongBytes, { from, to }: Stretch): AsyncGenerator<Buffer> {
+  for (let at = from; at < to;) {
     const stream = createZstdDecompress({ chunkSize: pieceBytes })
+    const feeding = feed(stream, bytes.between(at, to))
     try {
-      yield* Readable.from(rest).pipe(stream)
+      yield* stream
     } catch (cause) {
+      if (cause instanceof Failure) throw cause
       throw new Failure('corrupt', 'a compressed transaction cannot be unpacked', { cause })
+    } finally {
+      stream.destroy()
+      await feeding
     }
     if (stream.bytesWritten === 0) throw new Failure('corrupt', 'a compressed transaction without a frame')
-    rest = cut(rest, stream.bytesWritten, lengthOf(rest))
+    at += stream.bytesWritten
   }
 }
 
-/** The bytes `from` to `to` of the parts, which are not copied. */
-function cut(parts: readonly Buffer[], from: number, to: number): Buffer[] {
-  const pieces: Buffer[] = []
-  let at = 0
-  for (const part of parts) {
-    const piece = part.subarray(Math.max(0, from - at), Math.max(0, to - at))
-    if (piece.length > 0) pieces.push(piece)
-    at += part.length
+/** One piece after the other, each once the one before it is done with; until the stream has enough. */
+async function feed(stream: Transform, pieces: Iterable<Buffer>): Promise<void> {
+  let taken = Promise.withResolvers<boolean>()
+  stream.once('close', () => taken.resolve(false))
+  try {
+    for (const piece of pieces) {
+      const { promise, resolve } = (taken = Promise.withResolvers())
+      if (stream.destroyed) return
+      stream.write(piece, () => resolve(!stream.destroyed))
+      if (!(await promise)) return
+    }
+    stream.end()
+  } catch (error) {
+    stream.destroy(error instanceof Error ? error : new Error(String(error)))
   }
-  return pieces
-}
-
-function lengthOf(parts: readonly Buffer[]): number {
-  return parts.reduce((length, part) => length + part.length, 0)
 }
 
 function joined(parts: readonly Buffer[]): Buffer {

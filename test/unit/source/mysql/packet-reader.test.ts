@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { Failure } from '../../../../src/change/failure.ts'
-import { PacketReader } from '../../../../src/source/mysql/packet-reader.ts'
+import { PacketReader, type Packet } from '../../../../src/source/mysql/packet-reader.ts'
 
 const lengthMax = 0xff_ff_ff
 
@@ -42,6 +42,44 @@ test('a payload of 16 MiB and more is put together from its packets', () => {
     assert(read[1]?.equals(small))
   }
 })
+
+test('a payload that is set aside comes out whole, whatever comes before and after it', () => {
+  for (const length of [lengthMax, lengthMax + 1, 2 * lengthMax])
+    for (const chunkBytes of [65_536, lengthMax + 9]) {
+      const payload = Buffer.alloc(length, 'aside')
+      for (let at = 0; at < length; at += 4096) payload.writeUInt32LE(at, Math.min(at, length - 4))
+      const list = [Buffer.from('before'), payload, Buffer.from('after'), payload, Buffer.from('end')]
+      const reader = new PacketReader(1, (beginning) => beginning.equals(payload.subarray(0, 64)))
+      const read = readInChunks(reader, frame(list, 1), chunkBytes)
+      const said = `${length} bytes in chunks of ${chunkBytes}`
+      assert.deepEqual(
+        read.map((each) => each.length),
+        list.map((each) => each.length),
+        said,
+      )
+      assert(
+        read.every((each, at) => list[at]?.equals(each)),
+        said,
+      )
+    }
+})
+
+function readInChunks(reader: PacketReader, bytes: Buffer, chunkBytes: number): readonly Buffer[] {
+  const read: Buffer[] = []
+  for (let at = 0; at < bytes.length; at += chunkBytes) {
+    reader.push(bytes.subarray(at, at + chunkBytes))
+    for (let packet = reader.next(); packet !== undefined; packet = reader.next()) read.push(bytesOf(packet))
+  }
+  return read
+}
+
+function bytesOf({ buffer, from, to, whole }: Packet): Buffer {
+  if (whole === undefined) return buffer.subarray(from, to)
+  // A piece holds only until the next one.
+  const bytes = Buffer.concat(Array.from(whole.between(0, whole.length), (piece) => Buffer.from(piece)))
+  whole.close()
+  return bytes
+}
 
 test('a packet out of order is refused', () => {
   const reader = new PacketReader(1)

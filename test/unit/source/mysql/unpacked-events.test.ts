@@ -4,6 +4,7 @@ import { crc32, zstdCompressSync } from 'node:zlib'
 import { Failure } from '../../../../src/change/failure.ts'
 import { eventType, readEvent, type BinlogEvent } from '../../../../src/source/mysql/binlog-events.ts'
 import { GtidReader } from '../../../../src/source/mysql/gtid-event.ts'
+import { LongBytes } from '../../../../src/source/mysql/long-bytes.ts'
 import { parsePosition, type Place } from '../../../../src/source/mysql/position.ts'
 import { TransactionPayload } from '../../../../src/source/mysql/transaction-payload.ts'
 import { readCaptured, readWire, wireOf, type Captured } from '../../../support/captured-stream.ts'
@@ -107,6 +108,30 @@ suite('a packed event that cannot be unpacked', () => {
   })
 })
 
+test('of a compressed transaction that lies in a scratch file, all parts are found', () => {
+  const long = new LongBytes({ bytesMax: 100 })
+  const whole = Buffer.from(Array.from({ length: 300_000 }, (_, at) => (at * 7) & 255))
+  for (let at = 0; at < whole.length; at += 77) long.add(whole.subarray(at, at + 77))
+  assert.equal(long.length, whole.length)
+  for (const [from, to] of [
+    [0, 300_000],
+    [50, 120],
+    [77, 78],
+    [10, 10],
+    [199_999, 299_999],
+  ] as const) {
+    const pieces = Array.from(long.between(from, to), (piece) => Buffer.from(piece))
+    assert(Buffer.concat(pieces).equals(whole.subarray(from, to)), `${from} to ${to}`)
+  }
+  long.close()
+  assert.throws(() => [...long.between(0, 300_000)])
+})
+
+test('a compressed transaction that no disk has room for says so', () => {
+  const long = new LongBytes({ bytesMax: 100, directory: '/nowhere/at/all' })
+  assert.throws(() => long.add(Buffer.alloc(101)), Failure)
+})
+
 suite('a compressed transaction', () => {
   const inner = Buffer.concat(Array.from({ length: 3000 }, (_, at) => eventOf(eventType.xid, 100 + at)))
   const frames = Buffer.concat([
@@ -172,7 +197,12 @@ async function unpacked(parts: readonly Buffer[]): Promise<readonly BinlogEvent[
 }
 
 function open([first = Buffer.alloc(0), ...more]: readonly Buffer[]): TransactionPayload {
-  return TransactionPayload.open({ buffer: first, from: 0, to: first.length, more }, true)
+  const packet = { buffer: first, from: 0, to: first.length }
+  if (more.length === 0) return TransactionPayload.open(packet, true)
+  // All but the first part lies in a scratch file.
+  const whole = new LongBytes({ bytesMax: first.length })
+  for (const part of [first, ...more]) whole.add(part)
+  return TransactionPayload.open({ ...packet, whole }, true)
 }
 
 function eventOf(type: number, bodyBytes: number): Buffer {
