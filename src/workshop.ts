@@ -8,6 +8,7 @@ import type { Configuration } from './config/load.ts'
 import { groupOf, type Pipeline } from './config/pipeline.ts'
 import type { Shape } from './document/definition.ts'
 import { checkDefinition, documentFields, Mapper } from './document/mapping.ts'
+import { tablesIn } from './document/joins.ts'
 import { limitedTo, shapeOf } from './document/shape.ts'
 import type { Log } from './log/log.ts'
 import { openLog, readLog } from './open-log.ts'
@@ -163,7 +164,7 @@ export function mapperOf({ definition }: Pipeline, accepted: Shape | undefined):
 }
 
 export function tablesOf(pipelines: readonly Pipeline[]): readonly string[] {
-  return [...new Set(pipelines.map(({ definition }) => definition.table))]
+  return [...new Set(pipelines.flatMap(({ definition }) => tablesIn(definition)))]
 }
 
 /**
@@ -175,12 +176,14 @@ export function unusedByAll(
   before: (pipeline: Pipeline) => string | undefined = () => undefined,
 ): Record<string, readonly string[]> {
   const unused: Record<string, readonly string[]> = {}
+  const add = (columns: Readonly<Record<string, readonly string[]>>): void => {
+    for (const [table, own] of Object.entries(columns))
+      unused[table] = unused[table]?.filter((column) => own.includes(column)) ?? own
+  }
   for (const pipeline of pipelines) {
-    const { table } = pipeline.definition
+    add(unusedColumns(fingerprint(pipeline)))
     const earlier = before(pipeline)
-    const own = unusedColumns(fingerprint(pipeline))
-    const both = earlier === undefined ? own : own.filter((column) => unusedColumns(earlier).includes(column))
-    unused[table] = unused[table]?.filter((column) => both.includes(column)) ?? both
+    if (earlier !== undefined) add(unusedColumns(earlier))
   }
   return unused
 }

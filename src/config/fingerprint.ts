@@ -12,6 +12,7 @@ export function fingerprint(pipeline: Pipeline): string {
     exclude: definition.exclude.toSorted(),
     forms: definition.forms,
     where: definition.where.map((condition) => canonical(condition)).toSorted(),
+    children: definition.children,
     id: { columns: definition.id, prefix: definition.idPrefix },
     enrich: pipeline.enrich.length === 0 ? undefined : pipeline.enrich,
     transform: pipeline.transform?.digest,
@@ -24,20 +25,67 @@ export function difference(before: string, after: string): readonly string[] {
   return differences(JSON.parse(before), JSON.parse(after), '')
 }
 
-/** The columns that a definition with this fingerprint had no use for: neither in documents nor in conditions or ids. */
-export function unusedColumns(before: string): readonly string[] {
-  const { exclude, fields, where, id, key } = JSON.parse(before) as Fingerprint
+/**
+ * By table, the columns that a definition with this fingerprint had no use for: neither in documents nor in conditions,
+ * ids, orders or joins.
+ */
+export function unusedColumns(before: string): Readonly<Record<string, readonly string[]>> {
+  const root = JSON.parse(before) as Fingerprint
+  const unused: Record<string, readonly string[]> = {}
+  const add = (table: string, columns: readonly string[]): void => {
+    unused[table] = unused[table]?.filter((column) => columns.includes(column)) ?? columns
+  }
+  add(root.table, unusedIn(root, [...(root.id.columns ?? []), ...(root.key ?? [])]))
+  addChildren(root, add)
+  return unused
+}
+
+function addChildren(
+  { children = {} }: Rows,
+  add: (table: string, columns: readonly string[]) => void,
+): void {
+  for (const child of Object.values(children)) {
+    add(child.table, unusedIn(child, [...Object.keys(child.on), ...child.order.map(({ column }) => column)]))
+    if (child.through !== undefined) add(child.through.table, [])
+    addChildren(child, add)
+  }
+}
+
+function unusedIn(
+  { fields, exclude, where, children = {} }: Rows,
+  needed: readonly string[],
+): readonly string[] {
   if (fields !== undefined) return []
-  const conditions = where.map((condition) => (JSON.parse(condition) as { readonly column: string }).column)
-  const used = new Set([...conditions, ...(id.columns ?? []), ...(key ?? [])])
+  const conditions = where.map((condition) => columnOf(condition))
+  const joined = Object.values(children).flatMap((child) => Object.values(child.through?.on ?? child.on))
+  const used = new Set([...conditions, ...joined, ...needed])
   return exclude.filter((column) => !used.has(column))
 }
 
-interface Fingerprint {
-  readonly key?: readonly string[]
+/** The root's conditions are kept as text. */
+function columnOf(condition: string | { readonly column: string }): string {
+  return typeof condition === 'string'
+    ? (JSON.parse(condition) as { readonly column: string }).column
+    : condition.column
+}
+
+/** The rows of one table, as fingerprints have them. */
+interface Rows {
+  readonly table: string
   readonly fields?: object
   readonly exclude: readonly string[]
-  readonly where: readonly string[]
+  readonly where: readonly (string | { readonly column: string })[]
+  readonly children?: Readonly<Record<string, Child>>
+}
+
+interface Child extends Rows {
+  readonly on: Readonly<Record<string, string>>
+  readonly through?: { readonly table: string; readonly on: Readonly<Record<string, string>> }
+  readonly order: readonly { readonly column: string }[]
+}
+
+interface Fingerprint extends Rows {
+  readonly key?: readonly string[]
   readonly id: { readonly columns?: readonly string[] }
 }
 

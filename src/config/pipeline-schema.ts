@@ -1,23 +1,7 @@
 /** A pipeline file, as data. */
 import type { SchemaNode } from './conform.ts'
-import { forms } from '../document/definition.ts'
+import { columns, rows } from './row-schema.ts'
 import { object, Type, type Frozen, type Static } from './schema-words.ts'
-
-const scalar = Type.Union([Type.String(), Type.Number(), Type.Boolean()])
-const filters = Type.Object(
-  {
-    ne: Type.Optional(scalar),
-    lt: Type.Optional(scalar),
-    lte: Type.Optional(scalar),
-    gt: Type.Optional(scalar),
-    gte: Type.Optional(scalar),
-    in: Type.Optional(Type.Array(scalar, { minItems: 1 })),
-    isNull: Type.Optional(Type.Boolean()),
-  },
-  { additionalProperties: false, minProperties: 1 },
-)
-const columns = (description: string) =>
-  Type.Array(Type.String({ minLength: 1 }), { minItems: 1, description })
 
 const pipelineTarget = Type.Object(
   {
@@ -43,31 +27,7 @@ const pipelineType = Type.Object(
       Type.String({ pattern: '^[a-z0-9][a-z0-9_-]{0,62}$', description: 'Default: the name of the file.' }),
     ),
     source: Type.Optional(Type.String({ description: 'A source of the settings. Default: the only one.' })),
-    table: Type.String({
-      pattern: '^[^.]+\\.[^.]+$',
-      examples: ['shop.orders'],
-      description: 'The table: schema.table',
-    }),
-    fields: Type.Optional(
-      Type.Record(Type.String(), Type.String({ minLength: 1 }), {
-        minProperties: 1,
-        description: 'Document field: column. Default: every column under its own name.',
-      }),
-    ),
-    exclude: Type.Optional(columns('Columns left out, where `fields` is not given.')),
-    forms: Type.Optional(
-      Type.Record(Type.String(), Type.Enum([...forms]), {
-        minProperties: 1,
-        description:
-          'Document field: the form of its values, where it is to be another than that of change events.',
-      }),
-    ),
-    where: Type.Optional(
-      Type.Record(Type.String(), Type.Union([scalar, filters]), {
-        description:
-          'Conditions by column; all must hold. A row that does not match, or no longer does, has no document.',
-      }),
-    ),
+    ...rows,
     id: Type.Optional(
       Type.Object(
         {

@@ -1,6 +1,6 @@
 /** Pipeline files: one table and the indexes that follow it. */
-import type { Comparison, Condition, DocumentDefinition } from '../document/definition.ts'
-import { isMapping } from './conform.ts'
+import type { DocumentDefinition } from '../document/definition.ts'
+import { examineChildren, examineUnnamed, rowDefinitionOf, type Complain } from './children.ts'
 import type { Document } from './document.ts'
 import { enrichmentsOf, transformOf, type Enrichment, type TransformFile } from './enrichment.ts'
 import { nearest, type Complain, type Problem } from './problems.ts'
@@ -159,11 +159,7 @@ function pathOf(file: PipelineFile, at: number): readonly string[] {
 
 function definitionOf(file: PipelineFile): DocumentDefinition {
   return {
-    table: file.table,
-    fields: file.fields,
-    exclude: file.exclude ?? [],
-    forms: file.forms,
-    where: Object.entries(file.where ?? {}).flatMap(([column, filter]) => conditions(column, filter)),
+    ...rowDefinitionOf(file),
     id: file.id?.columns,
     idPrefix: file.id?.prefix ?? '',
   }
@@ -198,7 +194,10 @@ function examineFile(
   others: readonly Pipeline[],
   complain: Complain,
 ): void {
-  const name = own[0]?.name ?? ''
+  const [first] = own
+  const name = first?.name ?? ''
+  if (first !== undefined) examineChildren(first.definition, file.children, [], complain)
+  if (first !== undefined && first.policy.ddl !== 'auto') examineUnnamed(first.definition, [], complain)
   if (!/^[a-z0-9][a-z0-9_-]{0,62}$/.test(name)) {
     const expected = 'small letters, digits, - and _, at most 63; give another with `name`'
     complain([], `"${name}" cannot be the name of a pipeline`, { expected })
@@ -232,17 +231,6 @@ function examineTarget(
   if (rival !== undefined) {
     complain([...path, 'index'], `"${index}" is filled by the pipeline in ${rival.origin} already`)
   }
-}
-
-type Filter = NonNullable<PipelineFile['where']>[string]
-
-function conditions(column: string, filter: Filter): readonly Condition[] {
-  if (!isMapping(filter)) return [{ column, comparison: 'eq', value: filter }]
-  return Object.entries(filter).map(([comparison, value]) => ({
-    column,
-    comparison: comparison as Comparison,
-    value,
-  }))
 }
 
 function startOf(start: NonNullable<NonNullable<PipelineFile['policy']>['start']>): Start {

@@ -41,7 +41,8 @@ export interface Shape {
   readonly key: readonly Column[]
 }
 
-export interface DocumentDefinition {
+/** Which columns of a table's rows are shown, how, and of which rows. */
+export interface RowDefinition {
   /** `schema.table`. */
   readonly table: string
   /** Document field to column; undefined = every column under its own name. */
@@ -51,7 +52,44 @@ export interface DocumentDefinition {
   /** By document field; undefined = every value has the form that it has in change events. */
   readonly forms?: Readonly<Record<string, Form>> | undefined
   readonly where: readonly Condition[]
+  /** By document field: the rows of other tables that belong to a row. */
+  readonly children?: Readonly<Record<string, ChildDefinition>> | undefined
+}
+
+export interface DocumentDefinition extends RowDefinition {
   /** Columns that make the id; undefined = the table's key. They must be part of the key. */
   readonly id: readonly string[] | undefined
   readonly idPrefix: string
+}
+
+/** How an index holds the objects of a child. */
+export const childMappings = ['object', 'nested', 'flattened'] as const
+
+export type ChildMapping = (typeof childMappings)[number]
+
+/** Rows of another table that a document shows under a field of its own. */
+export interface ChildDefinition extends RowDefinition {
+  /** one: an object, or null where there is no row (the first where there are several); many: an array of objects. */
+  readonly kind: 'one' | 'many'
+  /** Column of this table → the column of the parent's row (with `through`: of the link table) that it equals. */
+  readonly on: Readonly<Record<string, string>>
+  /** The table between this one and the parent's. */
+  readonly through: ChildLink | undefined
+  /** What comes before the order of the table's key. */
+  readonly order: readonly ChildOrder[]
+  /** So many rows at most; undefined = all. */
+  readonly limit: number | undefined
+  readonly mapping: ChildMapping
+}
+
+export interface ChildLink {
+  /** `schema.table`. */
+  readonly table: string
+  /** Column of the link table → the column of the parent's row that it equals. */
+  readonly on: Readonly<Record<string, string>>
+}
+
+export interface ChildOrder {
+  readonly column: string
+  readonly descending: boolean
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { difference, fingerprint, unusedColumns } from '../../../src/config/fingerprint.ts'
 import type { Pipeline } from '../../../src/config/pipeline.ts'
+import type { ChildDefinition } from '../../../src/document/definition.ts'
 
 const pipeline: Pipeline = {
   name: 'orders',
@@ -65,14 +66,49 @@ test('a definition without forms has the fingerprint that it had before there we
   assert.doesNotMatch(fingerprint(pipeline), /forms/)
 })
 
+function unused(definition: Partial<Pipeline['definition']>): readonly string[] | undefined {
+  return unusedColumns(changed(definition))['shop.orders']
+}
+
 test('a column is unused when it is left out and decides nothing', () => {
   const exclude = ['note', 'status', 'id']
-  assert.deepEqual(unusedColumns(changed({ fields: undefined, exclude })), ['note'])
-  assert.deepEqual(unusedColumns(changed({ fields: undefined, exclude, where: [] })).toSorted(), [
-    'id',
-    'note',
-    'status',
-  ])
-  assert.deepEqual(unusedColumns(changed({ fields: undefined, exclude, id: ['note'] })), [])
-  assert.deepEqual(unusedColumns(changed({ exclude: [] })), [])
+  assert.deepEqual(unused({ fields: undefined, exclude }), ['note'])
+  assert.deepEqual(unused({ fields: undefined, exclude, where: [] })?.toSorted(), ['id', 'note', 'status'])
+  assert.deepEqual(unused({ fields: undefined, exclude, id: ['note'] }), [])
+  assert.deepEqual(unused({ exclude: [] }), [])
+})
+
+test('a column that joins, sorts or decides is used, whether it is shown or not', () => {
+  const lines: ChildDefinition = {
+    table: 'shop.lines',
+    fields: undefined,
+    exclude: ['order_id', 'place', 'state', 'secret', 'product_id'],
+    where: [{ column: 'state', comparison: 'eq', value: 'open' }],
+    kind: 'many',
+    on: { order_id: 'number' },
+    through: undefined,
+    order: [{ column: 'place', descending: false }],
+    limit: undefined,
+    mapping: 'nested',
+    children: {
+      product: {
+        table: 'shop.products',
+        fields: { name: 'name' },
+        exclude: [],
+        where: [],
+        kind: 'one',
+        on: { id: 'product_id' },
+        through: undefined,
+        order: [],
+        limit: undefined,
+        mapping: 'object',
+      },
+    },
+  }
+  const made = changed({ fields: undefined, exclude: ['number', 'note'], children: { lines } })
+  assert.deepEqual(unusedColumns(made), {
+    'shop.orders': ['note'],
+    'shop.lines': ['secret'],
+    'shop.products': [],
+  })
 })

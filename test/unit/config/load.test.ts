@@ -299,6 +299,7 @@ test('no settings file: the message says how to make one', (t) => {
   })
 })
 
+<<<<<<< HEAD
 const twoTargets = `
 sources: { main: { url: "mysql://db/" } }
 targets:
@@ -340,4 +341,47 @@ test('what is wrong with one of several targets is told with its line', (t) => {
   assert.match(message, /c\.yaml:3: targets\.0\.index: "b" is filled by the pipeline in .*b\.yaml already/)
   assert.match(message, /c\.yaml:4: targets\.1\.name: the settings have several targets/)
   assert.match(message, /c\.yaml:4: targets\.1\.index: .*has capital letters/)
+=======
+test('children say what follows where the file does not, and are checked to their depth', (t) => {
+  const file = `
+table: shop.orders
+children:
+  customer: { table: shop.customers, kind: one, on: { id: customer_id } }
+  lines:
+    table: shop.lines
+    on: { order_id: id }
+    where: { state: open }
+    order: { place: desc }
+    limit: 5
+    children:
+      product: { table: shop.products, on: { id: product_id }, kind: one, mapping: flattened }
+`
+  const { definition } = load(t, { 'config/pipelines/orders.yaml': file }).pipelines[0] ?? assert.fail()
+  const { customer, lines } = definition.children ?? {}
+  assert.equal(customer?.mapping, 'object')
+  assert.equal(lines?.kind, 'many')
+  assert.equal(lines?.mapping, 'nested')
+  assert.deepEqual(lines?.where, [{ column: 'state', comparison: 'eq', value: 'open' }])
+  assert.deepEqual(lines?.order, [{ column: 'place', descending: true }])
+  assert.equal(lines?.children?.['product']?.mapping, 'flattened')
+  const misspelt = problemsOf(t, {
+    'config/pipelines/orders.yaml': file.replace('kind: one, mapping', 'kinds: one, mapping'),
+  })
+  assert.match(misspelt, /children\.lines\.children\.product\.kinds/)
+  assert.match(misspelt, /did you mean "?kind/)
+})
+
+test('a child cannot have the name of a field, nor follow columns that nobody is to see unasked', (t) => {
+  const found = problemsOf(t, {
+    'config/pipelines/orders.yaml': `
+table: shop.orders
+fields: { lines: lines }
+children:
+  lines: { table: shop.lines, on: { order_id: id } }
+policy: { ddl: freeze }
+`,
+  })
+  assert.match(found, /"lines" is the name of a field already/)
+  assert.match(found, /children\.lines.*fields/)
+>>>>>>> 5eedf9a (Pipeline files name the child tables of a document; its joins follow from them)
 })

@@ -1,0 +1,92 @@
+/** Children of a pipeline file as definitions, with what follows where the file says nothing. */
+import type { ChildDefinition, Comparison, Condition, RowDefinition } from '../document/definition.ts'
+import { isMapping } from './conform.ts'
+import type { PipelineFile } from './pipeline-schema.ts'
+import type { ChildFile } from './row-schema.ts'
+
+/** What a file says of a table's rows. */
+export function rowDefinitionOf(file: Pick<PipelineFile, keyof RowDefinition>): RowDefinition {
+  return {
+    table: file.table,
+    fields: file.fields,
+    exclude: file.exclude ?? [],
+    forms: file.forms,
+    where: Object.entries(file.where ?? {}).flatMap(([column, filter]) => conditions(column, filter)),
+    children: childrenOf(file.children),
+  }
+}
+
+function childrenOf(files: Readonly<Record<string, ChildFile>> | undefined): RowDefinition['children'] {
+  if (files === undefined) return undefined
+  return Object.fromEntries(Object.entries(files).map(([field, file]) => [field, childOf(file)]))
+}
+
+function childOf(file: ChildFile): ChildDefinition {
+  const kind = file.kind ?? 'many'
+  return {
+    ...rowDefinitionOf(file),
+    kind,
+    on: file.on,
+    through: file.through,
+    order: Object.entries(file.order ?? {}).map(([column, direction]) => ({
+      column,
+      descending: direction === 'desc',
+    })),
+    limit: file.limit,
+    mapping: file.mapping ?? (kind === 'one' ? 'object' : 'nested'),
+  }
+}
+
+type Filter = NonNullable<PipelineFile['where']>[string]
+
+function conditions(column: string, filter: Filter): readonly Condition[] {
+  if (!isMapping(filter)) return [{ column, comparison: 'eq', value: filter }]
+  return Object.entries(filter).map(([comparison, value]) => ({
+    column,
+    comparison: comparison as Comparison,
+    value,
+  }))
+}
+
+/** Something is wrong at a place in the file. */
+export type Complain = (
+  path: readonly string[],
+  found: string,
+  more?: { readonly expected?: string; readonly suggestion?: string | undefined },
+) => void
+
+/** What the schema cannot say of children; `path` is that of the rows they belong to. */
+export function examineChildren(
+  { children = {}, fields }: RowDefinition,
+  files: Readonly<Record<string, ChildFile>> | undefined,
+  path: readonly string[],
+  complain: Complain,
+): void {
+  for (const [field, child] of Object.entries(children)) {
+    const file = files?.[field]
+    const at = [...path, 'children', field]
+    if (fields !== undefined && Object.hasOwn(fields, field))
+      complain(at, `"${field}" is the name of a field already`)
+    if (/[.]/.test(field) || field.trim() === '' || field.startsWith('_'))
+      complain(at, `"${field}" cannot be the name of a child: no dots, and no _ in front`)
+    if (file?.fields !== undefined && file.exclude !== undefined)
+      complain([...at, 'exclude'], 'says nothing beside fields: what fields does not name is left out anyway')
+    if (child.kind === 'one' && child.limit !== undefined)
+      complain([...at, 'limit'], 'says nothing of a child of kind one')
+    examineChildren(child, file?.children, at, complain)
+  }
+}
+
+/** New columns of a child are shown unasked, unless its fields are named. */
+export function examineUnnamed(
+  { children = {} }: RowDefinition,
+  path: readonly string[],
+  complain: Complain,
+): void {
+  for (const [field, child] of Object.entries(children)) {
+    const at = [...path, 'children', field]
+    if (child.fields === undefined)
+      complain(at, 'has no fields', { expected: 'fields, since policy.ddl is not auto' })
+    examineUnnamed(child, at, complain)
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * The joins of a document: each table of its tree, in an order in which parents come before their children. A link table
+ * is a join of its own, whose rows are shown only through those of the table behind it.
+ *
+ *   orders ─┬─ customer           0  customers    parent: the root
+ *           └─ tags (through)     1  order_tags   parent: the root, a link
+ *                                 2  tags         parent: 1
+ */
+import type { ChildDefinition, DocumentDefinition, RowDefinition } from './definition.ts'
+
+export interface Join {
+  /** Its place among the joins. */
+  readonly number: number
+  /** `schema.table`. */
+  readonly table: string
+  /** The join that its rows belong to; undefined = the root table. */
+  readonly parent: number | undefined
+  /** `schema.table` of the rows that its rows belong to. */
+  readonly parentTable: string
+  /** The columns that are equal. */
+  readonly pairs: readonly { readonly child: string; readonly parent: string }[]
+  /** Undefined = a link. */
+  readonly child: ChildDefinition | undefined
+  /** The fields that lead to it: `lines.product`. */
+  readonly path: string
+}
+
+export function joinsOf(definition: DocumentDefinition): readonly Join[] {
+  const joins: Join[] = []
+  addJoins(definition, undefined, '', joins)
+  return joins
+}
+
+/** The joins whose rows belong to the rows of this one. */
+export function joinsUnder(joins: readonly Join[], parent: number | undefined): readonly Join[] {
+  return joins.filter((join) => join.parent === parent)
+}
+
+/** Every table but the root, once; the root too, where its rows are children as well. */
+export function childTables(definition: DocumentDefinition): readonly string[] {
+  return [...new Set(joinsOf(definition).map(({ table }) => table))]
+}
+
+/** Every table whose changes concern the documents, the root first. */
+export function tablesIn(definition: DocumentDefinition): readonly string[] {
+  return [...new Set([definition.table, ...childTables(definition)])]
+}
+
+/** Columns by which the rows of a join are found, sorted or left out; whether they are shown or not. */
+export function decisiveColumns(joins: readonly Join[], join: Join): readonly string[] {
+  const own = join.child
+  return [
+    ...new Set([
+      ...join.pairs.map(({ child }) => child),
+      ...parentColumns(joins, join.number),
+      ...(own?.where ?? []).map(({ column }) => column),
+      ...(own?.order ?? []).map(({ column }) => column),
+    ]),
+  ]
+}
+
+/** Columns of a join's rows, or of the root's, that children's columns equal. */
+export function parentColumns(joins: readonly Join[], parent: number | undefined): readonly string[] {
+  const pairs = joinsUnder(joins, parent).flatMap((join) => join.pairs)
+  return [...new Set(pairs.map((pair) => pair.parent))]
+}
+
+function addJoins(rows: RowDefinition, parent: Join | undefined, path: string, joins: Join[]): void {
+  for (const [field, child] of Object.entries(rows.children ?? {})) {
+    const at = path === '' ? field : `${path}.${field}`
+    const link =
+      child.through === undefined
+        ? parent
+        : addJoin(joins, parent, rows.table, { ...child.through, path: at })
+    const table = child.through?.table ?? rows.table
+    const join = addJoin(joins, link, table, { table: child.table, on: child.on, path: at, child })
+    addJoins(child, join, at, joins)
+  }
+}
+
+interface Step {
+  readonly table: string
+  readonly on: Readonly<Record<string, string>>
+  readonly path: string
+  readonly child?: ChildDefinition
+}
+
+function addJoin(joins: Join[], parent: Join | undefined, parentTable: string, step: Step): Join {
+  const join: Join = {
+    number: joins.length,
+    table: step.table,
+    parent: parent?.number,
+    parentTable,
+    pairs: Object.entries(step.on).map(([child, column]) => ({ child, parent: column })),
+    child: step.child,
+    path: step.path,
+  }
+  joins.push(join)
+  return join
+}
