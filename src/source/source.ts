@@ -53,6 +53,54 @@ export interface KeyedRows {
   readonly rows: readonly { readonly key: Key; readonly row: Row }[]
 }
 
+export interface ViewRequest {
+  /** Every table that will be read, as `schema.table`. */
+  readonly tables: readonly string[]
+  /** The read waits until the server it reads from has all of this. */
+  readonly includes: Position
+}
+
+/** Tables as they are at one point in time; to be used only until the function that got it is done. */
+export interface View {
+  /** The rows of a table whose columns have one of the given values, by one query. */
+  related(request: RelatedRequest, signal: AbortSignal): Promise<RelatedRows>
+}
+
+export interface RelatedRequest {
+  /** `schema.table`: one of the view's. */
+  readonly table: string
+  /** Columns that are to be read besides those of the key; undefined = all. */
+  readonly columns: readonly string[] | undefined
+  /** Columns whose values are given. */
+  readonly by: readonly string[]
+  /** For each combination that is wanted, a cell (change/row.ts) for each column of `by`, none of them NULL. At least one. */
+  readonly values: readonly (readonly string[])[]
+  /** Columns whose marks are wanted. */
+  readonly marks: readonly string[]
+  /** What the rows are sorted by, before their key. */
+  readonly order: readonly { readonly column: string; readonly descending: boolean }[]
+  /** Rows after this key; only where nothing but the key sorts. */
+  readonly after?: Key | undefined
+  readonly rowsMax: number
+}
+
+export interface RelatedRow {
+  readonly key: Key
+  readonly row: Row
+  /**
+   * For each column that marks were wanted of, a text that is equal where the source takes the values for equal: letters of
+   * either case, as their collation says. undefined = SQL NULL, which equals nothing.
+   */
+  readonly marks: readonly (string | undefined)[]
+}
+
+export interface RelatedRows {
+  /** Of the columns that were read; the same object as long as it is the same. */
+  readonly table: Table
+  /** At most `rowsMax`, in order. */
+  readonly rows: readonly RelatedRow[]
+}
+
 export interface Source {
   /**
    * Changes after `from`, in commit order, for ever; ends when the signal aborts, and when it has to go on at another
@@ -71,6 +119,12 @@ export interface Source {
   chunk(request: ChunkRequest, signal: AbortSignal): Promise<Chunk>
   /** The rows that are there now, by key; short, read-only, fenced by `includes`. */
   rows(request: KeysRequest, signal: AbortSignal): Promise<KeyedRows>
+  /** What `read` answers, of tables as they are at one point in time: short, read-only, fenced by `includes`. */
+  view<Result>(
+    request: ViewRequest,
+    read: (view: View) => Promise<Result>,
+    signal: AbortSignal,
+  ): Promise<Result>
   /** Whether everything in `other` is in `position` too. Pure. */
   covers(position: Position, other: Position): boolean
 }

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import type { Change, Key, Position, Row } from '../../src/change/change.ts'
 import { countOf } from '../../src/change/records.ts'
 import { textOf, unpackRow, valueOf } from '../../src/change/row.ts'
-import type { Chunk, Source, SourceBatch } from '../../src/source/source.ts'
+import type { Chunk, RelatedRequest, RelatedRows, Source, SourceBatch } from '../../src/source/source.ts'
 
 /** One statement on the subject's table `(id integer key, name string, amount integer or null)`. */
 export type ItemWrite =
@@ -46,6 +46,11 @@ export function testSource(name: string, open: () => Promise<SourceSubject>): vo
   check('chunks give every row once, in key order, within their bounds', chunkPages)
   check('a chunk includes what its fence demands, and its head covers what it saw', chunkFence)
   check('a row reads the same from the stream and from a chunk', sameRows)
+  check(
+    'a view finds rows by values, in order and in pages, with the columns that were asked for',
+    relatedRows,
+  )
+  check('a view sees one point in time, which includes what its fence demands', viewFence)
   check('a silent stream shows that it is alive, and ends when it is aborted', silence)
 }
 
@@ -187,6 +192,95 @@ async function sameRows({ source, table, write }: SourceSubject): Promise<void> 
   const request = { table, after: undefined, rowsMax: 10, bytesMax: 1_000_000, includes: head }
   const { rows } = await source.chunk(request, forever())
   assert.deepEqual(rows, streamed)
+}
+
+const anything = { columns: undefined, marks: [], order: [], rowsMax: 100 }
+
+async function relatedRows({ source, table, write }: SourceSubject): Promise<void> {
+  const amounts = [10, 20, 10, null, 30, 10]
+  await write(amounts.map((amount, at) => item(at + 1, `row ${at % 3}`, amount)))
+  const signal = new AbortController().signal
+  const includes = await source.head()
+  await source.view(
+    { tables: [table], includes },
+    async (view) => {
+      const ask = async (more: Partial<RelatedRequest>): Promise<RelatedRows> =>
+        await view.related({ table, by: ['amount'], values: [['10'], ['30']], ...anything, ...more }, signal)
+      const all = await ask({})
+      assert.deepEqual(
+        all.rows.map(({ key }) => key),
+        ['[1]', '[3]', '[5]', '[6]'],
+      )
+      assert.deepEqual(
+        all.table.columns.map(({ name }) => name),
+        ['id', 'name', 'amount'],
+      )
+      const sorted = await ask({ order: [{ column: 'name', descending: true }], marks: ['amount'] })
+      assert.deepEqual(
+        sorted.rows.map(({ key, marks }) => [key, ...marks]),
+        [
+          ['[3]', '10'],
+          ['[6]', '10'],
+          ['[5]', '30'],
+          ['[1]', '10'],
+        ],
+      )
+      const keys = await ask({ columns: [], by: ['id'], values: [['2'], ['4'], ['9']], marks: ['amount'] })
+      assert.deepEqual(
+        keys.rows.map(({ key, marks }) => [key, ...marks]),
+        [
+          ['[2]', '20'],
+          ['[4]', undefined],
+        ],
+      )
+      const page = await ask({ values: [['10']], after: '[1]' as Key, rowsMax: 1 })
+      assert.deepEqual(
+        page.rows.map(({ key }) => key),
+        ['[3]'],
+      )
+      const both = await ask({
+        by: ['name', 'amount'],
+        values: [
+          ['"row 0"', '10'],
+          ['"row 1"', '30'],
+        ],
+      })
+      assert.deepEqual(
+        both.rows.map(({ key }) => key),
+        ['[1]', '[5]'],
+      )
+      const narrow = await ask({ columns: ['name'], by: ['id'], values: [['1']] })
+      assert.equal((await ask({ columns: ['name'], by: ['id'], values: [['2']] })).table, narrow.table)
+      const row = narrow.rows[0]?.row ?? assert.fail('a row')
+      assert.deepEqual(
+        unpackRow(row, narrow.table.columns.length).map((cell, at) => [narrow.table.columns[at]?.name, cell]),
+        [
+          ['id', '1'],
+          ['name', '"row 0"'],
+        ],
+      )
+    },
+    signal,
+  )
+}
+
+async function viewFence({ source, table, write }: SourceSubject): Promise<void> {
+  const signal = new AbortController().signal
+  await write([item(1, 'one', 1)])
+  const first = await source.head()
+  await source.view(
+    { tables: [table], includes: first },
+    async (view) => {
+      const ask = async (): Promise<number> => {
+        const request = { table, by: ['amount'], values: [['1']], ...anything }
+        return (await view.related(request, signal)).rows.length
+      }
+      assert.equal(await ask(), 1)
+      await write([item(2, 'two', 1)])
+      assert.equal(await ask(), 1, 'what came later is not seen')
+    },
+    signal,
+  )
 }
 
 async function silence({ source, write }: SourceSubject): Promise<void> {

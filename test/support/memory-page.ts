@@ -23,12 +23,12 @@ export function page(
 }
 
 /** Keys are JSON arrays that keyOf made. */
-function keyValues(key: Key): readonly unknown[] {
+export function keyValues(key: Key): readonly unknown[] {
   return JSON.parse(textOf(key)) as unknown[]
 }
 
 /** Column by column: numbers by value, everything else by its text. */
-function compareKeys(left: readonly unknown[], right: readonly unknown[]): number {
+export function compareKeys(left: readonly unknown[], right: readonly unknown[]): number {
   for (const [at, value] of left.entries()) {
     const other = right[at]
     if (value === other) continue

@@ -18,8 +18,11 @@ import type {
   KeysRequest,
   Source,
   SourceBatch,
+  View,
+  ViewRequest,
 } from '../../src/source/source.ts'
 import { page } from './memory-page.ts'
+import { viewOf } from './memory-view.ts'
 import { keyFor, storedRow, type StoredRow, type Values } from './memory-row.ts'
 
 export type { Values } from './memory-row.ts'
@@ -305,6 +308,18 @@ export class MemorySource implements Source {
       return row === undefined ? [] : [{ key, row }]
     })
     return { table: database.visibleTable(table), rows }
+  }
+
+  async view<Result>(
+    { tables, includes }: ViewRequest,
+    read: (view: View) => Promise<Result>,
+    signal: AbortSignal,
+  ): Promise<Result> {
+    const { database, suffer } = this.#options
+    await suffer('rows')
+    signal.throwIfAborted()
+    revealTo(database, includes)
+    return await read(viewOf(database, tables, () => suffer('rows')))
   }
 
   covers(position: Position, other: Position): boolean {

@@ -13,6 +13,8 @@ import type {
   SourceBatch,
   TableDescription,
   TellServers,
+  View,
+  ViewRequest,
 } from '../source.ts'
 import { BinlogStream } from './binlog-stream.ts'
 import { connect, hangUp, serverAddress, type Connection, type MysqlSettings } from './connection.ts'
@@ -29,6 +31,8 @@ import {
   readServerFacts,
   type BinlogFile,
 } from './server-facts.ts'
+import { KnownShapes } from './known-shapes.ts'
+import { readView } from './related.ts'
 import { readChunk, readKeys } from './snapshot.ts'
 
 /**
@@ -53,6 +57,7 @@ interface Session {
 class MysqlSource implements Source, SourceAdmin {
   readonly #settings: MysqlSettings
   readonly #stream: BinlogStream
+  readonly #shapes = new KnownShapes()
   /** Connections that wait for their next use. */
   readonly #idle: Session[] = []
   #closed = false
@@ -91,6 +96,18 @@ class MysqlSource implements Source, SourceAdmin {
     const { xaEnds } = this.#stream
     return await this.#with(
       async (session) => await readKeys(request, { ...session, options, xaEnds }, signal),
+    )
+  }
+
+  async view<Result>(
+    request: ViewRequest,
+    read: (view: View) => Promise<Result>,
+    signal: AbortSignal,
+  ): Promise<Result> {
+    const optionsOf = (table: string): TableOptions => tableOptions(this.#settings, table)
+    return await this.#with(
+      async (session) =>
+        await readView(request, { ...session, shapes: this.#shapes, optionsOf }, read, signal),
     )
   }
 

@@ -75,7 +75,7 @@ function rowLimit(shape: TableShape, { rowsMax, bytesMax }: ChunkRequest): numbe
  * `a > ? OR (a = ? AND (b > ? OR (b = ? AND c > ?)))`: the order of the whole key, in a form from which the servers make
  * ranges of the key's index (of a comparison of row constructors they make none).
  */
-function afterKey(shape: TableShape, after: Key): Statement {
+export function afterKey(shape: TableShape, after: Key): Statement {
   const names = keyNames(shape)
   let sql = ''
   let parameters: readonly (string | Buffer)[] = []

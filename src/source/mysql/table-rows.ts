@@ -36,7 +36,7 @@ export async function selectRows(
 }
 
 /** Each value as the server's own bytes, one character per byte. */
-async function rawRows(
+export async function rawRows(
   connection: Connection,
   sql: string,
   values: readonly unknown[],
@@ -55,10 +55,15 @@ async function rawRows(
 }
 
 /** `SELECT column, ... FROM table FORCE INDEX (key)`. */
-export function selectFrom({ table, types, keyIndex }: TableShape): string {
+export function selectFrom(shape: TableShape): string {
+  return `${selectColumns(shape)} FORCE INDEX (${quoted(shape.keyIndex)})`
+}
+
+/** `SELECT column, ..., more, ... FROM table`. */
+export function selectColumns({ table, types }: TableShape, more: readonly string[] = []): string {
   const columns = table.columns.map(({ name }, index) => selectedColumn(name, types[index]))
   const [schema, name] = splitName(table.name)
-  return `SELECT ${columns.join(', ')} FROM ${quoted(schema)}.${quoted(name)} FORCE INDEX (${quoted(keyIndex)})`
+  return `SELECT ${[...columns, ...more].join(', ')} FROM ${quoted(schema)}.${quoted(name)}`
 }
 
 /** The names of the key's columns, as SQL. */
@@ -88,6 +93,11 @@ function parseKey(key: Key): readonly unknown[] {
   return values
 }
 
+/** The value of a cell; a number stays the text that it is. */
+export function parseCell(cell: string): unknown {
+  return JSON.parse(textOf(cell), keepDigits)
+}
+
 /** A reviver that leaves a number the text that it was. */
 function keepDigits(_: string, value: unknown, context?: { readonly source?: string }): unknown {
   return typeof value === 'number' ? (context?.source ?? value) : value
@@ -98,6 +108,6 @@ function selectedColumn(name: string, type: TableShape['types'][number] | undefi
   return selected(quoted(name), type)
 }
 
-function quoted(name: string): string {
+export function quoted(name: string): string {
   return '`' + name.replaceAll('`', '``') + '`'
 }

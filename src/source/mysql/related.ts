@@ -1,0 +1,176 @@
+/** Rows of several tables at one point in time, found by the values of some of their columns. */
+import type { Table } from '../../change/change.ts'
+import { Failure } from '../../change/failure.ts'
+import { keyOf, packRow, type Cell } from '../../change/row.ts'
+import type { RelatedRequest, RelatedRow, RelatedRows, View, ViewRequest } from '../source.ts'
+import type { ColumnType } from './column-type.ts'
+import type { Connection } from './connection.ts'
+import type { TableOptions, TableShape } from './describe.ts'
+import type { Flavor } from './gtid.ts'
+import type { KnownShape, KnownShapes } from './known-shapes.ts'
+import { prepareSession, withView } from './read-view.ts'
+import { afterKey } from './snapshot.ts'
+import { keyNames, parseCell, quoted, rawRows, selectColumns, type Statement } from './table-rows.ts'
+import { formatOf, keyValue } from './text-values.ts'
+
+/** What a view is read with. The connection is used by nobody else meanwhile. */
+export interface ViewReader {
+  readonly connection: Connection
+  readonly flavor: Flavor
+  readonly shapes: KnownShapes
+  readonly optionsOf: (table: string) => TableOptions
+}
+
+/** Throws a Failure as withView and describeTable. */
+export async function readView<Result>(
+  { tables, includes }: ViewRequest,
+  { connection, flavor, shapes, optionsOf }: ViewReader,
+  read: (view: View) => Promise<Result>,
+  signal: AbortSignal,
+): Promise<Result> {
+  await prepareSession(connection)
+  return await withView({ connection, flavor, includes }, signal, async () => {
+    const known = await shapes.of(connection, tables, optionsOf)
+    return await read({
+      related: async (request, ending) => {
+        ending.throwIfAborted()
+        return await related(connection, shapeIn(known, request.table), request)
+      },
+    })
+  })
+}
+
+function shapeIn(known: ReadonlyMap<string, KnownShape>, table: string): KnownShape {
+  const found = known.get(table)
+  if (found === undefined) throw new Error(`${table} is not one of the view's tables`)
+  return found
+}
+
+async function related(
+  connection: Connection,
+  known: KnownShape,
+  request: RelatedRequest,
+): Promise<RelatedRows> {
+  const shape = partOf(known.shape, request)
+  const { table } = shape
+  const marks = request.marks.map((name) => markOf(known, shape, name))
+  const weights = marks.flatMap(({ weight }) => weight ?? [])
+  const { sql, parameters } = relatedQuery(shape, weights, request)
+  const formats = shape.types.map(formatOf)
+  const rows: RelatedRow[] = []
+  for (const values of await rawRows(connection, sql, parameters)) {
+    const cells = formats.map((format, column): Cell => {
+      const value = values[column] ?? null
+      return value === null ? null : format(value)
+    })
+    let next = formats.length
+    const own = marks.map(({ at, weight, kind }) => {
+      if (weight !== undefined) return values[next++] ?? undefined
+      const cell = cells[at] ?? undefined
+      return kind === 'decimal' ? cell?.replace(/\.?0*"$/, '"') : cell
+    })
+    rows.push({ key: keyOf(table, cells), row: packRow(cells), marks: own })
+  }
+  return { table, rows }
+}
+
+/** The shape of some of a table's columns; always the same object for the same columns. */
+function partOf(shape: TableShape, { columns, marks, by }: RelatedRequest): TableShape {
+  if (columns === undefined) return shape
+  const wanted = new Set([...columns, ...marks, ...by])
+  const name = [...wanted].toSorted().join('\n')
+  const parts = partsOf.get(shape) ?? new Map<string, TableShape>()
+  partsOf.set(shape, parts)
+  const part = parts.get(name) ?? narrowed(shape, wanted)
+  parts.set(name, part)
+  return part
+}
+
+const partsOf = new WeakMap<TableShape, Map<string, TableShape>>()
+
+function narrowed(shape: TableShape, wanted: ReadonlySet<string>): TableShape {
+  const { table, types } = shape
+  const chosen = [...table.columns.entries()]
+    .filter(([at, column]) => wanted.has(column.name) || table.key.includes(at))
+    .map(([at]) => at)
+  const part: Table = {
+    name: table.name,
+    columns: chosen.flatMap((at) => table.columns[at] ?? []),
+    key: table.key.map((at) => chosen.indexOf(at)),
+  }
+  return { ...shape, table: part, types: chosen.flatMap((at) => types[at] ?? []) }
+}
+
+interface Mark {
+  readonly at: number
+  readonly kind: ColumnType['kind']
+  /** What to select to compare the values as the server does; undefined = the cell will do. */
+  readonly weight: string | undefined
+}
+
+function markOf({ collations }: KnownShape, { table, types }: TableShape, name: string): Mark {
+  const at = columnAt(table, name)
+  const kind = types[at]?.kind ?? 'integer'
+  if (kind !== 'string' && kind !== 'text') return { at, kind, weight: undefined }
+  const isPadded = !/_0900_|_nopad_|^binary$/.test(collations.get(name) ?? '')
+  const value = isPadded ? `TRIM(TRAILING ' ' FROM ${quoted(name)})` : quoted(name)
+  return { at, kind, weight: `HEX(WEIGHT_STRING(${value}))` }
+}
+
+function columnAt(table: Table, name: string): number {
+  const at = table.columns.findIndex((column) => column.name === name)
+  if (at >= 0) return at
+  throw new Failure('configuration', `${table.name} has no column ${name}`, {
+    remedy: `its columns are ${table.columns.map((column) => column.name).join(', ')}`,
+  })
+}
+
+/** The statement; exported for its test. */
+export function relatedQuery(
+  shape: TableShape,
+  weights: readonly string[],
+  { by, values, order, after, rowsMax }: RelatedRequest,
+): Statement {
+  const wanted = conditionOf(shape, by, values)
+  const rest = after === undefined ? undefined : afterKey(shape, after)
+  const sorted = [
+    ...order.map(({ column, descending }) => `${quoted(column)}${descending ? ' DESC' : ''}`),
+    ...keyNames(shape),
+  ]
+  const sql = [
+    selectColumns(shape, weights),
+    `WHERE ${wanted.sql}${rest === undefined ? '' : ` AND ${rest.sql}`}`,
+    `ORDER BY ${sorted.join(', ')} LIMIT ${rowsMax}`,
+  ].join(' ')
+  return { sql, parameters: [...wanted.parameters, ...(rest?.parameters ?? [])] }
+}
+
+/** `a IN (?, ?)`, and for several columns `((a = ? AND b = ?) OR ...)`: points of an index. */
+function conditionOf(
+  { table, types }: TableShape,
+  by: readonly string[],
+  combinations: readonly (readonly string[])[],
+): Statement {
+  const columns = by.map((name) => ({ name: quoted(name), type: typeAt(types, columnAt(table, name)) }))
+  const parameters: (string | Buffer)[] = []
+  const sqlOf = (cells: readonly string[], at: number): string => {
+    const type = columns[at]?.type
+    if (type === undefined) throw new Error('a value without a column')
+    const value = keyValue(type, parseCell(cells[at] ?? 'null'))
+    parameters.push(...value.parameters)
+    return value.sql
+  }
+  const [only] = columns
+  if (only !== undefined && columns.length === 1)
+    return { sql: `${only.name} IN (${combinations.map((cells) => sqlOf(cells, 0)).join(', ')})`, parameters }
+  const points = combinations.map(
+    (cells) => `(${columns.map(({ name }, at) => `${name} = ${sqlOf(cells, at)}`).join(' AND ')})`,
+  )
+  return { sql: `(${points.join(' OR ')})`, parameters }
+}
+
+function typeAt(types: TableShape['types'], at: number): ColumnType {
+  const type = types[at]
+  if (type === undefined) throw new Error('a column without a type')
+  return type
+}
