@@ -67,14 +67,22 @@ export function examineChildren(
     const at = [...path, 'children', field]
     if (fields !== undefined && Object.hasOwn(fields, field))
       complain(at, `"${field}" is the name of a field already`)
-    if (/[.]/.test(field) || field.trim() === '' || field.startsWith('_'))
-      complain(at, `"${field}" cannot be the name of a child: no dots, and no _ in front`)
-    if (file?.fields !== undefined && file.exclude !== undefined)
-      complain([...at, 'exclude'], 'says nothing beside fields: what fields does not name is left out anyway')
-    if (child.kind === 'one' && child.limit !== undefined)
-      complain([...at, 'limit'], 'says nothing of a child of kind one')
+    examineChild(field, child, file, (found, key) => complain(key === undefined ? at : [...at, key], found))
     examineChildren(child, file?.children, at, complain)
   }
+}
+
+function examineChild(
+  field: string,
+  { kind, limit }: ChildDefinition,
+  file: ChildFile | undefined,
+  complain: (found: string, key?: string) => void,
+): void {
+  if (field.includes('.') || field.trim() === '' || field.startsWith('_'))
+    complain(`"${field}" cannot be the name of a child: no dots, and no _ in front`)
+  if (file?.fields !== undefined && file.exclude !== undefined)
+    complain('says nothing beside fields: what fields does not name is left out anyway', 'exclude')
+  if (kind === 'one' && limit !== undefined) complain('says nothing of a child of kind one', 'limit')
 }
 
 /** New columns of a child are shown unasked, unless its fields are named. */

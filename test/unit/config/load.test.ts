@@ -299,7 +299,6 @@ test('no settings file: the message says how to make one', (t) => {
   })
 })
 
-<<<<<<< HEAD
 const twoTargets = `
 sources: { main: { url: "mysql://db/" } }
 targets:
@@ -341,7 +340,7 @@ test('what is wrong with one of several targets is told with its line', (t) => {
   assert.match(message, /c\.yaml:3: targets\.0\.index: "b" is filled by the pipeline in .*b\.yaml already/)
   assert.match(message, /c\.yaml:4: targets\.1\.name: the settings have several targets/)
   assert.match(message, /c\.yaml:4: targets\.1\.index: .*has capital letters/)
-=======
+
 test('children say what follows where the file does not, and are checked to their depth', (t) => {
   const file = `
 table: shop.orders
@@ -383,5 +382,4 @@ policy: { ddl: freeze }
   })
   assert.match(found, /"lines" is the name of a field already/)
   assert.match(found, /children\.lines.*fields/)
->>>>>>> 5eedf9a (Pipeline files name the child tables of a document; its joins follow from them)
 })
