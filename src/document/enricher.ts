@@ -2,6 +2,7 @@
 import type { Key, Table } from '../change/change.ts'
 import type { Entries } from '../log/log.ts'
 import type { Operation } from '../sink/sink.ts'
+import type { RelatedRequest, RelatedRows } from '../source/source.ts'
 
 /** One operation that an entry asks for. */
 export interface Work {
@@ -24,4 +25,31 @@ export interface Mapped {
   readonly works: readonly Work[]
   /** Entries that do not show what their document needs: numbers among the entries, ascending. */
   readonly incomplete: readonly number[]
+}
+
+/** How the rows of one table of a document are read, for a whole batch of documents. */
+export interface JoinRead {
+  /** `schema.table`. */
+  readonly table: string
+  /** The read whose rows these belong to, by its number, which is smaller; undefined = the roots. */
+  readonly parent: number | undefined
+  /** Columns of the table, and those of the parent's rows that they equal. */
+  readonly by: readonly string[]
+  readonly parentColumns: readonly string[]
+  readonly columns: RelatedRequest['columns']
+  readonly marks: readonly string[]
+  readonly order: RelatedRequest['order']
+}
+
+/** Documents that hold rows of other tables: nothing but a delete shows all that it needs. */
+export interface JoinedMapper extends RowMapper {
+  /** Every table that is read. */
+  readonly tables: readonly string[]
+  /** Columns of the roots whose marks are wanted. */
+  readonly rootMarks: readonly string[]
+  readonly reads: readonly JoinRead[]
+  /** Whether a root's row has a document, before anything else is read. */
+  filter(roots: RelatedRows): RelatedRows
+  /** What each of the roots asks for, under version 0; `found` holds the rows of each read. */
+  join(roots: RelatedRows, found: readonly RelatedRows[]): readonly Operation[]
 }

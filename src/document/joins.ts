@@ -98,3 +98,15 @@ function addJoin(joins: Join[], parent: Join | undefined, parentTable: string, s
   joins.push(join)
   return join
 }
+
+/** Columns of a join's rows whose marks tell to whom they belong and who belongs to them. */
+export function markedColumns(joins: readonly Join[], join: Join): readonly string[] {
+  return [...new Set([...join.pairs.map(({ child }) => child), ...parentColumns(joins, join.number)])]
+}
+
+/** Columns that the rows of a join are read with, besides its marks; undefined = all. */
+export function shownColumns({ child }: Join): readonly string[] | undefined {
+  if (child === undefined) return []
+  if (child.fields === undefined) return undefined
+  return [...Object.values(child.fields), ...child.where.map(({ column }) => column)]
+}

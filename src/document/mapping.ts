@@ -4,7 +4,7 @@ import { Failure } from '../change/failure.ts'
 import { operations, RecordCursor } from '../change/records.ts'
 import type { Entries } from '../log/log.ts'
 import type { Operation } from '../sink/sink.ts'
-import type { DocumentDefinition, Form } from './definition.ts'
+import type { DocumentDefinition, Form, RowDefinition } from './definition.ts'
 import type { Mapped, RowMapper, Work } from './enricher.ts'
 import { compileFilter, type CompiledFilter } from './filter.ts'
 import { cellForm, formsOf } from './form.ts'
@@ -59,13 +59,18 @@ export class Mapper implements RowMapper {
 
 /** Throws a Failure of kind `configuration` when the table lacks a column that the definition uses. */
 export function checkDefinition(definition: DocumentDefinition, table: Table): void {
-  checkForms(definition, documentFields(definition, table))
-  compileFilter(definition.where, table)
+  checkRows(definition, table)
   planFor(definition, table)
 }
 
+/** As checkDefinition, of rows that need not have an id. */
+export function checkRows(definition: RowDefinition, table: Table): void {
+  checkForms(definition, documentFields(definition, table))
+  compileFilter(definition.where, table)
+}
+
 /** The fields of the documents and the columns that they show, in column order. An excluded column may have left already. */
-export function documentFields(definition: DocumentDefinition, table: Table): readonly DocumentField[] {
+export function documentFields(definition: RowDefinition, table: Table): readonly DocumentField[] {
   const { fields, exclude } = definition
   if (fields === undefined) {
     return table.columns
@@ -84,11 +89,11 @@ export function documentFields(definition: DocumentDefinition, table: Table): re
     })
 }
 
-function formOf({ forms = {} }: DocumentDefinition, field: string): Form | undefined {
+function formOf({ forms = {} }: RowDefinition, field: string): Form | undefined {
   return Object.hasOwn(forms, field) ? forms[field] : undefined
 }
 
-function checkForms({ forms = {}, table }: DocumentDefinition, fields: readonly DocumentField[]): void {
+function checkForms({ forms = {}, table }: RowDefinition, fields: readonly DocumentField[]): void {
   for (const [field, form] of Object.entries(forms)) {
     const column = fields.find((each) => each.field === field)?.column
     if (column === undefined)
@@ -103,6 +108,18 @@ function checkForms({ forms = {}, table }: DocumentDefinition, fields: readonly 
 }
 
 function planFor(definition: DocumentDefinition, table: Table): RowDocument {
+  return rowDocument(definition, table, {
+    columns: definition.id?.map((name) => keyColumnAt(table, name)) ?? table.key,
+    prefix: definition.idPrefix,
+  })
+}
+
+/** What a definition makes of a table's rows; columns that the table lacks are left out. */
+export function rowDocument(
+  definition: RowDefinition,
+  table: Table,
+  id: { readonly columns: readonly number[]; readonly prefix: string },
+): RowDocument {
   if (table.name !== definition.table)
     throw new Error(`a change of ${table.name} reached ${definition.table}`)
   const known = new Set(table.columns.map(({ name }) => name))
@@ -112,17 +129,17 @@ function planFor(definition: DocumentDefinition, table: Table): RowDocument {
       at: table.columns.indexOf(column),
       form: cellForm(column, form),
     })),
-    idColumns: definition.id?.map((name) => keyColumnAt(table, name)) ?? table.key,
-    idPrefix: definition.idPrefix,
+    idColumns: id.columns,
+    idPrefix: id.prefix,
     filter: filterFor(definition, table, known),
   })
 }
 
 /** The definition without the fields of columns that are not there. */
-export function knownFields(
-  definition: DocumentDefinition,
+export function knownFields<Definition extends RowDefinition>(
+  definition: Definition,
   known: { has(column: string): boolean },
-): DocumentDefinition {
+): Definition {
   const { fields } = definition
   if (fields === undefined) return definition
   const left = Object.entries(fields).filter(([, column]) => known.has(column))
@@ -130,7 +147,7 @@ export function knownFields(
 }
 
 function filterFor(
-  { where }: DocumentDefinition,
+  { where }: RowDefinition,
   table: Table,
   known: ReadonlySet<string>,
 ): CompiledFilter | undefined {

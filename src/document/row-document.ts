@@ -123,6 +123,13 @@ export class RowDocument {
     return new RowBody(this, bytesMax, formed)
   }
 
+  /** The document as text, one character for each byte; to be asked only of a row that is whole. */
+  text(): string {
+    const body = this.body()
+    const target = Buffer.allocUnsafe(body.bytesMax)
+    return target.toString('latin1', 0, body.write(target, 0))
+  }
+
   #valueBytes(column: number): number {
     const from = this.#spans[2 * column] ?? nullCell
     const length = from < 0 ? 0 : (this.#spans[2 * column + 1] ?? 0) - from

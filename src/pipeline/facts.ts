@@ -90,6 +90,7 @@ export type Fact =
       readonly group: string
       readonly keys: number
       readonly found: number
+      readonly queries: number
       readonly tookMs: number
     }
   | {

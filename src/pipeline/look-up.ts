@@ -2,7 +2,7 @@
  * Entries that do not show all that their document needs (touches, and rows of which the source left columns out) are
  * completed from the table: the row as it is now, which includes the entry, under the entry's version.
  */
-import type { Key, Position } from '../change/change.ts'
+import type { Key, Position, Table } from '../change/change.ts'
 import { RecordCursor } from '../change/records.ts'
 import type { Enricher, RowMapper, Work } from '../document/enricher.ts'
 import { Entries } from '../log/log.ts'
@@ -11,6 +11,7 @@ import type { Source } from '../source/source.ts'
 import { chunkRecords } from './chunk-records.ts'
 import type { Clock } from './clock.ts'
 import type { Observe } from './facts.ts'
+import { keepPace, Pace } from './pace.ts'
 
 export interface LookUpParts {
   readonly group: string
@@ -32,30 +33,61 @@ const keysMax = 500
 /** Its calls throw a Failure as `Source.rows` does. */
 export function lookingUp(parts: LookUpParts): Enricher {
   const { mapper, clock, rowsPerSecond } = parts
-  let busyUntilMs = 0
+  const pace = new Pace(rowsPerSecond)
+  return completing({
+    mapper,
+    keysMax,
+    find: async ({ keys }, signal) => {
+      await keepPace(pace, keys.length, clock, signal)
+      return await lookUp(parts, keys, signal)
+    },
+  })
+}
+
+/** Keys as the log spells them, and their table as the entries that ask have it. */
+interface Asked {
+  readonly table: Table
+  readonly keys: readonly Key[]
+}
+
+/** Finds what each of the keys asks for now, under the version of the entry that asks. */
+export type FindOperations = (
+  asked: Asked,
+  signal: AbortSignal,
+) => Promise<(key: Key, version: bigint) => Operation>
+
+/** What entries show themselves, and the rest as it is found, in batches of keys. */
+export function completing({
+  mapper,
+  find,
+  keysMax: batchKeys,
+}: {
+  readonly mapper: RowMapper
+  readonly find: FindOperations
+  readonly keysMax: number
+}): Enricher {
   return async (entries, signal) => {
     const { works, incomplete } = mapper.map(entries)
     if (incomplete.length === 0) return works
-    const askers = askersOf(entries, incomplete)
+    const { table, askers } = askersOf(entries, incomplete)
     const wanted = [...askers.keys()]
     const found: Work[] = []
-    for (let from = 0; from < wanted.length; from += keysMax) {
-      const keys = wanted.slice(from, from + keysMax)
-      const waitMs = busyUntilMs - clock.now()
-      if (waitMs > 0) await clock.sleep(waitMs, signal)
-      const operationOf = await lookUp(parts, keys, signal)
+    for (let from = 0; from < wanted.length; from += batchKeys) {
+      const keys = wanted.slice(from, from + batchKeys)
+      const operationOf = await find({ table, keys }, signal)
       for (const key of keys)
         for (const at of askers.get(key) ?? [])
           found.push({ at, operation: operationOf(key, entries.version(at)) })
-      if (rowsPerSecond > 0)
-        busyUntilMs = Math.max(busyUntilMs, clock.now()) + (keys.length / rowsPerSecond) * 1000
     }
     return [...works, ...found].toSorted((a, b) => a.at - b.at)
   }
 }
 
-/** The entries that ask for each key. */
-function askersOf(entries: Entries, incomplete: readonly number[]): ReadonlyMap<Key, readonly number[]> {
+/** The entries that ask for each key; they are all of one table. */
+function askersOf(
+  entries: Entries,
+  incomplete: readonly number[],
+): { readonly table: Table; readonly askers: ReadonlyMap<Key, readonly number[]> } {
   const askers = new Map<Key, number[]>()
   const cursor = new RecordCursor(entries.records)
   for (const at of incomplete) {
@@ -65,7 +97,7 @@ function askersOf(entries: Entries, incomplete: readonly number[]): ReadonlyMap<
     if (known === undefined) askers.set(key, [at])
     else known.push(at)
   }
-  return askers
+  return { table: cursor.table, askers }
 }
 
 /** What each of the keys asks for now, under the version of the entry that asks. */
@@ -81,6 +113,7 @@ async function lookUp(
     group,
     keys: keys.length,
     found: rows.length,
+    queries: 1,
     tookMs: clock.now() - startedAtMs,
   })
   const { works } = mapper.map(Entries.all(chunkRecords(table, rows), { offset: 0, version: 0n }))

@@ -1,3 +1,5 @@
+import type { Clock } from './clock.ts'
+
 /** A speed limit: what is asked for is spread evenly, without bursts. */
 export class Pace {
   /** In what is counted; 0 = no limit. */
@@ -15,4 +17,10 @@ export class Pace {
     this.#freeAtMs = fromMs + (amount / this.perSecond) * 1000
     return fromMs - nowMs
   }
+}
+
+/** Takes so much and waits until it may be used. */
+export async function keepPace(pace: Pace, amount: number, clock: Clock, signal: AbortSignal): Promise<void> {
+  const waitMs = pace.take(amount, clock.now())
+  if (waitMs > 0) await clock.sleep(waitMs, signal)
 }

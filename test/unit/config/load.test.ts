@@ -340,6 +340,7 @@ test('what is wrong with one of several targets is told with its line', (t) => {
   assert.match(message, /c\.yaml:3: targets\.0\.index: "b" is filled by the pipeline in .*b\.yaml already/)
   assert.match(message, /c\.yaml:4: targets\.1\.name: the settings have several targets/)
   assert.match(message, /c\.yaml:4: targets\.1\.index: .*has capital letters/)
+})
 
 test('children say what follows where the file does not, and are checked to their depth', (t) => {
   const file = `

@@ -1,0 +1,72 @@
+/**
+ * Documents that hold rows of other tables: no entry of the log shows a whole one, so each is read. What an entry says of a
+ * document that is to go, it says in full.
+ */
+import { packRecords } from '../change/records.ts'
+import { Entries } from '../log/log.ts'
+import type { Operation } from '../sink/sink.ts'
+import type { RelatedRows } from '../source/source.ts'
+import type { DocumentDefinition } from './definition.ts'
+import type { JoinedMapper, Mapped, RowMapper, Work } from './enricher.ts'
+import { JoinedBody } from './joined-body.ts'
+import { JoinedDocuments } from './joined-rows.ts'
+import { joinsOf, markedColumns, parentColumns, shownColumns, tablesIn } from './joins.ts'
+
+/** `rows` maps the root table's rows. */
+export function joinedMapper(definition: DocumentDefinition, rows: RowMapper): JoinedMapper {
+  const joins = joinsOf(definition)
+  const rootMarks = parentColumns(joins, undefined)
+  return {
+    tables: tablesIn(definition),
+    rootMarks,
+    reads: joins.map((join) => ({
+      table: join.table,
+      parent: join.parent,
+      by: join.pairs.map(({ child }) => child),
+      parentColumns: join.pairs.map(({ parent }) => parent),
+      columns: shownColumns(join),
+      marks: markedColumns(joins, join),
+      order: join.child?.order ?? [],
+    })),
+    map: (entries) => withoutShown(rows.map(entries)),
+    gone: (table, key, version) => rows.gone(table, key, version),
+    filter: (roots) => {
+      const shown = new Set(mapped(rows, roots).map(({ at }) => at))
+      return { table: roots.table, rows: roots.rows.filter((_, at) => shown.has(at)) }
+    },
+    join: (roots, found) => {
+      const documents = new JoinedDocuments({ rootMarks, joins, found })
+      return mapped(rows, roots).map(({ at, operation }) =>
+        joined(operation, documents.members(roots.rows[at]?.marks ?? [])),
+      )
+    },
+  }
+}
+
+/** As if a log had the rows. */
+function mapped(mapper: RowMapper, { table, rows }: RelatedRows): readonly Work[] {
+  const changes = rows.map(({ key, row }) => ({
+    op: 'read' as const,
+    table,
+    key,
+    before: undefined,
+    after: row,
+    committedAtMs: 0,
+  }))
+  const entries = Entries.all(packRecords(changes), { offset: 0, version: 0n })
+  return mapper.map(entries).works.filter(({ operation }) => operation.op === 'index')
+}
+
+function withoutShown({ works, incomplete }: Mapped): Mapped {
+  const shown = works.filter(({ operation }) => operation.op === 'index').map(({ at }) => at)
+  return {
+    works: works.filter(({ operation }) => operation.op === 'delete'),
+    incomplete: [...new Set([...incomplete, ...shown])].toSorted((a, b) => a - b),
+  }
+}
+
+function joined(operation: Operation, members: string): Operation {
+  if (operation.op === 'delete') return operation
+  return { ...operation, repeatable: false, body: new JoinedBody(operation.body, members) }
+}
+
