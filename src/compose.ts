@@ -1,6 +1,6 @@
 /** The composition root: a configuration becomes finished parts. With workshop.ts and serve.ts, the only files that know every room. */
 import { Failure } from './change/failure.ts'
-import type { Parts } from './cli/parts.ts'
+import type { OpenSource, Parts } from './cli/parts.ts'
 import type { Configuration } from './config/load.ts'
 import { groupOf, type Pipeline } from './config/pipeline.ts'
 import type { Shape } from './document/definition.ts'
@@ -8,6 +8,11 @@ import { documentType, typesHead } from './document/document-types.ts'
 import { documentFields } from './document/mapping.ts'
 import { transformed } from './document/transform.ts'
 import { examineStore, existingStore } from './open-store.ts'
+import type { Enricher } from './document/enricher.ts'
+import { isJoined } from './document/joins.ts'
+import { documentFields } from './document/mapping.ts'
+import { describeChildren, joinedEnricher, readingBounds } from './joined.ts'
+import type { Source } from './source/source.ts'
 import { examineState, examineTarget } from './examine.ts'
 import type { Log } from './log/log.ts'
 import type { Observe } from './pipeline/facts.ts'
@@ -24,7 +29,7 @@ import { recentIn } from './journal.ts'
 import { gigabyte, megabyte } from './units.ts'
 import { openTransform, Upstreams, type Refine } from './upstreams.ts'
 import { version } from './version.ts'
-import { indexFor, indexOf, mapperOf, statusPipeline, tablesOf, Workshop } from './workshop.ts'
+import { indexOf, mapperOf, statusPipeline, tablesOf, Workshop } from './workshop.ts'
 
 /** Ids that verify remembers at a time. */
 const verifyIdsMax = 4_000_000
@@ -119,22 +124,21 @@ async function* verifyPipeline(
   signal: AbortSignal,
 ): ReturnType<Parts['verify']> {
   const { load } = workshop.configuration.settings
-  const source = await workshop.openSource(pipeline.source, [pipeline.definition.table])
+  const source = await workshop.openSource(pipeline.source, tablesOf([pipeline]))
   const client = workshop.client(pipeline.target.name)
   try {
     const { table, rowsEstimate } = await source.describe(pipeline.definition.table)
     const accepted = await acceptedOf(workshop, pipeline)
-    const index =
-      accepted === undefined ? indexFor(pipeline, client, table) : indexOf(pipeline, client, accepted.fields)
+    const fields = accepted?.fields ?? documentFields(pipeline.definition, table)
+    const index = indexOf(pipeline, client, fields, await describeChildren(pipeline.definition, source))
     await existing(index, pipeline)
-    const mapper = mapperOf(pipeline, accepted)
     const refine = await refinement(workshop, pipeline)
     return yield* verify(
       {
         table: pipeline.definition.table,
         source,
         index,
-        enrich: refine((entries) => Promise.resolve(mapper.map(entries).works)),
+        enrich: refine(verifying(workshop, pipeline, accepted, source)),
         chunkRows: load.chunkRows,
         chunkBytes: load.chunkMb * megabyte,
         idsMax: verifyIdsMax,
@@ -153,6 +157,27 @@ async function refinement({ configuration }: Workshop, pipeline: Pipeline): Prom
   const listening = { clock: systemClock, observe: () => {} }
   const upstreams = await Upstreams.open([pipeline], configuration.settings, listening)
   return upstreams.refineFor(pipeline)
+}
+
+/** What makes the documents that the index is held against. */
+function verifying(
+  workshop: Workshop,
+  pipeline: Pipeline,
+  accepted: Shape | undefined,
+  source: Source & OpenSource,
+): Enricher {
+  if (!isJoined(pipeline.definition)) {
+    const mapper = mapperOf(pipeline, accepted)
+    return (entries) => Promise.resolve(mapper.map(entries).works)
+  }
+  return joinedEnricher(pipeline, accepted, {
+    ...readingBounds(workshop.configuration.settings),
+    group: groupOf(pipeline),
+    source,
+    position: () => source.head(),
+    observe: () => undefined,
+    admit: () => Promise.resolve(),
+  })
 }
 
 /** What a person has accepted of the table's columns; undefined = all of them. */

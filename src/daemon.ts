@@ -23,7 +23,16 @@ export interface DaemonPipeline {
   readonly close: () => Promise<void>
 }
 
+/** What works for several pipelines, or for all targets of one. */
+export interface DaemonHelper {
+  readonly name: string
+  readonly run: (signal: AbortSignal) => Promise<void>
+  /** Told when it cannot go on; those for whom it works fail with it. */
+  readonly failed: (failure: Failure) => void
+}
+
 export interface DaemonParts {
+  readonly helpers?: readonly DaemonHelper[]
   readonly sources: readonly DaemonSource[]
   readonly pipelines: readonly DaemonPipeline[]
   readonly clock: Clock
@@ -44,13 +53,16 @@ export class Daemon {
 
   /** Runs until the signal aborts. Throws the first Failure when nothing that it was to do is left to do. */
   async run(signal: AbortSignal): Promise<void> {
-    const { sources, pipelines, observe } = this.#parts
+    const { sources, pipelines, helpers = [], observe } = this.#parts
     const stop = new AbortController()
     const ending = AbortSignal.any([signal, stop.signal])
-    const beside = sources.flatMap((source) => [
-      this.#runBeside(source, 'watch', (over) => watch(source.watch, over), ending),
-      this.#runBeside(source, 'replays', (over) => source.replays.run(over), ending),
-    ])
+    const beside = [
+      ...sources.flatMap((source) => [
+        this.#runBeside(source, 'watch', (over) => watch(source.watch, over), ending),
+        this.#runBeside(source, 'replays', (over) => source.replays.run(over), ending),
+      ]),
+      ...helpers.map((helper) => this.#help(helper, ending)),
+    ]
     const works = [
       ...sources.map((source) => this.#runSource(source, ending)),
       ...pipelines.map((pipeline) => this.#runPipeline(pipeline, ending)),
@@ -123,6 +135,16 @@ export class Daemon {
       observe({ kind: 'pipeline-state', pipeline: name, group, state: 'failed', failure: error as Failure })
     }
     return 'pipeline'
+  }
+
+  async #help({ name: part, run, failed }: DaemonHelper, signal: AbortSignal): Promise<void> {
+    const { clock, observe } = this.#parts
+    try {
+      await supervise({ part, clock, observe }, run, signal)
+    } catch (error) {
+      this.#note(error)
+      failed(error as Failure)
+    }
   }
 
   /** What goes along with a source as long as anything runs. */

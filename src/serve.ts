@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Position, Table } from './change/change.ts'
+import type { Position } from './change/change.ts'
 import { Failure } from './change/failure.ts'
 import type { OpenSource, RunOptions } from './cli/parts.ts'
 import { difference, fingerprint } from './config/fingerprint.ts'
@@ -10,6 +10,9 @@ import { groupOf, isMeant, type Pipeline as PipelineFile, type Start } from './c
 import type { Operations } from './control/operations.ts'
 import { startControl } from './control/server.ts'
 import { Daemon, type DaemonPipeline, type DaemonSource } from './daemon.ts'
+import { tablesIn } from './document/joins.ts'
+import { enricherOf } from './enrichers.ts'
+import { derivingsOf, describeChildren, readingBounds, type ReadingBounds } from './joined.ts'
 import { createJournal, type Journal } from './journal.ts'
 import type { Shape } from './document/definition.ts'
 import type { Log } from './log/log.ts'
@@ -20,11 +23,11 @@ import { createLogger } from './observe/logger.ts'
 import { createMetrics } from './observe/metrics.ts'
 import { Board } from './pipeline/board.ts'
 import { Capture } from './pipeline/capture.ts'
+import type { Deriving } from './pipeline/deriving.ts'
 import type { Observe } from './pipeline/facts.ts'
 import { Feed } from './pipeline/feed.ts'
 import type { Replays } from './pipeline/replay.ts'
 import type { ReplayStates } from './pipeline/replay-state.ts'
-import { lookingUp } from './pipeline/look-up.ts'
 import { Pipeline } from './pipeline/pipeline.ts'
 import { heedingRemarks } from './pipeline/remarks.ts'
 import type { SearchIndex } from './sink/search/index-admin.ts'
@@ -40,15 +43,7 @@ import { touchPipeline } from './touch.ts'
 import type { TargetFlow } from './pipeline/target-flow.ts'
 import { Upstreams } from './upstreams.ts'
 import { version } from './version.ts'
-import {
-  columnsOf,
-  indexOf,
-  mapperOf,
-  statusPipeline,
-  tablesOf,
-  unusedByAll,
-  type Workshop,
-} from './workshop.ts'
+import { columnsOf, indexOf, statusPipeline, tablesOf, unusedByAll, type Workshop } from './workshop.ts'
 
 const guardEveryMs = 5_000
 /** Keys changed while a chunk is read, in chunks' rows: beyond that the chunk is read again, smaller. */
@@ -74,6 +69,9 @@ interface OpenedSource {
   readonly replays: Replays
   readonly states: ReplayStates
   readonly clients: ReadonlyMap<string, SearchClient>
+  readonly bounds: ReadingBounds
+  /** By the pipeline's name; its targets share one. */
+  readonly derivings: ReadonlyMap<string, Deriving>
 }
 
 /** Runs until the signal aborts and everything is drained; throws when nothing is left to run. */
@@ -177,9 +175,14 @@ async function openSource(
     observe,
     batchBytesMax: settings.capture.batchKb * 1024,
     windowKeysMax: settings.load.chunkRows * windowKeysPerRow,
-    groupsOf: (table) => own.filter(({ definition }) => definition.table === table).map(groupOf),
+    // What changed unseen in a child table may concern any document.
+    groupsOf: (table) =>
+      own
+        .filter(({ definition }) => tablesIn(definition).includes(table))
+        .map((pipeline) => ({ group: groupOf(pipeline), table: pipeline.definition.table })),
   })
   const targets = new Set(own.map(({ target }) => target.name))
+  const bounds = readingBounds(settings)
   return {
     name,
     source,
@@ -187,6 +190,8 @@ async function openSource(
     capture,
     ...replaysOf({ name, source, log, capture, store, observe, clock: systemClock }),
     clients: new Map([...targets].map((target) => [target, workshop.client(target)])),
+    bounds,
+    derivings: derivingsOf(own, { ...bounds, source, capture, log, observe }, settings),
   }
 }
 
@@ -196,6 +201,13 @@ function daemonOf(serving: Serving, opened: readonly OpenedSource[]): Daemon {
     sources: opened.map((each) => daemonSource(serving, each)),
     pipelines: opened.flatMap((each) =>
       workshop.pipelinesOf(each.name).map((pipeline) => daemonPipeline(serving, each, pipeline)),
+    ),
+    helpers: opened.flatMap(({ derivings }) =>
+      [...derivings].map(([name, deriving]) => ({
+        name: `deriving for ${name}`,
+        run: (signal: AbortSignal) => deriving.run(signal),
+        failed: (failure: Failure) => deriving.fail(failure),
+      })),
     ),
     clock: systemClock,
     observe,
@@ -252,9 +264,13 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
   const { source, log, capture } = opened
   const client = clientOf(opened, file)
   const limits = deliveryLimits(settings, file)
+  const deriving = opened.derivings.get(file.name)
+  const rowsPerSecond = settings.delivery.lookUpsPerSecond
+  const documentsOf = enricherOf({ ...opened, observe, rowsPerSecond }, file)
   let checked = false
   const openIndex = async (shape?: Shape): Promise<SearchIndex> => {
-    if (shape !== undefined) return indexOf(file, client, shape.fields)
+    if (shape !== undefined)
+      return indexOf(file, client, shape.fields, await describeChildren(file.definition, source))
     // Only at the start: a column that is dropped while we run is left out all the same.
     if (!checked) await workshop.checkExcluded(file, source)
     checked = true
@@ -283,19 +299,7 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
       return heedingRemarks(flows.get(file.target.name)?.through(sink) ?? sink)
     },
     columns: columnsOf(file, source),
-    enricher: (shown, admit) =>
-      refine(
-        lookingUp({
-          group: groupOf(file),
-          table: file.definition.table,
-          mapper: mapperOf(file, shown),
-          source: admitting(source, admit),
-          position: () => capture.position,
-          clock: systemClock,
-          observe,
-          rowsPerSecond: settings.delivery.lookUpsPerSecond,
-        }),
-      ),
+    enricher: (shown, admit) => refine(documentsOf(shown, admit)),
     clock: systemClock,
     observe,
     limits,
@@ -309,26 +313,16 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
       keep: isMeant(file, options.keep),
       adopt: file.target.adopt || isMeant(file, options.adopt),
     },
+    deriving,
     reloadsWhenLost: file.policy.onLost === 'reload',
-    companions: upstreams.companionsOf(file, { ...opened, clock: systemClock }),
+    companions: [
+      ...upstreams.companionsOf(file, { ...opened, clock: systemClock }),
+      ...(deriving === undefined ? [] : [(ending: AbortSignal) => deriving.fit(ending)]),
+    ],
     rowsEstimate: async () => (await source.describe(file.definition.table)).rowsEstimate,
     abort: abort.signal,
   })
   return { name: file.name, group: groupOf(file), pipeline, close: () => Promise.resolve() }
-}
-
-/** Rows that are read by key have the columns of now. */
-function admitting(
-  source: Pick<Source, 'rows'>,
-  admit: (table: Table) => Promise<void>,
-): Pick<Source, 'rows'> {
-  return {
-    rows: async (request, signal) => {
-      const found = await source.rows(request, signal)
-      await admit(found.table)
-      return found
-    },
-  }
 }
 
 function clientOf({ clients }: OpenedSource, { target }: PipelineFile): SearchClient {

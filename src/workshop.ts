@@ -1,5 +1,4 @@
 /** Makes parts of one configuration, for the daemon and for commands alike. */
-import type { Table } from './change/change.ts'
 import { Failure } from './change/failure.ts'
 import type { OpenSource } from './cli/parts.ts'
 import { sourceConnection } from './config/connection.ts'
@@ -16,11 +15,12 @@ import { openTarget } from './open-target.ts'
 import { tlsOf } from './pem.ts'
 import type { Columns } from './pipeline/column-gate.ts'
 import { SearchIndex } from './sink/search/index-admin.ts'
-import { defineIndex, type IndexWishes } from './sink/search/index-definition.ts'
+import { defineIndex, type IndexChild, type IndexWishes } from './sink/search/index-definition.ts'
 import type { SearchClient } from './sink/search/search-client.ts'
 import type { MysqlSettings } from './source/mysql/connection.ts'
 import { createMysqlSource } from './source/mysql/mysql-source.ts'
 import type { Source, SourceAdmin, TellServers } from './source/source.ts'
+import { checkJoins, describeChildren } from './joined.ts'
 import type { StatusPipeline } from './status.ts'
 
 /** What is opened is closed by whoever asked for it. */
@@ -76,7 +76,9 @@ export class Workshop {
   ): Promise<SearchIndex> {
     const { table } = await source.describe(pipeline.definition.table)
     checkDefinition(pipeline.definition, table)
-    return indexFor(pipeline, client, table)
+    await checkJoins(pipeline.definition, source)
+    const fields = documentFields(pipeline.definition, table)
+    return indexOf(pipeline, client, fields, await describeChildren(pipeline.definition, source))
   }
 
   /** Throws a Failure of kind `configuration` when a column that is to be left out is not there: it may be misspelt. */
@@ -117,14 +119,15 @@ export class Workshop {
   }
 }
 
-/** The index that holds the pipeline's documents of a table as it is now. */
-export function indexFor(pipeline: Pipeline, client: SearchClient, table: Table): SearchIndex {
-  return indexOf(pipeline, client, documentFields(pipeline.definition, table))
-}
-
 /** The index that holds documents of these fields. */
-export function indexOf(pipeline: Pipeline, client: SearchClient, fields: Shape['fields']): SearchIndex {
-  return new SearchIndex({ client, alias: pipeline.target.index, wishes: indexWishes(pipeline, fields) })
+export function indexOf(
+  pipeline: Pipeline,
+  client: SearchClient,
+  fields: Shape['fields'],
+  children: readonly IndexChild[],
+): SearchIndex {
+  const wishes = { ...indexWishes(pipeline, fields), children }
+  return new SearchIndex({ client, alias: pipeline.target.index, wishes })
 }
 
 function indexWishes(

@@ -145,6 +145,23 @@ const settingsType = group('Settings of the millrace process.', {
       'Rows read from the table because a change did not show them, in each pipeline; 0 = without a limit.',
     ),
   }),
+  documents: group('Building documents that hold rows of several tables, from each source.', {
+    batch: integer(1000, 1, 10_000, 'Documents that are built by one query for each table ...'),
+    batchRows: integer(
+      20_000,
+      100,
+      1_000_000,
+      '... or fewer, where they take more rows of a table than this.',
+    ),
+    queriesAtOnce: integer(4, 1, 64, 'Reads of the database that may be under way at once.'),
+    queriesPerSecond: number(0, 0, 1_000_000, 'Queries of these reads; 0 = without a limit.'),
+    rootsPerSecond: number(
+      5000,
+      1,
+      1_000_000,
+      'Documents that are built anew because of one row that many of them show: the rest of them waits its turn.',
+    ),
+  }),
   load: group('Reading whole tables.', {
     chunkRows: integer(2000, 1, 100_000, 'Rows in one read.'),
     chunkMb: number(4, 0.01, 256, 'Bytes in one read.'),

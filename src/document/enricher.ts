@@ -1,5 +1,6 @@
 /** From entries of the log to operations on documents. */
 import type { Key, Table } from '../change/change.ts'
+import type { RecordCursor } from '../change/records.ts'
 import type { Entries } from '../log/log.ts'
 import type { Operation } from '../sink/sink.ts'
 import type { RelatedRequest, RelatedRows } from '../source/source.ts'
@@ -52,4 +53,31 @@ export interface JoinedMapper extends RowMapper {
   filter(roots: RelatedRows): RelatedRows
   /** What each of the roots asks for, under version 0; `found` holds the rows of each read. */
   join(roots: RelatedRows, found: readonly RelatedRows[]): readonly Operation[]
+}
+
+/** A way from the rows of one table of a document towards its roots. */
+export interface Ascent {
+  /** `schema.table` of the rows that are left, and of those that are reached. */
+  readonly table: string
+  readonly parentTable: string
+  /** The ascent that goes on from the rows that are reached, by its number; undefined = they are the roots. */
+  readonly parent: number | undefined
+  /** Columns of the rows that are left, and those of the rows that are reached that they equal. */
+  readonly by: readonly string[]
+  readonly parentColumns: readonly string[]
+}
+
+/** A row of a joined table whose change concerns documents. */
+export interface Concern {
+  /** Number of the ascent. */
+  readonly ascent: number
+  /** Cells of the columns that it is left by; undefined = the change does not show them, so the row must be read. */
+  readonly values: readonly string[] | undefined
+}
+
+/** Tells which documents a change of a joined table concerns. */
+export interface ChildChanges {
+  readonly ascents: readonly Ascent[]
+  /** Of the record that the cursor stands on, from its images before and after. */
+  concerns(cursor: RecordCursor): readonly Concern[]
 }

@@ -69,4 +69,3 @@ function joined(operation: Operation, members: string): Operation {
   if (operation.op === 'delete') return operation
   return { ...operation, repeatable: false, body: new JoinedBody(operation.body, members) }
 }
-

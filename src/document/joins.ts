@@ -6,6 +6,7 @@
  *           └─ tags (through)     1  order_tags   parent: the root, a link
  *                                 2  tags         parent: 1
  */
+import type { ColumnKind } from '../change/change.ts'
 import type { ChildDefinition, DocumentDefinition, RowDefinition } from './definition.ts'
 
 export interface Join {
@@ -109,4 +110,22 @@ export function shownColumns({ child }: Join): readonly string[] | undefined {
   if (child === undefined) return []
   if (child.fields === undefined) return undefined
   return [...Object.values(child.fields), ...child.where.map(({ column }) => column)]
+}
+
+/**
+ * Whether the columns of a join can be equal as the source compares them and as their marks do: both numbers, both texts,
+ * or of the same kind.
+ */
+export function areComparable(child: ColumnKind, parent: ColumnKind): boolean {
+  return child === parent || families.some((family) => family.has(child) && family.has(parent))
+}
+
+const families: readonly ReadonlySet<ColumnKind>[] = [
+  new Set(['integer', 'bit', 'year']),
+  new Set(['string', 'text']),
+  new Set(['binary', 'blob']),
+]
+
+export function isJoined(definition: RowDefinition): boolean {
+  return Object.keys(definition.children ?? {}).length > 0
 }

@@ -26,8 +26,8 @@ export interface CaptureParts {
   readonly batchBytesMax: number
   /** Keys changed during a chunk beyond which it is read again, smaller. */
   readonly windowKeysMax: number
-  /** The groups that read a table. */
-  readonly groupsOf: (table: string) => readonly string[]
+  /** The groups that must read their own table again when rows of this one changed unseen. */
+  readonly groupsOf: (table: string) => readonly { readonly group: string; readonly table: string }[]
 }
 
 /** A place to begin a chunk: what the read must include, and the window that watches what overtakes it. */
@@ -259,7 +259,7 @@ export class Capture {
   #reloads(barriers: readonly Barrier[], control: Control): Control['producers'] {
     let producers = control.producers
     for (const { table, statement } of barriers) {
-      const groups = this.#parts.groupsOf(table).map((group) => ({ group, table }))
+      const groups = this.#parts.groupsOf(table)
       const demand = { reason: statement, nowMs: this.#parts.clock.now() }
       producers = demandLoads({ ...control, producers }, groups, demand)
     }

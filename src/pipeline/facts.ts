@@ -75,6 +75,20 @@ export type Fact =
       readonly seconds: number
     }
   | { readonly kind: 'writing'; readonly group: string; readonly lane: number; readonly operations: number }
+  /** Changes of joined tables were looked at, and so many roots touched because of them. */
+  | {
+      readonly kind: 'derived'
+      readonly pipeline: string
+      readonly changes: number
+      readonly roots: number
+    }
+  /** A page of the roots of one row that very many show; so many such rows are not done. */
+  | {
+      readonly kind: 'fanned-out'
+      readonly pipeline: string
+      readonly roots: number
+      readonly waiting: number
+    }
   /** Rows of entries that did not show them were read from the table. */
   | {
       readonly kind: 'upstream-asked'

@@ -63,7 +63,14 @@ const find = async (
   if (batch === 'too much') return await inHalves(parts, asked, signal)
   const { roots, found } = batch
   const [keys, queries] = [asked.keys.length, counted.queries]
-  observe({ kind: 'looked-up', group, keys, found: roots.rows.length, queries, tookMs: clock.now() - startedAtMs })
+  observe({
+    kind: 'looked-up',
+    group,
+    keys,
+    found: roots.rows.length,
+    queries,
+    tookMs: clock.now() - startedAtMs,
+  })
   await admit(roots.table)
   const operations = new Map(
     mapper.join(roots, found).map((operation, at) => [roots.rows[at]?.key, operation] as const),

@@ -11,6 +11,7 @@ import type { Capture } from './capture.ts'
 import type { Clock } from './clock.ts'
 import { acceptedShape, ColumnGate, refuseUnaccepted, type Columns } from './column-gate.ts'
 import { Delivery } from './delivery.ts'
+import type { Deriving } from './deriving.ts'
 import type { Observe, PipelineState } from './facts.ts'
 import { FirstLoad, type LoadLimits } from './first-load.ts'
 import type { DeliveryLimits } from './lane.ts'
@@ -55,6 +56,8 @@ export interface PipelineParts {
   readonly rowsEstimate: () => Promise<number>
   /** What else runs as long as the pipeline does. */
   readonly companions: readonly ((ending: AbortSignal) => Promise<void>)[]
+  /** What derives this pipeline's work from other tables; undefined = nothing does. */
+  readonly deriving?: Pick<Deriving, 'define'> | undefined
   /** Ends even what is being written. */
   readonly abort: AbortSignal
 }
@@ -135,6 +138,8 @@ export class Pipeline {
     if (binding.epoch > control.epoch) await capture.raiseEpoch(binding.epoch)
     const index = await this.#index(admin, found, { ...control, epoch: binding.epoch })
     const demand = this.#demand(control, known, binding)
+    // What changes after a load has read it must come to be known.
+    await this.#parts.deriving?.define()
     const group = await this.#group(known, index, { binding, demand, accepted })
     await this.#demandLoad(group, binding)
     this.#wishes = { reload: false, keep: false, adopt: false }

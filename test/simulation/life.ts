@@ -170,7 +170,7 @@ export class Life {
       observe,
       batchBytesMax,
       windowKeysMax,
-      groupsOf: (name) => (name === table ? [group] : []),
+      groupsOf: (name) => (name === table ? [{ group, table }] : []),
     })
   }
 

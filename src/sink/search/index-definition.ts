@@ -14,10 +14,19 @@ interface IndexField {
 /** Plain JSON, as the server's reference describes it. */
 export type FieldMapping = Readonly<Record<string, unknown>>
 
+/** A field of the documents that holds objects with fields of their own. */
+export interface IndexChild {
+  readonly field: string
+  readonly mapping: 'object' | 'nested' | 'flattened'
+  readonly fields: readonly IndexField[]
+  readonly children: readonly IndexChild[]
+}
+
 export interface IndexWishes {
   readonly fields: readonly IndexField[]
   /** Fields that the documents have besides, which need a mapping of the user's to be searched; 'any' = nobody knows them. */
   readonly others?: readonly string[] | 'any'
+  readonly children?: readonly IndexChild[]
   /** Index settings, nested or with dots, with or without the leading `index`. */
   readonly settings: Readonly<Record<string, unknown>>
   /** By field, laid over what follows from the columns; a field whose `type` is given is replaced. */
@@ -30,11 +39,16 @@ export interface IndexDefinition {
 }
 
 /** Throws a Failure of kind `configuration` for names that no document field can have. */
-export function defineIndex({ fields, others = [], settings, mappings }: IndexWishes): IndexDefinition {
+export function defineIndex({
+  fields,
+  children = [],
+  others = [],
+  settings,
+  mappings,
+}: IndexWishes): IndexDefinition {
   const properties: Record<string, FieldMapping> = {}
-  for (const { field, column, form } of fields) {
-    checkName(field)
-    properties[field] = overlay(mappingOf(column, form), mappings[field] ?? {})
+  for (const [field, mapping] of Object.entries(propertiesOf(fields, children))) {
+    properties[field] = overlay(mapping, mappings[field] ?? {})
   }
   for (const [field, mapping] of Object.entries(mappings)) {
     if (Object.hasOwn(properties, field)) continue
@@ -46,6 +60,28 @@ export function defineIndex({ fields, others = [], settings, mappings }: IndexWi
       })
   }
   return { settings: { ...defaultSettings, ...flatten(settings, '') }, properties }
+}
+
+function propertiesOf(
+  fields: readonly IndexField[],
+  children: readonly IndexChild[],
+): Record<string, FieldMapping> {
+  const properties: Record<string, FieldMapping> = {}
+  for (const { field, column, form } of fields) {
+    checkName(field)
+    properties[field] = mappingOf(column, form)
+  }
+  for (const child of children) {
+    checkName(child.field)
+    properties[child.field] = childMappingOf(child)
+  }
+  return properties
+}
+
+function childMappingOf({ mapping, fields, children }: IndexChild): FieldMapping {
+  if (mapping === 'flattened') return { type: 'flattened' }
+  const properties = propertiesOf(fields, children)
+  return mapping === 'nested' ? { type: 'nested', properties } : { properties }
 }
 
 const defaultSettings = {
@@ -80,9 +116,10 @@ export function withoutType(
   }
 }
 
-/** Searches get the nearest double; the document keeps every digit. */
+/** Searches get the nearest double; the document keeps every digit. What flattens objects has two names. */
 const nextBest: Readonly<Record<string, FieldMapping>> = {
   unsigned_long: { type: 'double' },
+  flattened: { type: 'flat_object' },
 }
 
 /** The field type that holds every value of a column, and what a searcher expects of it. */

@@ -20,18 +20,43 @@ export function compareMappings(
   wanted: Readonly<Record<string, FieldMapping>>,
   typed: ReadonlySet<string>,
 ): MappingDifference {
+  const { missing, sentences } = compareFields(found.properties, wanted, typed, '')
+  return { missing, sentences: [...wholeMapping(found), ...sentences] }
+}
+
+/** `path` is that of the object that has the fields, with a dot behind it. */
+function compareFields(
+  found: ExistingMapping['properties'],
+  wanted: Readonly<Record<string, FieldMapping>>,
+  typed: ReadonlySet<string>,
+  path: string,
+): MappingDifference {
   const missing: Record<string, FieldMapping> = {}
-  const sentences: string[] = wholeMapping(found)
+  const sentences: string[] = []
   for (const [field, mapping] of Object.entries(wanted)) {
-    const existing = found.properties?.[field]
+    const existing = found?.[field]
+    const name = `${path}${field}`
     if (existing === undefined) missing[field] = mapping
-    else if (!(typed.has(field) ? sameType(existing, mapping) : holds(existing, mapping)))
+    else if (isTree(mapping) && isTree(existing) && typeOf(existing) === typeOf(mapping)) {
+      const inner = compareFields(existing.properties, mapping.properties, noNames, `${name}.`)
+      sentences.push(...inner.sentences)
+      if (Object.keys(inner.missing).length > 0) missing[field] = { ...mapping, properties: inner.missing }
+    } else if (!(typed.has(field) ? sameType(existing, mapping) : holds(existing, mapping)))
       sentences.push(
-        `field ${field} is ${nameOf(existing)} in the index, but its values need ${nameOf(mapping)}: ` +
-          `write to a new index, or say mappings: {${field}: {type: ${nameOf(existing)}}} if that type holds them`,
+        `field ${name} is ${nameOf(existing)} in the index, but its values need ${nameOf(mapping)}: ` +
+          `write to a new index, or say mappings: {${name}: {type: ${nameOf(existing)}}} if that type holds them`,
       )
   }
   return { missing, sentences }
+}
+
+const noNames: ReadonlySet<string> = new Set()
+
+/** The objects of a child. */
+function isTree(
+  mapping: FieldMapping,
+): mapping is FieldMapping & { readonly properties: Readonly<Record<string, FieldMapping>> } {
+  return typeof mapping['properties'] === 'object'
 }
 
 function wholeMapping({ _source: source, _routing: routing }: ExistingMapping): string[] {

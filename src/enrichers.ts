@@ -1,0 +1,58 @@
+/** What makes a pipeline's documents from entries of the log. */
+import type { Position, Table } from './change/change.ts'
+import { groupOf, type Pipeline } from './config/pipeline.ts'
+import { isJoined } from './document/joins.ts'
+import { joinedEnricher, type ReadingBounds } from './joined.ts'
+import type { Capture } from './pipeline/capture.ts'
+import type { Observe } from './pipeline/facts.ts'
+import { lookingUp } from './pipeline/look-up.ts'
+import type { PipelineParts } from './pipeline/pipeline.ts'
+import type { Source } from './source/source.ts'
+import { systemClock } from './system-clock.ts'
+import { mapperOf } from './workshop.ts'
+
+interface Reading {
+  readonly source: Source
+  readonly capture: Capture
+  readonly bounds: ReadingBounds
+  readonly observe: Observe
+  /** Of single rows that changes did not show. */
+  readonly rowsPerSecond: number
+}
+
+/** Documents of no other fields than are shown, from no other tables than are admitted. */
+export function enricherOf(
+  { source, capture, bounds, observe, rowsPerSecond }: Reading,
+  file: Pipeline,
+): PipelineParts['enricher'] {
+  const group = groupOf(file)
+  const position = (): Position => capture.position
+  if (isJoined(file.definition))
+    return (shown, admit) =>
+      joinedEnricher(file, shown, { ...bounds, group, source, position, observe, admit })
+  return (shown, admit) =>
+    lookingUp({
+      group,
+      table: file.definition.table,
+      mapper: mapperOf(file, shown),
+      source: admitting(source, admit),
+      position,
+      clock: systemClock,
+      observe,
+      rowsPerSecond,
+    })
+}
+
+/** Rows that are read by key have the columns of now. */
+function admitting(
+  source: Pick<Source, 'rows'>,
+  admit: (table: Table) => Promise<void>,
+): Pick<Source, 'rows'> {
+  return {
+    rows: async (request, signal) => {
+      const found = await source.rows(request, signal)
+      await admit(found.table)
+      return found
+    },
+  }
+}

@@ -1,0 +1,380 @@
+/**
+ * One for each pipeline whose documents hold rows of other tables: a group of the log that reads the changes of those tables
+ * and appends touches of the roots concerned, durably before its own place moves on. From there on a root is delivered like
+ * any other touch: in its own lane, with a version of its own, built by reading.
+ *
+ *   log: lines, products ──▶ concerns ──▶ climb (queries) ──▶ touches of orders ──▶ log
+ *                                            └─ very many roots: fan-outs, page by page, beside other changes
+ */
+import type { Offset, Position, Table } from '../change/change.ts'
+import { Failure } from '../change/failure.ts'
+import { RecordCursor } from '../change/records.ts'
+import { keyCells } from '../change/row.ts'
+import type { ChildChanges, Concern } from '../document/enricher.ts'
+import type { ChangeLog, Entries, Group, LogAdmin } from '../log/log.ts'
+import type { Source, View } from '../source/source.ts'
+import type { Capture } from './capture.ts'
+import { climb, type Climb } from './climb.ts'
+import type { Clock } from './clock.ts'
+import type { Observe } from './facts.ts'
+import { FanOuts } from './fan-outs.ts'
+import { newLoad } from './load-state.ts'
+import { highestVersion } from './numbering.ts'
+import type { Pace } from './pace.ts'
+import { distinctValues } from './row-values.ts'
+import { Signal } from './signal.ts'
+import { together } from './together.ts'
+import type { Turnstile } from './turnstile.ts'
+
+export interface DerivingParts {
+  readonly pipeline: string
+  /** `schema.table` of the roots. */
+  readonly table: string
+  /** The other tables; the roots' own too, where its rows are shown by others. */
+  readonly childTables: readonly string[]
+  readonly changes: ChildChanges
+  readonly source: Pick<Source, 'view'>
+  /** The root table as it is now. */
+  readonly describe: () => Promise<Table>
+  readonly capture: Capture
+  readonly log: ChangeLog & LogAdmin
+  readonly clock: Clock
+  readonly observe: Observe
+  readonly turnstile: Turnstile
+  readonly pace: Pace
+  /** Of the roots that are touched because of one row. */
+  readonly rootsPace: Pace
+}
+
+/** The group of the log that derives a pipeline's work. */
+export function derivingGroup(pipeline: string): string {
+  return `${pipeline}/roots`
+}
+
+/** Rows in one answer, and answers in one go. */
+const pageRows = 1000
+const pagesMax = 4
+/** A place is committed at most so often, ms. */
+const commitEveryMs = 100
+/** How long a description of the root table is good for, ms: changes of its columns have loads of their own. */
+const describedMs = 5_000
+const roomEveryMs = 50
+
+export class Deriving {
+  readonly #parts: DerivingParts
+  readonly #name: string
+  readonly #moved = new Signal()
+  /** Places that are done and not committed, by lane. */
+  readonly #done = new Map<number, Offset>()
+  #fanOuts = new FanOuts(undefined)
+  #defined: Promise<Group> | undefined
+  readonly #failed = new Signal()
+  #failure: Failure | undefined
+  #root: { readonly table: Table; readonly atMs: number } | undefined
+
+  constructor(parts: DerivingParts) {
+    this.#parts = parts
+    this.#name = derivingGroup(parts.pipeline)
+  }
+
+  /** Makes the group, if it is new: what changes from now on will be derived. Before a load is demanded, which covers the rest. */
+  async define(): Promise<void> {
+    this.#defined ??= this.#define()
+    try {
+      await this.#defined
+    } catch (error) {
+      this.#defined = undefined
+      throw error
+    }
+  }
+
+  /** Derives until the signal aborts, or throws a Failure; may be run again. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#capturing(signal)
+      await this.define()
+      this.#done.clear()
+      try {
+        await together(signal, [
+          (ending) => this.#read(ending),
+          (ending) => this.#fanOut(ending),
+          (ending) => this.#commitRegularly(ending),
+        ])
+        await this.#commit()
+      } catch (error) {
+        // The log let go of what was to be looked at; to begin again knows what to do.
+        if (!(error instanceof Failure) || error.kind !== 'lost') throw error
+      } finally {
+        this.#defined = undefined
+      }
+    }
+  }
+
+  /** What a person must mend before anything can be derived again. */
+  fail(failure: Failure): void {
+    this.#failure = failure
+    this.#failed.notify()
+  }
+
+  /** Rejects with the failure when nothing can be derived any more: the documents would become stale unseen. */
+  async fit(signal: AbortSignal): Promise<void> {
+    for (let seen = this.#failed.count; this.#failure === undefined;)
+      seen = await this.#failed.next(seen, signal)
+    throw this.#failure
+  }
+
+  async #capturing(signal: AbortSignal): Promise<void> {
+    const { capture } = this.#parts
+    for (let seen = capture.movements; capture.control === undefined;)
+      seen = await capture.moved(seen, signal)
+  }
+
+  async #define(): Promise<Group> {
+    const { log, childTables } = this.#parts
+    const known = (await log.groups()).find(({ name }) => name === this.#name)
+    const { next } = await log.retention()
+    if (known?.lost === true) await this.#loadAll()
+    this.#fanOuts = new FanOuts(known?.attributes['fan-outs'])
+    const at = known === undefined || known.lost ? { at: next } : {}
+    await log.define({ name: this.#name, tables: childTables, attributes: this.#attributes(), ...at })
+    const defined = (await log.groups()).find(({ name }) => name === this.#name)
+    if (defined === undefined) throw new Error(`group ${this.#name} was defined and is not there`)
+    return defined
+  }
+
+  #attributes(): Group['attributes'] {
+    return { 'fan-outs': this.#fanOuts.text() }
+  }
+
+  /** What was not derived is not known any more: every document is built anew. */
+  async #loadAll(): Promise<void> {
+    const { capture, clock, table } = this.#parts
+    for (const { name } of await this.#targets())
+      await capture.setLoad(name, (state, control) =>
+        newLoad({
+          table,
+          generation: (state?.generation ?? 0) + 1,
+          sweepBelow: highestVersion(control) + 1n,
+          rowsEstimate: state?.rowsEstimate ?? 0,
+          reason: 'the log let go of changes of joined tables before they were looked at',
+          startedAtMs: clock.now(),
+        }),
+      )
+  }
+
+  /** The groups that deliver the pipeline. */
+  async #targets(): Promise<readonly Group[]> {
+    const { log, pipeline } = this.#parts
+    return (await log.groups()).filter(({ name }) => name.startsWith(`${pipeline}@`))
+  }
+
+  async #read(signal: AbortSignal): Promise<void> {
+    for await (const { entries, lane, next } of this.#parts.log.read(this.#name, signal)) {
+      for (let seen = this.#moved.count; this.#fanOuts.isFull;) seen = await this.#moved.next(seen, signal)
+      if (entries.length > 0) await this.#derive(entries, signal)
+      this.#done.set(lane, next)
+    }
+  }
+
+  async #derive(entries: Entries, signal: AbortSignal): Promise<void> {
+    const { observe, pipeline, changes } = this.#parts
+    const cursor = new RecordCursor(entries.records)
+    const concerns: Concern[] = []
+    const untold = new Map<string, Set<string>>()
+    for (let at = 0; at < entries.length; at++) {
+      cursor.seek(entries.place(at))
+      for (const concern of changes.concerns(cursor)) {
+        if (concern.values !== undefined) concerns.push(concern)
+        else add(untold, cursor.table.name, cursor.key)
+      }
+    }
+    const climbs = await this.#withoutNoted(climbsOf(concerns))
+    const roots = climbs.length + untold.size === 0 ? 0 : await this.#climb(climbs, untold, entries, signal)
+    observe({ kind: 'derived', pipeline, changes: entries.length, roots })
+  }
+
+  /** Leaves out values whose work is noted: it will be done once more. */
+  async #withoutNoted(climbs: readonly Climb[]): Promise<readonly Climb[]> {
+    let noted = false
+    const others = climbs.map(({ ascent, values }) => ({
+      ascent,
+      values: values.filter((cells) => {
+        const repeats = this.#fanOuts.repeats({ ascent, values: [cells] })
+        noted ||= repeats
+        return !repeats
+      }),
+    }))
+    if (noted) await this.#save()
+    return others.filter(({ values }) => values.length > 0)
+  }
+
+  async #climb(
+    climbs: readonly Climb[],
+    untold: ReadonlyMap<string, ReadonlySet<string>>,
+    { records }: Entries,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const { roots, rest } = await this.#view(async (view, root) => {
+      const read = await this.#untold(view, untold, records.tables, signal)
+      const all = [...climbs, ...read]
+      return await climb(
+        this.#climbParts(root, signal),
+        view,
+        { climbs: all, pagesMax: all.length + pagesMax },
+        signal,
+      )
+    }, signal)
+    await this.#touch(roots, signal)
+    if (rest.length > 0) {
+      for (const each of rest) this.#fanOuts.add(each)
+      await this.#save()
+    }
+    return roots.length
+  }
+
+  /** Rows that are known by their keys alone. */
+  async #untold(
+    view: View,
+    untold: ReadonlyMap<string, ReadonlySet<string>>,
+    tables: readonly Table[],
+    signal: AbortSignal,
+  ): Promise<readonly Climb[]> {
+    const found: Climb[] = []
+    for (const [name, keys] of untold) {
+      const table = tables.find((each) => each.name === name)
+      if (table === undefined) continue
+      const by = table.key.map((at) => table.columns[at]?.name ?? '')
+      const values = [...keys].map((key) => keyCells(key as never).map((cell) => cell ?? 'null'))
+      for (const [ascent, way] of this.#parts.changes.ascents.entries()) {
+        if (way.table !== name) continue
+        const request = {
+          table: name,
+          columns: way.by,
+          by,
+          values,
+          marks: [],
+          order: [],
+          rowsMax: values.length,
+        }
+        const rows = await view.related(request, signal)
+        found.push({ ascent, values: distinctValues(rows.table, rows.rows, way.by) })
+      }
+    }
+    return found.filter(({ values }) => values.length > 0)
+  }
+
+  /** At a time at which everything is seen that the log has by now. */
+  async #view<Result>(
+    read: (view: View, root: Table) => Promise<Result>,
+    signal: AbortSignal,
+  ): Promise<Result> {
+    const { source, capture, turnstile, table, childTables } = this.#parts
+    const root = await this.#rootTable()
+    const tables = [...new Set([table, ...childTables])]
+    return await turnstile.pass(
+      async () =>
+        await source.view(
+          { tables, includes: capture.position as Position },
+          (view) => read(view, root),
+          signal,
+        ),
+    )
+  }
+
+  #climbParts(root: Table, signal: AbortSignal): Parameters<typeof climb>[0] {
+    const { changes, pace } = this.#parts
+    const querying = async (): Promise<void> => {
+      await pace.ready(signal)
+      pace.spend(1)
+    }
+    return { ascents: changes.ascents, root, pageRows, querying }
+  }
+
+  async #rootTable(): Promise<Table> {
+    const { clock, describe } = this.#parts
+    const known = this.#root
+    if (known !== undefined && clock.now() - known.atMs < describedMs) return known.table
+    this.#root = { table: await describe(), atMs: clock.now() }
+    return this.#root.table
+  }
+
+  /** Resolves with where they end in the log, durably. */
+  async #touch(roots: readonly Parameters<typeof keyCells>[0][], signal: AbortSignal): Promise<Offset> {
+    const { capture, pipeline } = this.#parts
+    if (roots.length === 0) return 0
+    const table = await this.#rootTable()
+    return (await capture.touch({ table, keys: roots, addressee: pipeline }, signal)).until
+  }
+
+  /** Page after page of what was noted, while there is room for it in what is being delivered. */
+  async #fanOut(signal: AbortSignal): Promise<void> {
+    const { observe, pipeline, rootsPace } = this.#parts
+    let before: Offset = 0
+    for (;;) {
+      const seen = this.#moved.count
+      const next = this.#fanOuts.first()
+      if (next === undefined) {
+        await this.#moved.next(seen, signal)
+        continue
+      }
+      await rootsPace.ready(signal)
+      const { roots, rest } = await this.#view(
+        (view, root) => climb(this.#climbParts(root, signal), view, { climbs: [next], pagesMax: 1 }, signal),
+        signal,
+      )
+      await this.#room(before, signal)
+      const until = await this.#touch(roots, signal)
+      before = until === 0 ? before : until
+      rootsPace.spend(roots.length)
+      this.#fanOuts.advance(rest)
+      await this.#save()
+      observe({ kind: 'fanned-out', pipeline, roots: roots.length, waiting: this.#fanOuts.count })
+    }
+  }
+
+  /** Waits until some target has delivered what was touched before: a slow one does not hold up the others. */
+  async #room(until: Offset, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const targets = await this.#targets()
+      if (targets.length === 0 || targets.some(({ lanes }) => Math.min(...lanes) >= until)) return
+      await this.#parts.clock.sleep(roomEveryMs, signal)
+    }
+  }
+
+  /** Notes the fan-outs, durably. */
+  async #save(): Promise<void> {
+    const { log, childTables } = this.#parts
+    await log.define({ name: this.#name, tables: childTables, attributes: this.#attributes() })
+    this.#moved.notify()
+  }
+
+  async #commitRegularly(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await this.#parts.clock.sleep(commitEveryMs, signal)
+      await this.#commit()
+    }
+  }
+
+  async #commit(): Promise<void> {
+    const done = [...this.#done]
+    this.#done.clear()
+    for (const [lane, next] of done) await this.#parts.log.commit(this.#name, lane, next)
+  }
+}
+
+function add(sets: Map<string, Set<string>>, name: string, member: string): void {
+  const known = sets.get(name)
+  if (known === undefined) sets.set(name, new Set([member]))
+  else known.add(member)
+}
+
+/** Each combination of values once for each ascent. */
+function climbsOf(concerns: readonly Concern[]): readonly Climb[] {
+  const byAscent = new Map<number, Map<string, readonly string[]>>()
+  for (const { ascent, values = [] } of concerns) {
+    const known = byAscent.get(ascent) ?? new Map<string, readonly string[]>()
+    byAscent.set(ascent, known)
+    known.set(values.join('\n'), values)
+  }
+  return [...byAscent].map(([ascent, values]) => ({ ascent, values: [...values.values()] }))
+}
