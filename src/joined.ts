@@ -80,7 +80,7 @@ export interface ReadingBounds extends Pick<
 export function readingBounds({ documents }: Settings): ReadingBounds {
   return {
     turnstile: new Turnstile(documents.queriesAtOnce),
-    pace: new Pace(systemClock, documents.queriesPerSecond),
+    pace: new Pace(documents.queriesPerSecond),
     documentsMax: documents.batch,
     rowsMax: documents.batchRows,
   }
@@ -115,7 +115,7 @@ export function derivingsOf(
       changes: childChanges(definition),
       describe: async () => (await parts.source.describe(definition.table)).table,
       clock: systemClock,
-      rootsPace: new Pace(systemClock, documents.rootsPerSecond),
+      rootsPace: new Pace(documents.rootsPerSecond),
     })
     derivings.set(pipeline, deriving)
   }

@@ -4,6 +4,7 @@ import type { Failure } from './change/failure.ts'
 import type { PipelineStatus, SourceStatus, Status } from './control/operations.ts'
 import type { Control, DeadLetters, Group, LogAdmin } from './log/log.ts'
 import type { Board, PipelineBoard, SourceBoard } from './pipeline/board.ts'
+import { derivingGroup, fanOutsOf } from './pipeline/deriving.ts'
 import { loadState } from './pipeline/load-state.ts'
 
 interface StatusSource {
@@ -44,9 +45,10 @@ export async function statusOf(parts: StatusParts): Promise<Status> {
     const own = pipelines.filter((pipeline) => pipeline.source === source.name)
     for (const pipeline of own) {
       const group = groups.find(({ name }) => name === pipeline.group)
-      shownPipelines.push(await pipelineStatus(parts, { source, control, pipeline, group }))
+      const deriving = groups.find(({ name }) => name === derivingGroup(pipeline.name))
+      shownPipelines.push(await pipelineStatus(parts, { source, control, pipeline, group, deriving }))
     }
-    const known = new Set(own.map(({ group }) => group))
+    const known = new Set(own.flatMap(({ group, name }) => [group, derivingGroup(name)]))
     for (const group of groups) {
       if (!known.has(group.name)) shownPipelines.push(await orphanStatus(parts, source, control, group))
     }
@@ -112,10 +114,12 @@ interface Shown {
   readonly control: Control | undefined
   readonly pipeline: StatusPipeline
   readonly group: Group | undefined
+  /** Derives work from changes of other tables. */
+  readonly deriving?: Group | undefined
 }
 
 async function pipelineStatus(parts: StatusParts, shown: Shown): Promise<PipelineStatus> {
-  const { source, control, pipeline, group } = shown
+  const { source, control, pipeline, group, deriving } = shown
   const seen = parts.board?.pipeline(pipeline.group)
   return {
     name: pipeline.name,
@@ -124,7 +128,7 @@ async function pipelineStatus(parts: StatusParts, shown: Shown): Promise<Pipelin
     index: pipeline.index,
     table: pipeline.table,
     ...pipelineBoard(seen),
-    ...(await lagOf(source.log, group, parts.nowMs())),
+    ...(await lagOf(source.log, [deriving, group], parts.nowMs())),
     lanes: group?.lanes ?? [],
     deadLetters: await source.deadLetters.count(pipeline.group),
     load: loadOf(control, pipeline.group, seen),
@@ -141,14 +145,20 @@ function pipelineBoard(
 
 const unseenPipeline = { indexed: null, deleted: null, lookedUp: null, proposed: {} }
 
+/** Of several groups in a row: what the first has done is with the next. */
 async function lagOf(
   log: LogAdmin,
-  group: Group | undefined,
+  groups: readonly (Group | undefined)[],
   nowMs: number,
 ): Promise<{ readonly lagChanges: number; readonly lagSeconds: number }> {
-  if (group === undefined) return { lagChanges: 0, lagSeconds: 0 }
-  const { changes, oldestCommittedAtMs: oldest } = await log.lag(group.name)
-  return { lagChanges: changes, lagSeconds: oldest === undefined ? 0 : Math.max(0, nowMs - oldest) / 1000 }
+  let [lagChanges, lagSeconds] = [0, 0]
+  for (const group of groups) {
+    if (group === undefined) continue
+    const { changes, oldestCommittedAtMs: oldest } = await log.lag(group.name)
+    lagChanges += changes + fanOutsOf(group)
+    lagSeconds = Math.max(lagSeconds, oldest === undefined ? 0 : (nowMs - oldest) / 1000)
+  }
+  return { lagChanges, lagSeconds }
 }
 
 async function orphanStatus(

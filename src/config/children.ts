@@ -2,6 +2,7 @@
 import type { ChildDefinition, Comparison, Condition, RowDefinition } from '../document/definition.ts'
 import { isMapping } from './conform.ts'
 import type { PipelineFile } from './pipeline-schema.ts'
+import type { Complain } from './problems.ts'
 import type { ChildFile } from './row-schema.ts'
 
 /** What a file says of a table's rows. */
@@ -47,13 +48,6 @@ function conditions(column: string, filter: Filter): readonly Condition[] {
     value,
   }))
 }
-
-/** Something is wrong at a place in the file. */
-export type Complain = (
-  path: readonly string[],
-  found: string,
-  more?: { readonly expected?: string; readonly suggestion?: string | undefined },
-) => void
 
 /** What the schema cannot say of children; `path` is that of the rows they belong to. */
 export function examineChildren(

@@ -1,6 +1,6 @@
 /** Pipeline files: one table and the indexes that follow it. */
 import type { DocumentDefinition } from '../document/definition.ts'
-import { examineChildren, examineUnnamed, rowDefinitionOf, type Complain } from './children.ts'
+import { examineChildren, examineUnnamed, rowDefinitionOf } from './children.ts'
 import type { Document } from './document.ts'
 import { enrichmentsOf, transformOf, type Enrichment, type TransformFile } from './enrichment.ts'
 import { nearest, type Complain, type Problem } from './problems.ts'

@@ -103,7 +103,7 @@ class WatchedJoin {
       `a change of ${this.#table.name} does not show ${names}, by which its documents are found`,
       {
         remedy:
-          "let the source's changes show whole rows: SET GLOBAL binlog_row_image = FULL; then run with --reload",
+          'let the source show whole rows in its changes (millrace doctor says how); then run with --reload',
       },
     )
   }

@@ -65,7 +65,7 @@ export interface DocumentDefinition extends RowDefinition {
 /** How an index holds the objects of a child. */
 export const childMappings = ['object', 'nested', 'flattened'] as const
 
-export type ChildMapping = (typeof childMappings)[number]
+type ChildMapping = (typeof childMappings)[number]
 
 /** Rows of another table that a document shows under a field of its own. */
 export interface ChildDefinition extends RowDefinition {
@@ -82,14 +82,14 @@ export interface ChildDefinition extends RowDefinition {
   readonly mapping: ChildMapping
 }
 
-export interface ChildLink {
+interface ChildLink {
   /** `schema.table`. */
   readonly table: string
   /** Column of the link table → the column of the parent's row that it equals. */
   readonly on: Readonly<Record<string, string>>
 }
 
-export interface ChildOrder {
+interface ChildOrder {
   readonly column: string
   readonly descending: boolean
 }

@@ -29,7 +29,7 @@ export interface Mapped {
 }
 
 /** How the rows of one table of a document are read, for a whole batch of documents. */
-export interface JoinRead {
+interface JoinRead {
   /** `schema.table`. */
   readonly table: string
   /** The read whose rows these belong to, by its number, which is smaller; undefined = the roots. */

@@ -6,7 +6,7 @@
  *   log: lines, products ──▶ concerns ──▶ climb (queries) ──▶ touches of orders ──▶ log
  *                                            └─ very many roots: fan-outs, page by page, beside other changes
  */
-import type { Offset, Position, Table } from '../change/change.ts'
+import type { Key, Offset, Table } from '../change/change.ts'
 import { Failure } from '../change/failure.ts'
 import { RecordCursor } from '../change/records.ts'
 import { keyCells } from '../change/row.ts'
@@ -20,7 +20,7 @@ import type { Observe } from './facts.ts'
 import { FanOuts } from './fan-outs.ts'
 import { newLoad } from './load-state.ts'
 import { highestVersion } from './numbering.ts'
-import type { Pace } from './pace.ts'
+import { keepPace, type Pace } from './pace.ts'
 import { distinctValues } from './row-values.ts'
 import { Signal } from './signal.ts'
 import { together } from './together.ts'
@@ -49,6 +49,11 @@ export interface DerivingParts {
 /** The group of the log that derives a pipeline's work. */
 export function derivingGroup(pipeline: string): string {
   return `${pipeline}/roots`
+}
+
+/** How many pieces of work for very many roots such a group has noted. */
+export function fanOutsOf({ attributes }: Pick<Group, 'attributes'>): number {
+  return new FanOuts(attributes['fan-outs']).count
 }
 
 /** Rows in one answer, and answers in one go. */
@@ -180,7 +185,7 @@ export class Deriving {
     const { observe, pipeline, changes } = this.#parts
     const cursor = new RecordCursor(entries.records)
     const concerns: Concern[] = []
-    const untold = new Map<string, Set<string>>()
+    const untold = new Map<string, Set<Key>>()
     for (let at = 0; at < entries.length; at++) {
       cursor.seek(entries.place(at))
       for (const concern of changes.concerns(cursor)) {
@@ -210,7 +215,7 @@ export class Deriving {
 
   async #climb(
     climbs: readonly Climb[],
-    untold: ReadonlyMap<string, ReadonlySet<string>>,
+    untold: ReadonlyMap<string, ReadonlySet<Key>>,
     { records }: Entries,
     signal: AbortSignal,
   ): Promise<number> {
@@ -235,7 +240,7 @@ export class Deriving {
   /** Rows that are known by their keys alone. */
   async #untold(
     view: View,
-    untold: ReadonlyMap<string, ReadonlySet<string>>,
+    untold: ReadonlyMap<string, ReadonlySet<Key>>,
     tables: readonly Table[],
     signal: AbortSignal,
   ): Promise<readonly Climb[]> {
@@ -244,7 +249,7 @@ export class Deriving {
       const table = tables.find((each) => each.name === name)
       if (table === undefined) continue
       const by = table.key.map((at) => table.columns[at]?.name ?? '')
-      const values = [...keys].map((key) => keyCells(key as never).map((cell) => cell ?? 'null'))
+      const values = [...keys].map((key) => keyCells(key).map((cell) => cell ?? 'null'))
       for (const [ascent, way] of this.#parts.changes.ascents.entries()) {
         if (way.table !== name) continue
         const request = {
@@ -273,20 +278,13 @@ export class Deriving {
     const tables = [...new Set([table, ...childTables])]
     return await turnstile.pass(
       async () =>
-        await source.view(
-          { tables, includes: capture.position as Position },
-          (view) => read(view, root),
-          signal,
-        ),
+        await source.view({ tables, includes: capture.position }, (view) => read(view, root), signal),
     )
   }
 
   #climbParts(root: Table, signal: AbortSignal): Parameters<typeof climb>[0] {
-    const { changes, pace } = this.#parts
-    const querying = async (): Promise<void> => {
-      await pace.ready(signal)
-      pace.spend(1)
-    }
+    const { changes, pace, clock } = this.#parts
+    const querying = (): Promise<void> => keepPace(pace, 1, clock, signal)
     return { ascents: changes.ascents, root, pageRows, querying }
   }
 
@@ -299,7 +297,7 @@ export class Deriving {
   }
 
   /** Resolves with where they end in the log, durably. */
-  async #touch(roots: readonly Parameters<typeof keyCells>[0][], signal: AbortSignal): Promise<Offset> {
+  async #touch(roots: readonly Key[], signal: AbortSignal): Promise<Offset> {
     const { capture, pipeline } = this.#parts
     if (roots.length === 0) return 0
     const table = await this.#rootTable()
@@ -308,7 +306,7 @@ export class Deriving {
 
   /** Page after page of what was noted, while there is room for it in what is being delivered. */
   async #fanOut(signal: AbortSignal): Promise<void> {
-    const { observe, pipeline, rootsPace } = this.#parts
+    const { observe, pipeline, rootsPace, clock } = this.#parts
     let before: Offset = 0
     for (;;) {
       const seen = this.#moved.count
@@ -317,15 +315,14 @@ export class Deriving {
         await this.#moved.next(seen, signal)
         continue
       }
-      await rootsPace.ready(signal)
       const { roots, rest } = await this.#view(
         (view, root) => climb(this.#climbParts(root, signal), view, { climbs: [next], pagesMax: 1 }, signal),
         signal,
       )
+      await keepPace(rootsPace, roots.length, clock, signal)
       await this.#room(before, signal)
       const until = await this.#touch(roots, signal)
       before = until === 0 ? before : until
-      rootsPace.spend(roots.length)
       this.#fanOuts.advance(rest)
       await this.#save()
       observe({ kind: 'fanned-out', pipeline, roots: roots.length, waiting: this.#fanOuts.count })
@@ -362,7 +359,7 @@ export class Deriving {
   }
 }
 
-function add(sets: Map<string, Set<string>>, name: string, member: string): void {
+function add(sets: Map<string, Set<Key>>, name: string, member: Key): void {
   const known = sets.get(name)
   if (known === undefined) sets.set(name, new Set([member]))
   else known.add(member)

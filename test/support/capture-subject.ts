@@ -36,7 +36,7 @@ export class CaptureSubject {
     observe: this.facts.observe,
     batchBytesMax: 10_000,
     windowKeysMax: 5,
-    groupsOf: (table) => [{ group, table }],
+    groupsOf: (name) => [{ group, table: name }],
   })
   /** Offsets that the load waits for the delivery of. */
   readonly awaited: number[] = []

@@ -26,10 +26,8 @@ import { viewOf } from './memory-view.ts'
 import { keyFor, storedRow, type StoredRow, type Values } from './memory-row.ts'
 
 export type { Values } from './memory-row.ts'
-
 /** What one row's statement put into the journal: one change, or the delete and the insert of a key change. */
 type RowEvent = readonly Change[]
-
 interface Transaction {
   readonly events: readonly RowEvent[]
   readonly barrier: Barrier | undefined
@@ -64,12 +62,12 @@ export class MemoryDatabase {
     return table
   }
 
-  /** How many transactions were committed. */
+  /** Transactions that were committed. */
   get executed(): number {
     return this.#journal.length
   }
 
-  /** How many of them reads can see. */
+  /** Those that reads can see. */
   get visible(): number {
     return this.#seen
   }
@@ -80,8 +78,7 @@ export class MemoryDatabase {
   }
 
   has(name: string, values: Values): boolean {
-    const { table, rows } = this.#table(name)
-    return rows.has(keyFor(table, values))
+    return this.#table(name).rows.has(keyFor(this.#table(name).table, values))
   }
 
   /** One transaction: all that `work` does, committed when it returns. */
@@ -345,9 +342,9 @@ export class MemorySource implements Source {
       inside = 0
     }
     if (executed === from.executed && inside === from.inside) return undefined
-    const bytes = changes.reduce((sum, change) => sum + sizeOf(change), 0)
     const place = { executed, inside }
     const records = changes.length === 0 ? [] : [packRecords(changes)]
+    const bytes = records.reduce((sum, packed) => sum + packed.bytes.length, 0)
     return { batch: { records, barriers, position: positionOf(place), bytes }, place }
   }
 }
@@ -396,10 +393,6 @@ async function nextCommit(
   } finally {
     over.abort()
   }
-}
-
-function sizeOf(change: Change): number {
-  return change.key.length + (change.before?.length ?? 0) + (change.after?.length ?? 0)
 }
 
 function unknownTable(name: string): Failure {

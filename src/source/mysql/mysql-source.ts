@@ -104,10 +104,13 @@ class MysqlSource implements Source, SourceAdmin {
     read: (view: View) => Promise<Result>,
     signal: AbortSignal,
   ): Promise<Result> {
-    const optionsOf = (table: string): TableOptions => tableOptions(this.#settings, table)
+    const reader = {
+      xaEnds: this.#stream.xaEnds,
+      shapes: this.#shapes,
+      optionsOf: (table: string): TableOptions => tableOptions(this.#settings, table),
+    }
     return await this.#with(
-      async (session) =>
-        await readView(request, { ...session, shapes: this.#shapes, optionsOf }, read, signal),
+      async (session) => await readView(request, { ...session, ...reader }, read, signal),
     )
   }
 

@@ -42,15 +42,15 @@ export async function withView<Result>(
 
 /** Rows come in the form of the binlog's, and all statements of a transaction see one point in time. */
 export async function prepareSession(connection: Connection): Promise<void> {
-  if (prepared.has(connection)) return
+  if (readyToRead.has(connection)) return
   const attempt = 'preparing a session for reading'
   await query(connection, "SET SESSION sql_mode = '', time_zone = '+00:00'", [], attempt)
   await query(connection, 'SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ', [], attempt)
-  prepared.add(connection)
+  readyToRead.add(connection)
 }
 
 /** Nobody undoes it. */
-const prepared = new WeakSet<Connection>()
+const readyToRead = new WeakSet<Connection>()
 
 /**
  * Begins a read-only transaction that sees everything in `includes`. On MySQL, what is executed is visible. MariaDB writes

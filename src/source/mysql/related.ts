@@ -6,17 +6,14 @@ import type { RelatedRequest, RelatedRow, RelatedRows, View, ViewRequest } from 
 import type { ColumnType } from './column-type.ts'
 import type { Connection } from './connection.ts'
 import type { TableOptions, TableShape } from './describe.ts'
-import type { Flavor } from './gtid.ts'
 import type { KnownShape, KnownShapes } from './known-shapes.ts'
-import { prepareSession, withView } from './read-view.ts'
+import { prepareSession, withView, type ReadView } from './read-view.ts'
 import { afterKey } from './snapshot.ts'
 import { keyNames, parseCell, quoted, rawRows, selectColumns, type Statement } from './table-rows.ts'
 import { formatOf, keyValue } from './text-values.ts'
 
 /** What a view is read with. The connection is used by nobody else meanwhile. */
-export interface ViewReader {
-  readonly connection: Connection
-  readonly flavor: Flavor
+export interface ViewReader extends Omit<ReadView, 'includes'> {
   readonly shapes: KnownShapes
   readonly optionsOf: (table: string) => TableOptions
 }
@@ -24,12 +21,13 @@ export interface ViewReader {
 /** Throws a Failure as withView and describeTable. */
 export async function readView<Result>(
   { tables, includes }: ViewRequest,
-  { connection, flavor, shapes, optionsOf }: ViewReader,
+  reader: ViewReader,
   read: (view: View) => Promise<Result>,
   signal: AbortSignal,
 ): Promise<Result> {
+  const { connection, shapes, optionsOf } = reader
   await prepareSession(connection)
-  return await withView({ connection, flavor, includes }, signal, async () => {
+  return await withView({ ...reader, includes }, signal, async () => {
     const known = await shapes.of(connection, tables, optionsOf)
     return await read({
       related: async (request, ending) => {
@@ -125,8 +123,7 @@ function columnAt(table: Table, name: string): number {
   })
 }
 
-/** The statement; exported for its test. */
-export function relatedQuery(
+function relatedQuery(
   shape: TableShape,
   weights: readonly string[],
   { by, values, order, after, rowsMax }: RelatedRequest,
