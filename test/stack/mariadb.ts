@@ -90,10 +90,7 @@ const suites: Readonly<Record<string, string>> = { '10.11': 'bookworm', '11.8': 
 
 /** The private root of a version, fetched when it is not in the cache yet. */
 export async function fetchMariadb(version: string, report: Report): Promise<string> {
-  const suite = suites[version]
-  if (suite === undefined) {
-    throw new Error(`there is no mariadb@${version}; there are ${mariadbVersions.join(', ')}`)
-  }
+  const suite = suiteOfMariadb(version)
   const packages = ['mariadb-server-core', 'mariadb-client-core']
   const bytesExpected = 25_000_000
   return await cached(`mariadb-${version}`, report, async (filling) => {
@@ -104,6 +101,13 @@ export async function fetchMariadb(version: string, report: Report): Promise<str
       report,
     )
   })
+}
+
+/** Throws for a version that there is not. */
+export function suiteOfMariadb(version: string): string {
+  const suite = suites[version]
+  if (suite !== undefined) return suite
+  throw new Error(`there is no mariadb@${version}; there are ${mariadbVersions.join(', ')}`)
 }
 
 function serverCommand(root: string, dataDirectory: string): readonly string[] {

@@ -25,6 +25,9 @@ export interface Demand {
 const withoutNames =
   'the binlog does not name columns, so they are read from the tables; when a captured table is altered while capture is behind, capture stops at the rows before that and the source is loaded anew'
 
+const encryptedAtRest =
+  'the files are encrypted on disk only: the server sends their content in the clear, so reach it over TLS'
+
 export const demands: readonly Demand[] = [
   {
     name: 'log_bin',
@@ -91,7 +94,7 @@ export const demands: readonly Demand[] = [
   switched(
     'binlog_transaction_compression',
     'mysql',
-    'a transaction is given only when its last byte has arrived, and its compressed size, 1 GiB at most, is held meanwhile',
+    'a transaction is given only when its last byte has arrived; its compressed size, 1 GiB at most, is set aside meanwhile, above 16 MB in TMPDIR',
   ),
   {
     name: 'binlog_row_value_options',
@@ -104,6 +107,8 @@ export const demands: readonly Demand[] = [
     level: 'fatal',
     remedies: variable('binlog_row_value_options', '').remedies,
   },
+  switched('encrypt_binlog', 'mariadb', encryptedAtRest),
+  switched('binlog_encryption', 'mysql', encryptedAtRest),
   switched('log_bin_compress', 'mariadb', 'each event of 256 bytes and more is unpacked for itself'),
   {
     name: 'binlog_checksum',
