@@ -12,7 +12,7 @@ import type { Enricher } from './document/enricher.ts'
 import { isJoined } from './document/joins.ts'
 import { describeChildren, joinedEnricher, readingBounds } from './joined.ts'
 import type { Source } from './source/source.ts'
-import { examineState, examineTarget } from './examine.ts'
+import { examineState } from './examine.ts'
 import type { Log } from './log/log.ts'
 import type { Observe } from './pipeline/facts.ts'
 import { acceptedShape } from './pipeline/column-gate.ts'
@@ -21,6 +21,8 @@ import { previewReplay } from './preview-replay.ts'
 import { serve } from './serve.ts'
 import { mappingOf } from './sink/search/index-definition.ts'
 import type { IndexAdmin } from './sink/sink.ts'
+import type { Finding } from './source/source.ts'
+import type { Target } from './target.ts'
 import { showPosition } from './source/mysql/position.ts'
 import { statusOf } from './status.ts'
 import { systemClock } from './system-clock.ts'
@@ -28,7 +30,7 @@ import { recentIn } from './journal.ts'
 import { gigabyte, megabyte } from './units.ts'
 import { openTransform, Upstreams, type Refine } from './upstreams.ts'
 import { version } from './version.ts'
-import { indexOf, mapperOf, statusPipeline, tablesOf, Workshop } from './workshop.ts'
+import { mapperOf, statusPipeline, tablesOf, Workshop } from './workshop.ts'
 
 /** Ids that verify remembers at a time. */
 const verifyIdsMax = 4_000_000
@@ -41,8 +43,7 @@ export function compose(configuration: Configuration, listeners: readonly Observ
     runDaemon: (options, signal) => serve(workshop, options, listeners, signal),
     openSource: (name) => workshop.openSource(name, tablesOf(workshop.pipelinesOf(name))),
     openLog: (source) => workshop.readLog(source),
-    examineTarget: (pipeline) =>
-      workshop.withClient(pipeline, (client) => examineTarget(client, workshop.target(pipeline))),
+    examineTarget: (pipeline) => examineTarget(workshop, pipeline),
     examineState: async () => [
       ...(await examineState(settings.state, settings.log.ceilingGb * gigabyte)),
       ...(await examineStore(configuration)),
@@ -124,12 +125,13 @@ async function* verifyPipeline(
 ): ReturnType<Parts['verify']> {
   const { load } = workshop.configuration.settings
   const source = await workshop.openSource(pipeline.source, tablesOf([pipeline]))
-  const client = workshop.client(pipeline.target.name)
+  const target = workshop.target(pipeline.target.name)
   try {
+    refuseUnlisted(target, pipeline)
     const { table, rowsEstimate } = await source.describe(pipeline.definition.table)
     const accepted = await acceptedOf(workshop, pipeline)
     const fields = accepted?.fields ?? documentFields(pipeline.definition, table)
-    const index = indexOf(pipeline, client, fields, await describeChildren(pipeline.definition, source))
+    const index = target.index(pipeline, fields, await describeChildren(pipeline.definition, source))
     await existing(index, pipeline)
     const refine = await refinement(workshop, pipeline)
     return yield* verify(
@@ -147,8 +149,24 @@ async function* verifyPipeline(
       signal,
     )
   } finally {
-    await client.close()
+    await target.close()
     await source.close()
+  }
+}
+
+function refuseUnlisted({ lists }: Target, { target }: Pipeline): void {
+  if (lists) return
+  throw new Failure('configuration', `the target ${target.name} does not list its documents (lists: false)`, {
+    remedy: 'let the service or module list them; nothing can be verified without',
+  })
+}
+
+async function examineTarget(workshop: Workshop, pipeline: Pipeline): Promise<readonly Finding[]> {
+  const target = workshop.target(pipeline.target.name)
+  try {
+    return await target.examine(pipeline)
+  } finally {
+    await target.close()
   }
 }
 

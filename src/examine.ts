@@ -1,15 +1,16 @@
 /** What doctor looks at besides the source: targets and the state folder. */
 import { constants } from 'node:fs'
 import { access, mkdir, statfs } from 'node:fs/promises'
-import { explain } from './change/failure.ts'
+import { explain, Failure } from './change/failure.ts'
 import { refusalOf, releaseOf } from './sink/search/dialect.ts'
 import type { SearchClient } from './sink/search/search-client.ts'
+import type { Service } from './sink/service/service.ts'
 import type { Finding } from './source/source.ts'
 
 const gigabyte = 2 ** 30
 const timeoutMs = 10_000
 
-export async function examineTarget(
+export async function examineSearch(
   client: SearchClient,
   target: { readonly name: string; readonly alias: string },
 ): Promise<readonly Finding[]> {
@@ -30,6 +31,21 @@ export async function examineTarget(
         remedies: { mysql: 'start the target, or correct its URL in the settings' },
       },
     ]
+  }
+}
+
+export async function examineService(
+  service: Pick<Service, 'mark'>,
+  target: { readonly name: string; readonly index: string },
+): Promise<readonly Finding[]> {
+  const fact = `target ${target.name}`
+  try {
+    const mark = await service.mark(target.index)
+    const marks = mark === 'unkept' ? 'keeps no marks: they stay with us' : 'keeps our marks'
+    return [{ level: 'ok', fact, found: `answers, ${marks}` }]
+  } catch (error) {
+    const remedy = (error instanceof Failure ? error.remedy : undefined) ?? 'start the service'
+    return [{ level: 'fatal', fact, found: explain(error), remedies: { mysql: remedy } }]
   }
 }
 

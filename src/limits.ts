@@ -24,7 +24,7 @@ export function targetFlows(
 
 /** Limits are for each node. A lane has one request under way, so that there never are more than `lanes`. */
 function limitsOf({ url, limits, requestTimeoutSeconds }: TargetSettings, lanes: number): TargetLimits {
-  const nodes = url.length
+  const nodes = Math.max(1, url.length)
   const connections = limits.connections * nodes
   return {
     requestsPerSecond: limits.requestsPerSecond * nodes,

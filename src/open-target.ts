@@ -4,11 +4,22 @@ import { targetConnection, type TargetAuth } from './config/connection.ts'
 import type { Configuration } from './config/load.ts'
 import type { Settings, TargetSettings } from './config/schema.ts'
 import { pem } from './pem.ts'
+import type { Sender } from './sink/service/http-service.ts'
 import { connectSearch, type Authentication, type SearchSettings } from './sink/search/connect.ts'
 import type { SearchClient } from './sink/search/search-client.ts'
 
-export function openTarget({ settings, reread }: Configuration, name: string): SearchClient {
+/** To a cluster. */
+export function connectTarget({ settings, reread }: Configuration, name: string): SearchClient {
   const now = (from: Settings): SearchSettings => searchSettings(targetOf(from, name))
+  return connectSearch(now(settings), () => now(reread()))
+}
+
+/** To a service of which nothing is known but where it is. */
+export function connectPlain({ settings, reread }: Configuration, name: string): Sender {
+  const now = (from: Settings): SearchSettings => ({
+    ...searchSettings(targetOf(from, name)),
+    product: 'none',
+  })
   return connectSearch(now(settings), () => now(reread()))
 }
 
@@ -23,7 +34,7 @@ function searchSettings(settings: TargetSettings): SearchSettings {
   const { kind, compress, discover, requestTimeoutSeconds } = settings
   const { ca, fingerprint, verify } = settings.tls
   return {
-    product: kind === 'auto' ? undefined : kind,
+    product: kind === 'elasticsearch' || kind === 'opensearch' ? kind : undefined,
     nodes,
     authentication: authentication(auth),
     tls: {

@@ -30,20 +30,19 @@ import type { Replays } from './pipeline/replay.ts'
 import type { ReplayStates } from './pipeline/replay-state.ts'
 import { Pipeline } from './pipeline/pipeline.ts'
 import { heedingRemarks } from './pipeline/remarks.ts'
-import type { SearchIndex } from './sink/search/index-admin.ts'
-import type { SearchClient } from './sink/search/search-client.ts'
-import { SearchSink } from './sink/search/search-sink.ts'
+import type { IndexAdmin } from './sink/sink.ts'
 import type { Source } from './source/source.ts'
 import { showPosition } from './source/mysql/position.ts'
 import { statusOf } from './status.ts'
 import type { Store } from './store/store.ts'
 import { systemClock } from './system-clock.ts'
 import { replayOperations, replaysOf } from './replay.ts'
+import type { Target } from './target.ts'
 import { touchPipeline } from './touch.ts'
 import type { TargetFlow } from './pipeline/target-flow.ts'
 import { Upstreams } from './upstreams.ts'
 import { version } from './version.ts'
-import { columnsOf, indexOf, statusPipeline, tablesOf, unusedByAll, type Workshop } from './workshop.ts'
+import { columnsOf, statusPipeline, tablesOf, unusedByAll, type Workshop } from './workshop.ts'
 
 const guardEveryMs = 5_000
 /** Keys changed while a chunk is read, in chunks' rows: beyond that the chunk is read again, smaller. */
@@ -68,7 +67,7 @@ interface OpenedSource {
   readonly capture: Capture
   readonly replays: Replays
   readonly states: ReplayStates
-  readonly clients: ReadonlyMap<string, SearchClient>
+  readonly targets: ReadonlyMap<string, Target>
   readonly bounds: ReadingBounds
   /** By the pipeline's name; its targets share one. */
   readonly derivings: ReadonlyMap<string, Deriving>
@@ -181,7 +180,7 @@ async function openSource(
         .filter(({ definition }) => tablesIn(definition).includes(table))
         .map((pipeline) => ({ group: groupOf(pipeline), table: pipeline.definition.table })),
   })
-  const targets = new Set(own.map(({ target }) => target.name))
+  const names = new Set(own.map(({ target }) => target.name))
   const bounds = readingBounds(settings)
   return {
     name,
@@ -189,9 +188,9 @@ async function openSource(
     log,
     capture,
     ...replaysOf({ name, source, log, capture, store, observe, clock: systemClock }),
-    clients: new Map([...targets].map((target) => [target, workshop.client(target)])),
     bounds,
     derivings: derivingsOf(own, { ...bounds, source, capture, log, observe }, settings),
+    targets: new Map([...names].map((target) => [target, workshop.target(target)])),
   }
 }
 
@@ -217,7 +216,7 @@ function daemonOf(serving: Serving, opened: readonly OpenedSource[]): Daemon {
 }
 
 function daemonSource({ workshop, options, observe, board }: Serving, opened: OpenedSource): DaemonSource {
-  const { name, source, log, capture, clients, replays } = opened
+  const { name, source, log, capture, targets, replays } = opened
   const own = workshop.pipelinesOf(name)
   const feed = new Feed({
     name,
@@ -253,7 +252,7 @@ function daemonSource({ workshop, options, observe, board }: Serving, opened: Op
     close: async () => {
       await source.close()
       await log.close()
-      for (const client of clients.values()) await client.close()
+      for (const target of targets.values()) await target.close()
     },
   }
 }
@@ -262,19 +261,19 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
   const { workshop, options, observe, abort, flows, upstreams } = serving
   const { settings } = workshop.configuration
   const { source, log, capture } = opened
-  const client = clientOf(opened, file)
+  const target = targetOf(opened, file)
   const limits = deliveryLimits(settings, file)
   const deriving = opened.derivings.get(file.name)
   const rowsPerSecond = settings.delivery.lookUpsPerSecond
   const documentsOf = enricherOf({ ...opened, observe, rowsPerSecond }, file)
   let checked = false
-  const openIndex = async (shape?: Shape): Promise<SearchIndex> => {
+  const openIndex = async (shape?: Shape): Promise<IndexAdmin> => {
     if (shape !== undefined)
-      return indexOf(file, client, shape.fields, await describeChildren(file.definition, source))
+      return target.index(file, shape.fields, await describeChildren(file.definition, source))
     // Only at the start: a column that is dropped while we run is left out all the same.
     if (!checked) await workshop.checkExcluded(file, source)
     checked = true
-    return await workshop.openIndex(file, client, source)
+    return await workshop.openIndex(file, target, source)
   }
   const refine = upstreams.refineFor(file)
   const pipeline = new Pipeline({
@@ -289,13 +288,8 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
     log,
     deadLetters: log.deadLetters,
     openIndex,
-    sinkFor: ({ uuid }) => {
-      const sink = new SearchSink({
-        client,
-        alias: file.target.index,
-        uuid,
-        bulkBytesMax: limits.requestBytesMax,
-      })
+    sinkFor: (index) => {
+      const sink = target.sink(file, index, limits.requestBytesMax)
       return heedingRemarks(flows.get(file.target.name)?.through(sink) ?? sink)
     },
     columns: columnsOf(file, source),
@@ -325,10 +319,10 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
   return { name: file.name, group: groupOf(file), pipeline, close: () => Promise.resolve() }
 }
 
-function clientOf({ clients }: OpenedSource, { target }: PipelineFile): SearchClient {
-  const client = clients.get(target.name)
-  if (client === undefined) throw new Failure('configuration', `there is no target ${target.name}`)
-  return client
+function targetOf({ targets }: OpenedSource, { target: { name } }: PipelineFile): Target {
+  const target = targets.get(name)
+  if (target === undefined) throw new Failure('configuration', `there is no target ${name}`)
+  return target
 }
 
 /** A place in the source is where the log begins: the group then takes the log from its beginning. */
@@ -358,7 +352,7 @@ async function epochSeen(
   opened: OpenedSource,
   pipeline: PipelineFile,
 ): Promise<number | undefined> {
-  const index = await workshop.openIndex(pipeline, clientOf(opened, pipeline), opened.source)
+  const index = await workshop.openIndex(pipeline, targetOf(opened, pipeline), opened.source)
   try {
     const state = await index.inspect()
     return state?.mark?.epoch

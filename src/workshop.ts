@@ -11,17 +11,17 @@ import { tablesIn } from './document/joins.ts'
 import { limitedTo, shapeOf } from './document/shape.ts'
 import type { Log } from './log/log.ts'
 import { openLog, readLog } from './open-log.ts'
-import { openTarget } from './open-target.ts'
 import { tlsOf } from './pem.ts'
 import type { Columns } from './pipeline/column-gate.ts'
-import { SearchIndex } from './sink/search/index-admin.ts'
-import { defineIndex, type IndexChild, type IndexWishes } from './sink/search/index-definition.ts'
-import type { SearchClient } from './sink/search/search-client.ts'
+import { indexWishes } from './index-wishes.ts'
+import { defineIndex } from './sink/search/index-definition.ts'
+import type { IndexAdmin } from './sink/sink.ts'
 import type { MysqlSettings } from './source/mysql/connection.ts'
 import { createMysqlSource } from './source/mysql/mysql-source.ts'
 import type { Source, SourceAdmin, TellServers } from './source/source.ts'
 import { checkJoins, describeChildren } from './joined.ts'
 import type { StatusPipeline } from './status.ts'
+import { openTarget, type Target } from './target.ts'
 
 /** What is opened is closed by whoever asked for it. */
 export class Workshop {
@@ -55,30 +55,22 @@ export class Workshop {
     return readLog(this.configuration.settings, source)
   }
 
-  client(target: string): SearchClient {
-    return openTarget(this.configuration, target)
-  }
-
-  async withClient<T>(pipeline: Pipeline, use: (client: SearchClient) => Promise<T>): Promise<T> {
-    const client = this.client(pipeline.target.name)
-    try {
-      return await use(client)
-    } finally {
-      await client.close()
-    }
+  /** Nothing is sent before it is first used. */
+  target(name: string): Target {
+    return openTarget(this.configuration, name)
   }
 
   /** The pipeline's index, as the table's present columns want it. */
   async openIndex(
     pipeline: Pipeline,
-    client: SearchClient,
+    target: Target,
     source: Pick<SourceAdmin, 'describe'>,
-  ): Promise<SearchIndex> {
+  ): Promise<IndexAdmin> {
     const { table } = await source.describe(pipeline.definition.table)
     checkDefinition(pipeline.definition, table)
     await checkJoins(pipeline.definition, source)
     const fields = documentFields(pipeline.definition, table)
-    return indexOf(pipeline, client, fields, await describeChildren(pipeline.definition, source))
+    return target.index(pipeline, fields, await describeChildren(pipeline.definition, source))
   }
 
   /** Throws a Failure of kind `configuration` when a column that is to be left out is not there: it may be misspelt. */
@@ -91,10 +83,6 @@ export class Workshop {
     throw new Failure('configuration', `exclude: ${table.name} has no column ${missing.join(', ')}`, {
       remedy: `its columns are ${known.join(', ')}`,
     })
-  }
-
-  target(pipeline: Pipeline): { readonly name: string; readonly alias: string } {
-    return { name: pipeline.target.name, alias: pipeline.target.index }
   }
 
   #mysqlSettings(name: string, unused: Readonly<Record<string, readonly string[]>>): MysqlSettings {
@@ -116,30 +104,6 @@ export class Workshop {
         own.flatMap(({ definition, key }) => (key === undefined ? [] : [[definition.table, key]])),
       ),
     }
-  }
-}
-
-/** The index that holds documents of these fields. */
-export function indexOf(
-  pipeline: Pipeline,
-  client: SearchClient,
-  fields: Shape['fields'],
-  children: readonly IndexChild[],
-): SearchIndex {
-  const wishes = { ...indexWishes(pipeline, fields), children }
-  return new SearchIndex({ client, alias: pipeline.target.index, wishes })
-}
-
-function indexWishes(
-  { definition, enrich, transform, target }: Pipeline,
-  fields: Shape['fields'],
-): IndexWishes {
-  const forms = new Map(Object.entries(definition.forms ?? {}))
-  return {
-    fields: fields.map(({ field, column }) => ({ field, column, form: forms.get(field) })),
-    others: transform === undefined ? enrich.map(({ field }) => field) : 'any',
-    settings: target.settings,
-    mappings: target.mappings as IndexWishes['mappings'],
   }
 }
 

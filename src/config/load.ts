@@ -9,7 +9,7 @@ import { missingOf } from './enrichment.ts'
 import { readPipelines, type Pipeline } from './pipeline.ts'
 import { nearest, refuse, type Problem } from './problems.ts'
 import { pipelineSchema } from './pipeline-schema.ts'
-import { settingsSchema, type Settings } from './schema.ts'
+import { settingsSchema, type Settings, type TargetSettings } from './schema.ts'
 import { createSecrets, secretsOfUrl, type Secrets } from './secrets.ts'
 import { finishSettings, fromEnvironment, leaves, mergeSettings, variableOf } from './settings.ts'
 import type { Texts, Tree } from './settings.ts'
@@ -149,6 +149,9 @@ function contradictions(settings: Settings, origin: string): readonly Problem[] 
   }
   for (const [name, target] of Object.entries(settings.targets)) {
     attempt(`targets.${name}.url`, () => targetConnection(target))
+    const missing = missingOfTarget(target)
+    if (missing !== undefined)
+      problems.push({ origin, path: `targets.${name}.${missing}`, found: 'is missing' })
     const { username, apiKey, bearer, aws } = target.auth
     if ([username, apiKey, bearer, aws.region].filter((way) => way !== undefined).length > 1) {
       const expected = 'only one of username, apiKey, bearer and aws'
@@ -168,6 +171,11 @@ function contradictions(settings: Settings, origin: string): readonly Problem[] 
   return problems
 }
 
+function missingOfTarget({ kind, url, module }: TargetSettings): 'url' | 'module' | undefined {
+  if (kind === 'module') return module === undefined ? 'module' : undefined
+  return url.length === 0 ? 'url' : undefined
+}
+
 /** A folder that does not exist is an empty one: the first pipeline is yet to be written. */
 function pipelineFiles(folder: string): readonly string[] {
   if (!existsSync(folder)) return []
@@ -182,6 +190,7 @@ const paths = [
   'sources.*.tls.cert',
   'sources.*.tls.key',
   'targets.*.tls.ca',
+  'targets.*.module',
   'store.tls.ca',
   'store.tls.cert',
   'store.tls.key',

@@ -35,26 +35,40 @@ const limits = group('What we ask of a target at most, over all pipelines, for e
   adaptive: flag(true, 'Fewer at once while the target has no room or is slow; more again when it has.'),
 })
 
-export const targetType = group('A cluster of Elasticsearch or OpenSearch.', {
-  kind: choice(
-    ['auto', 'elasticsearch', 'opensearch'],
-    'auto',
-    'elasticsearch (7.17 and later), opensearch (1 to 3), or auto: the target is asked which it is.',
-  ),
-  url: secret(
-    Type.Array(text('', { pattern: '^https?://[^/]', examples: ['http://127.0.0.1:9200'] }), {
-      minItems: 1,
-      description:
-        'Where the nodes are: http://host:9200; several, in turn, as a list or with commas between them.',
+export const targetType = group(
+  'A cluster of Elasticsearch or OpenSearch, a service that writes, or a module.',
+  {
+    kind: choice(
+      ['auto', 'elasticsearch', 'opensearch', 'http', 'module'],
+      'auto',
+      'elasticsearch (7.17 and later), opensearch (1 to 3), auto (the target is asked which of them it is), http (a write service of yours), or module (a file of yours).',
+    ),
+    url: secret(
+      Type.Array(text('', { pattern: '^https?://[^/]', examples: ['http://127.0.0.1:9200'] }), {
+        default: [],
+        description:
+          'Where the nodes are: http://host:9200; several, in turn, as a list or with commas between them. For a module: nothing.',
+      }),
+    ),
+    module: Type.Optional(
+      text('For a module: a JavaScript or TypeScript file that exports `write`. Relative to this file.'),
+    ),
+    lists: flag(
+      true,
+      'For http and module: whether documents can be listed. Without that a document stays whose row went unseen, as by TRUNCATE, and nothing can be verified.',
+    ),
+    tags: Type.Array(text('', { pattern: '^[a-z][a-z0-9_-]*$', examples: ['prod'] }), {
+      default: [],
+      description: 'What it is for, in your own words, such as prod or backfill: doctor shows them.',
     }),
-  ),
-  auth,
-  tls,
-  requestTimeoutSeconds: number(60, 1, 3600, 'A request that is not answered in this time is sent again.'),
-  compress: flag(false, 'Compress requests: for slow networks.'),
-  limits,
-  discover: flag(
-    false,
-    'Ask the cluster for its other nodes and use them too: only where we can reach them.',
-  ),
-})
+    auth,
+    tls,
+    requestTimeoutSeconds: number(60, 1, 3600, 'A request that is not answered in this time is sent again.'),
+    compress: flag(false, 'Compress requests: for slow networks.'),
+    limits,
+    discover: flag(
+      false,
+      'Ask the cluster for its other nodes and use them too: only where we can reach them.',
+    ),
+  },
+)

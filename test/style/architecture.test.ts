@@ -48,6 +48,11 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: ['@elastic/elasticsearch', '@opensearch-project/opensearch', 'node:'],
     unsaid: /binlog|gtid|\btopic/i,
   },
+  'sink/service/': {
+    project: ['sink/sink.ts', 'store/store.ts', 'change/'],
+    packages: ['node:'],
+    unsaid: /binlog|gtid|\btopic|elastic|opensearch/i,
+  },
   'store/sqlite/': {
     project: ['store/store.ts', 'change/'],
     packages: ['node:'],

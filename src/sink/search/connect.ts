@@ -11,8 +11,8 @@ import type { Answer, Call, SearchClient } from './search-client.ts'
 import type { Signing, Wire, WireAnswer, WireOptions } from './wire.ts'
 
 export interface SearchSettings {
-  /** undefined = the server is asked. */
-  readonly product: Product | undefined
+  /** undefined = the server is asked; none = no search server at all, but one that takes the same kinds of requests. */
+  readonly product: Product | 'none' | undefined
   /** `http://host:9200`; several nodes of one cluster. Names and passwords in them count when `authentication` is none. */
   readonly nodes: readonly string[]
   readonly authentication: Authentication | undefined
@@ -128,6 +128,7 @@ class ConnectedClient implements SearchClient {
         wire: made(() => elasticsearchWire(options)),
         dialect: dialectOf({ product, version: undefined }),
       }
+    if (product === 'none') return { wire: made(() => opensearchWire(options)), dialect: dialectOf(unknown) }
     // The client of OpenSearch takes any server's answers; the other one refuses products that are not its own.
     const first = made(() => opensearchWire(options))
     try {
@@ -160,6 +161,8 @@ class ConnectedClient implements SearchClient {
     void old?.then(({ wire }) => wire.close()).catch(ignored)
   }
 }
+
+const unknown: Release = { product: 'opensearch', version: undefined }
 
 /** The client's own refusal of options is a mistake of the settings. */
 function made(make: () => Wire): Wire {

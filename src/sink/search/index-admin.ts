@@ -10,7 +10,7 @@ import {
 } from './index-definition.ts'
 import { compareMappings, type ExistingMapping } from './mapping-difference.ts'
 import { failureOf } from './outcomes.ts'
-import { membersOf, objectsOf } from './raw-json.ts'
+import { membersOf, objectsOf } from '../../change/raw-json.ts'
 import { documentOf, scan } from './scan.ts'
 import type { Answer, Call, SearchClient } from './search-client.ts'
 

@@ -3,7 +3,7 @@ import { Failure } from '../../change/failure.ts'
 import type { StoredDocument } from '../sink.ts'
 import type { PointInTimeCalls } from './dialect.ts'
 import { failureOf } from './outcomes.ts'
-import { membersOf, objectsOf, stringOf } from './raw-json.ts'
+import { membersOf, objectsOf, stringOf } from '../../change/raw-json.ts'
 import type { Answer, Call, SearchClient } from './search-client.ts'
 
 export interface Scanned {

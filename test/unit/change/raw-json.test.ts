@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
-import { Failure } from '../../../../src/change/failure.ts'
-import { membersOf, objectsOf, stringOf } from '../../../../src/sink/search/raw-json.ts'
+import { Failure } from '../../../src/change/failure.ts'
+import { membersOf, objectsOf, stringOf } from '../../../src/change/raw-json.ts'
 
 describe('raw JSON', () => {
   it('keeps every number as it was written', () => {

@@ -2,7 +2,7 @@
  * Cuts JSON text into its members without parsing them. Versions and stored documents hold numbers that a parser would
  * round (beyond 2^53) or rewrite (1.10); here they stay the text that the server sent.
  */
-import { Failure } from '../../change/failure.ts'
+import { Failure } from './failure.ts'
 
 /** The raw text of each member of the object that is the whole text. */
 export function membersOf(text: string): Map<string, string> {

@@ -1,0 +1,99 @@
+/** Targets by name: what a pipeline fills, whatever it is. The one place that knows which kinds there are. */
+import { Failure } from './change/failure.ts'
+import type { Configuration } from './config/load.ts'
+import { groupOf, type Pipeline } from './config/pipeline.ts'
+import type { TargetSettings } from './config/schema.ts'
+import type { Shape } from './document/definition.ts'
+import { examineSearch, examineService } from './examine.ts'
+import { openStore } from './open-store.ts'
+import { connectPlain, connectTarget } from './open-target.ts'
+import { HttpService } from './sink/service/http-service.ts'
+import { ModuleService } from './sink/service/module-service.ts'
+import { ServiceAdmin } from './sink/service/service-admin.ts'
+import { ServiceSink } from './sink/service/service-sink.ts'
+import type { Service } from './sink/service/service.ts'
+import { SearchIndex } from './sink/search/index-admin.ts'
+import type { IndexChild } from './sink/search/index-definition.ts'
+import { SearchSink } from './sink/search/search-sink.ts'
+import type { IndexAdmin, IndexState, Sink } from './sink/sink.ts'
+import type { Finding } from './source/source.ts'
+import type { Store } from './store/store.ts'
+import { indexWishes } from './index-wishes.ts'
+
+export interface Target {
+  /** Whether its documents can be read: otherwise nothing is swept, and nothing can be verified. */
+  readonly lists: boolean
+  /** The index that holds a pipeline's documents of these fields. */
+  index(pipeline: Pipeline, fields: Shape['fields'], children: readonly IndexChild[]): IndexAdmin
+  /** A sink that writes to this very index, in requests of at most so many bytes. */
+  sink(pipeline: Pipeline, index: IndexState, bytesMax: number): Sink
+  /** What doctor says of it. Never throws for a bad one. */
+  examine(pipeline: Pipeline): Promise<readonly Finding[]>
+  close(): Promise<void>
+}
+
+/** Nothing is sent before the first call. Throws a Failure of kind `configuration`. */
+export function openTarget(configuration: Configuration, name: string): Target {
+  const settings = configuration.settings.targets[name]
+  if (settings === undefined) throw new Failure('configuration', `there is no target ${name}`)
+  if (settings.kind === 'http' || settings.kind === 'module')
+    return serviceTarget(configuration, name, settings)
+  const client = connectTarget(configuration, name)
+  return {
+    lists: true,
+    index: (pipeline, fields, children) =>
+      new SearchIndex({
+        client,
+        alias: pipeline.target.index,
+        wishes: { ...indexWishes(pipeline, fields), children },
+      }),
+    sink: ({ target }, { uuid }, bulkBytesMax) =>
+      new SearchSink({ client, alias: target.index, uuid, bulkBytesMax }),
+    examine: async ({ target }) => [
+      ...(await examineSearch(client, { name, alias: target.index })),
+      ...tagsOf(name, settings),
+    ],
+    close: () => client.close(),
+  }
+}
+
+function serviceTarget(configuration: Configuration, name: string, settings: TargetSettings): Target {
+  const service = serviceOf(configuration, name, settings)
+  let store: Store | undefined
+  const marks: Pick<Store, 'get' | 'put'> = {
+    get: async (each) => await (store ??= openStore(configuration)).get(each),
+    put: async (...given) => await (store ??= openStore(configuration)).put(...given),
+  }
+  return {
+    lists: settings.lists,
+    index: (pipeline) =>
+      new ServiceAdmin({
+        service,
+        index: pipeline.target.index,
+        lists: settings.lists,
+        store: marks,
+        name: `mark/${groupOf(pipeline)}`,
+      }),
+    sink: ({ target }, { uuid }, batchBytesMax) =>
+      new ServiceSink({ service, index: target.index, uuid, batchBytesMax }),
+    examine: async ({ target }) => [
+      ...(await examineService(service, { name, index: target.index })),
+      ...tagsOf(name, settings),
+    ],
+    close: async () => {
+      await service.close()
+      await store?.close()
+    },
+  }
+}
+
+function serviceOf(configuration: Configuration, name: string, settings: TargetSettings): Service {
+  if (settings.kind === 'http') return new HttpService(connectPlain(configuration, name))
+  const { module: path, requestTimeoutSeconds } = settings
+  if (path === undefined) throw new Failure('configuration', `targets.${name}.module is missing`)
+  return new ModuleService({ name, path, timeoutMs: requestTimeoutSeconds * 1000 })
+}
+
+function tagsOf(name: string, { tags }: TargetSettings): readonly Finding[] {
+  return tags.length === 0 ? [] : [{ level: 'ok', fact: `tags of ${name}`, found: tags.join(', ') }]
+}

@@ -1,0 +1,110 @@
+/** The daemon and targets that are no search servers: a write service of the user's, and a module. */
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, suite, test } from 'node:test'
+import type { Connection, RowDataPacket } from 'mysql2/promise'
+import { startStack, type Stack } from '../stack/stack.ts'
+import { untilCaughtUp } from '../support/caught-up.ts'
+import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
+import { createItems, Workload } from '../support/workload.ts'
+import { startWriteService, type WriteService } from '../support/write-service.ts'
+
+suite('targets that are no search servers', () => {
+  let stack: Stack
+  let connection: Connection
+
+  before(async () => {
+    stack = await startStack({ servers: ['mysql'] })
+    connection = await stack.mysql.connect()
+  })
+  after(async () => {
+    connection?.destroy()
+    await stack?.[Symbol.asyncDispose]()
+  })
+
+  function options(name: string, targets: object): DaemonOptions {
+    return {
+      directory: join(stack.directory, name),
+      mysqlUrl: stack.mysql.cdcUrl,
+      elasticsearchUrl: 'http://127.0.0.1:1',
+      settings: { targets },
+      pipelines: { [name]: { table: `${name}.items` } },
+    }
+  }
+
+  for (const marks of [true, false]) {
+    test(`a write service that keeps ${marks ? 'our' : 'no'} marks is filled, followed and swept`, async () => {
+      const name = marks ? 'marked' : 'plain'
+      await createItems(connection, `${name}.items`, 500)
+      await using service = await startWriteService({ marks })
+      const settings = options(name, { own: { kind: 'http', url: service.url } })
+      {
+        await using daemon = await DaemonProcess.start(settings)
+        await untilCaughtUp(daemon, connection)
+        let refused = 0
+        // Now and then there is no room, and now and then it breaks down after it has written.
+        service.fault = () => (++refused % 7 === 0 ? 503 : refused % 5 === 0 ? 429 : undefined)
+        await using workload = workloadOn(name)
+        workload.start()
+        await daemon.until('write', () => workload.transactions > 100)
+        await workload.stop()
+        await untilCaughtUp(daemon, connection)
+        await assertEqual(name, service)
+        assert.equal((await daemon.stop()).code, 0)
+      }
+      await connection.query(`TRUNCATE TABLE ${name}.items`)
+      await connection.query(`INSERT INTO ${name}.items (id, counter, name) VALUES (1, 1, 'the only one')`)
+      service.fault = () => undefined
+      await using daemon = await DaemonProcess.start(settings)
+      await untilCaughtUp(daemon, connection)
+      await assertEqual(name, service)
+      assert.equal(service.store.documents(name).length, 1)
+      assert.equal((await daemon.pipeline(name)).deadLetters, 0)
+    })
+  }
+
+  test('a module of the user’s is handed every row and every change', async () => {
+    const name = 'module'
+    await createItems(connection, `${name}.items`, 50)
+    const settings = options(name, { own: { kind: 'module', module: './own.ts', lists: false } })
+    mkdirSync(join(settings.directory, 'config'), { recursive: true })
+    const output = join(settings.directory, 'written')
+    writeFileSync(
+      join(settings.directory, 'config', 'own.ts'),
+      `import { appendFileSync } from 'node:fs'
+       type Operation = { op: string; id: string; document?: { counter: number } }
+       export async function write({ operations }: { operations: readonly Operation[] }): Promise<object[]> {
+         for (const { op, id, document } of operations)
+           appendFileSync(${JSON.stringify(output)}, op + ' ' + id + ' ' + document?.counter + '\\n')
+         return operations.map(() => ({ status: 'applied' }))
+       }`,
+    )
+    await using daemon = await DaemonProcess.start(settings)
+    await untilCaughtUp(daemon, connection)
+    await connection.query(`UPDATE ${name}.items SET counter = 77 WHERE id = 3`)
+    await connection.query(`DELETE FROM ${name}.items WHERE id = 4`)
+    await untilCaughtUp(daemon, connection)
+    const lines = readFileSync(output, 'utf8').trim().split('\n')
+    assert.equal(lines.length, 52)
+    assert.deepEqual(lines.slice(-2).toSorted(), ['delete 4 undefined', 'index 3 77'])
+  })
+
+  async function assertEqual(name: string, { store }: WriteService): Promise<void> {
+    const [rows] = await connection.query<RowDataPacket[]>(`SELECT id, counter FROM ${name}.items`)
+    const expected = new Map(rows.map(({ id, counter }) => [String(id), Number(counter)]))
+    const found = store.documents(name).map(({ id, json = '' }): [string, unknown] => {
+      return [id, (JSON.parse(json) as { readonly counter: number }).counter]
+    })
+    assert.deepEqual(new Map(found), expected)
+  }
+
+  async function connect(): Promise<Connection> {
+    return await stack.mysql.connect()
+  }
+
+  function workloadOn(name: string): Workload {
+    const table = `${name}.items`
+    return new Workload({ connect, table, seed: 7, ids: 600, transactionsPerSecond: 50 })
+  }
+})
