@@ -30,7 +30,7 @@ export type ColumnKind =
 export interface Column {
   readonly name: string
   readonly kind: ColumnKind
-  /** The source's own words for the type, for people: `varchar(20)`, `bigint unsigned`. */
+  /** The source's own words for the type: `varchar(20)`, `enum('a','it''s')`, with all labels in their order. */
   readonly type: string
   readonly nullable: boolean
   /** Integers: no negative values. */

@@ -10,7 +10,8 @@
  * | DATE, DATETIME, TIMESTAMP| string                | epoch_millis, epoch_second: numbers, as UTC                   |
  * | TIME                     | string                | seconds: number                                               |
  * | CHAR, VARCHAR, TEXT      | string                | json: the value where the text is JSON, else the string       |
- * | SET                      | array                 | string: labels with commas between them                       |
+ * | ENUM                     | string: the label     | number: of the label, from 1 on; 0 of an invalid value        |
+ * | SET                      | array                 | string: labels with commas between them; number: the bits     |
  * | BINARY, VARBINARY, BLOB  | base64                | hex; uuid: 16 bytes as 8-4-4-4-12, others as base64           |
  * | JSON                     | json                  | string: its text                                              |
  * | VECTOR                   | array                 | string                                                        |
@@ -18,6 +19,7 @@
  * | geometries               | GeoJSON with its SRID | geojson: without; wkt; wkb: base64, little-endian; x before y |
  */
 import type { Column, ColumnKind } from '../change/change.ts'
+import { bytesOf } from '../change/row.ts'
 import type { Form } from './definition.ts'
 import { wellKnownBinary, wellKnownText } from './well-known.ts'
 
@@ -27,14 +29,16 @@ export type CellForm = (cell: string) => string
 /** The forms that a column can have, its own first where that has a name. */
 export function formsOf(column: Column): readonly Form[] {
   const names = Object.keys(formsByKind[column.kind]) as readonly Form[]
-  return column.kind === 'binary' && column.length !== uuidBytes
-    ? names.filter((name) => name !== 'uuid')
-    : names
+  return names.filter((name) => {
+    if (name === 'uuid') return column.kind !== 'binary' || column.length === uuidBytes
+    return name !== 'number' || !isLabelled(column) || areDistinct(column)
+  })
 }
 
 /** Undefined = the cell stays as it is. A form that the column cannot have leaves it so too. */
 export function cellForm(column: Column, form: Form | undefined): CellForm | undefined {
-  if (form === undefined) return undefined
+  if (form === undefined || !formsOf(column).includes(form)) return undefined
+  if (form === 'number' && isLabelled(column)) return labelNumbers(column)
   const convert = formsByKind[column.kind][form]
   return convert === same ? undefined : convert
 }
@@ -71,8 +75,9 @@ const formsByKind: Readonly<Record<ColumnKind, Readonly<Partial<Record<Form, Cel
   time: { string: same, seconds },
   string: texts,
   text: texts,
-  enum: { string: same },
-  set: { array: same, string: labelText },
+  // The numbers follow from the column's own labels.
+  enum: { string: same, number: same },
+  set: { array: same, string: labelText, number: same },
   binary: binaries,
   blob: binaries,
   json: { json: same, string: textOfJson },
@@ -130,6 +135,37 @@ function jsonInText(cell: string): string {
 
 function labelText(cell: string): string {
   return JSON.stringify((JSON.parse(cell) as readonly string[]).join(','))
+}
+
+function isLabelled({ kind }: Column): boolean {
+  return kind === 'enum' || kind === 'set'
+}
+
+/** Whether the number follows from the label; the invalid value of an ENUM is shown as an empty one. */
+function areDistinct(column: Column): boolean {
+  const labels = labelsOf(column)
+  const isEmptyTaken = column.kind === 'enum' && labels.includes('')
+  return !isEmptyTaken && new Set(labels).size === labels.length
+}
+
+function labelNumbers(column: Column): CellForm {
+  const labels = labelsOf(column)
+  if (column.kind === 'enum') {
+    const numberOf = new Map(labels.map((label, at) => [JSON.stringify(label), String(at + 1)]))
+    return (cell) => numberOf.get(cell) ?? '0'
+  }
+  const bits = new Map(labels.map((label, at) => [label, 1n << BigInt(at)]))
+  return (cell) => {
+    const members = JSON.parse(cell) as readonly string[]
+    return String(members.reduce((sum, label) => sum | (bits.get(label) ?? 0n), 0n))
+  }
+}
+
+/** In order, with one character per byte, as cells have them. */
+function labelsOf({ type }: Column): readonly string[] {
+  return Array.from(type.matchAll(/'((?:[^']|'')*)'/g), ([, label = '']) =>
+    bytesOf(label.replaceAll("''", "'")),
+  )
 }
 
 function hexOf(cell: string): string {

@@ -162,6 +162,7 @@ const formMappers: Readonly<Record<string, (column: Column) => FieldMapping | un
   epoch_second: () => ({ type: 'date', format: 'epoch_second' }),
   hex: () => keyword,
   json: () => stored,
+  number: ({ kind }) => labelNumberMappings[kind],
   // 18 digits are within 63 bits.
   scaled: ({ precision = 0 }) => ({ type: precision > 18 ? 'double' : 'long' }),
   seconds: () => ({ type: 'double' }),
@@ -169,6 +170,12 @@ const formMappers: Readonly<Record<string, (column: Column) => FieldMapping | un
   uuid: () => keyword,
   wkb: () => ({ type: 'binary' }),
   wkt: () => keyword,
+}
+
+/** Of labels there may be more one day: 65,535 of an ENUM, 64 of a SET. */
+const labelNumberMappings: Readonly<Partial<Record<ColumnKind, FieldMapping>>> = {
+  enum: { type: 'integer' },
+  set: { type: 'unsigned_long' },
 }
 
 function stringMapping(kind: ColumnKind): FieldMapping | undefined {

@@ -76,6 +76,31 @@ test('each form shows a value as it says', () => {
   }
 })
 
+test('labels are shown as their numbers, where each label is another one', () => {
+  const words = ['new', "it's", 'grün', 'a,b"c', '\\']
+  for (const [at, word] of words.entries()) {
+    const cell = bytesOf(JSON.stringify(word))
+    assert.equal(shown('enum', 'number', cell, { type: labelled('enum', words) }), String(at + 1))
+    assert.equal(shown('set', 'number', `[${cell}]`, { type: labelled('set', words) }), String(2 ** at))
+  }
+  assert.equal(shown('enum', 'number', '""', { type: labelled('enum', words) }), '0')
+  const many = Array.from({ length: 64 }, (_, at) => `label ${at}`)
+  assert.equal(
+    shown('set', 'number', JSON.stringify(many), { type: labelled('set', many) }),
+    '18446744073709551615',
+  )
+  assert.equal(shown('set', 'number', '[]', { type: labelled('set', many) }), '0')
+  for (const labels of [
+    ['a', ''],
+    ['a', 'b', 'a'],
+  ])
+    assert(!formsOf(column('enum', { type: labelled('enum', labels) })).includes('number'))
+})
+
+function labelled(name: string, labels: readonly string[]): string {
+  return `${name}(${labels.map((label) => `'${label.replaceAll("'", "''")}'`).join(',')})`
+}
+
 test('well-known text of every geometry', () => {
   const texts: readonly (readonly [json: string, wkt: string])[] = [
     ['{"type":"LineString","coordinates":[[0,0],[1,1]]}', 'LINESTRING (0 0, 1 1)'],
