@@ -13,6 +13,7 @@ import { isJoined } from './document/joins.ts'
 import { describeChildren, joinedEnricher, readingBounds } from './joined.ts'
 import type { Source } from './source/source.ts'
 import { examineState } from './examine.ts'
+import { letterKinds, lettersOf, type LetterPlace } from './dead-letters.ts'
 import type { Log } from './log/log.ts'
 import type { Observe } from './pipeline/facts.ts'
 import { acceptedShape } from './pipeline/column-gate.ts'
@@ -49,6 +50,9 @@ export function compose(configuration: Configuration, listeners: readonly Observ
       ...(await examineStore(configuration)),
     ],
     localStatus: () => localStatus(workshop),
+    letterKinds: (choice) => withLogs(workshop, (logs) => letterKinds(placesIn(workshop, logs), choice)),
+    letters: (choice, limit) =>
+      withLogs(workshop, (logs) => lettersOf(placesIn(workshop, logs), choice, limit)),
     verify: (pipeline, progress, signal) => verifyPipeline(workshop, pipeline, progress, signal),
     documentTypes: (pipelines) => documentTypes(workshop, pipelines),
     transformOf: async (pipeline) => {
@@ -77,17 +81,9 @@ async function documentTypes(workshop: Workshop, pipelines: readonly Pipeline[])
 }
 
 async function localStatus(workshop: Workshop): ReturnType<Parts['localStatus']> {
-  const { settings, pipelines } = workshop.configuration
-  const logs = new Map<string, Log>()
-  try {
-    for (const name of Object.keys(settings.sources)) {
-      const log = await workshop.readLog(name).catch((error: unknown) => {
-        if (error instanceof Failure && error.kind === 'lost') return undefined
-        throw error
-      })
-      if (log !== undefined) logs.set(name, log)
-    }
-    return await statusOf({
+  const { pipelines } = workshop.configuration
+  return await withLogs(workshop, (logs) =>
+    statusOf({
       version,
       nowMs: () => systemClock.now(),
       startedAtMs: undefined,
@@ -100,10 +96,35 @@ async function localStatus(workshop: Workshop): ReturnType<Parts['localStatus']>
       })),
       pipelines: pipelines.filter(({ source }) => logs.has(source)).map(statusPipeline),
       recent: () => recentOf(workshop.configuration),
-    })
+    }),
+  )
+}
+
+/** The logs that there are, by source, to read. */
+async function withLogs<T>(
+  workshop: Workshop,
+  use: (logs: ReadonlyMap<string, Log>) => Promise<T>,
+): Promise<T> {
+  const logs = new Map<string, Log>()
+  try {
+    for (const name of Object.keys(workshop.configuration.settings.sources)) {
+      const log = await workshop.readLog(name).catch((error: unknown) => {
+        if (error instanceof Failure && error.kind === 'lost') return undefined
+        throw error
+      })
+      if (log !== undefined) logs.set(name, log)
+    }
+    return await use(logs)
   } finally {
     for (const log of logs.values()) await log.close()
   }
+}
+
+function placesIn({ configuration }: Workshop, logs: ReadonlyMap<string, Log>): readonly LetterPlace[] {
+  return configuration.pipelines.flatMap((pipeline) => {
+    const log = logs.get(pipeline.source)
+    return log === undefined ? [] : [{ pipeline, deadLetters: log.deadLetters }]
+  })
 }
 
 /** From the journal, if there is one. */

@@ -1,10 +1,12 @@
 /** The parts at work: started in order, restarted with backoff, stopped in reverse; a signal drains, a deadline aborts. */
 import type { Clock } from './pipeline/clock.ts'
-import type { Observe } from './pipeline/facts.ts'
+import type { Observe, PipelineState } from './pipeline/facts.ts'
 import type { Feed } from './pipeline/feed.ts'
+import type { Lever } from './pipeline/lever.ts'
 import type { Pipeline } from './pipeline/pipeline.ts'
-import { Failure } from './change/failure.ts'
+import type { Failure } from './change/failure.ts'
 import type { Replays } from './pipeline/replay.ts'
+import { failureOf } from './pipeline/retry-policy.ts'
 import { supervise } from './pipeline/supervise.ts'
 import { watch, type WatchParts } from './pipeline/watch.ts'
 
@@ -20,6 +22,7 @@ export interface DaemonPipeline {
   readonly name: string
   readonly group: string
   readonly pipeline: Pipeline
+  readonly lever: Lever
   readonly close: () => Promise<void>
 }
 
@@ -45,10 +48,14 @@ export interface DaemonParts {
 
 export class Daemon {
   readonly #parts: DaemonParts
-  readonly #failures: Failure[] = []
+  /** Of parts that have ended, by the part. */
+  readonly #failures = new Map<DaemonSource | DaemonPipeline | DaemonHelper, Failure>()
+  readonly #left: Record<'source' | 'pipeline', number>
+  readonly #over = Promise.withResolvers<void>()
 
   constructor(parts: DaemonParts) {
     this.#parts = parts
+    this.#left = { source: parts.sources.length, pipeline: parts.pipelines.length }
   }
 
   /** Runs until the signal aborts. Throws the first Failure when nothing that it was to do is left to do. */
@@ -69,7 +76,7 @@ export class Daemon {
     ]
     const deadline = this.#deadline(signal)
     try {
-      await this.#allEnded(works, pipelines.length)
+      await Promise.race([this.#over.promise, Promise.all(works)])
     } finally {
       stop.abort()
       await Promise.allSettled([...works, ...beside])
@@ -77,24 +84,19 @@ export class Daemon {
       for (const { close } of [...pipelines, ...sources]) await close()
     }
     observe({ kind: 'stopped' })
-    const [first] = this.#failures
+    const [first] = this.#failures.values()
     if (first !== undefined && !signal.aborted) throw first
   }
 
-  /** Resolves when all have ended, or when no pipeline or no source is left. */
-  async #allEnded(works: readonly Promise<'source' | 'pipeline'>[], pipelines: number): Promise<void> {
-    const left = { source: works.length - pipelines, pipeline: pipelines }
-    const ended = Promise.withResolvers<void>()
-    const count = async (work: Promise<'source' | 'pipeline'>): Promise<void> => {
-      const kind = await work
-      left[kind]--
-      if (left[kind] === 0) ended.resolve()
-    }
-    await Promise.race([ended.promise, Promise.all(works.map(count))])
+  /** When no pipeline or no source is left there is nothing left to do. */
+  #ended(kind: 'source' | 'pipeline', part: DaemonSource | DaemonPipeline, failure: Failure): void {
+    this.#failures.set(part, failure)
+    if (--this.#left[kind] === 0) this.#over.resolve()
   }
 
-  async #runSource({ name, feed }: DaemonSource, signal: AbortSignal): Promise<'source'> {
+  async #runSource(source: DaemonSource, signal: AbortSignal): Promise<void> {
     const { clock, observe } = this.#parts
+    const { name, feed } = source
     const tell: Observe = (fact) => {
       observe(fact)
       if (fact.kind === 'restarting') {
@@ -109,41 +111,77 @@ export class Daemon {
       )
       observe({ kind: 'source-state', source: name, state: 'stopped', failure: undefined })
     } catch (error) {
-      this.#note(error)
-      observe({ kind: 'source-state', source: name, state: 'failed', failure: error as Failure })
+      const failure = failureOf(error)
+      observe({ kind: 'source-state', source: name, state: 'failed', failure })
+      this.#ended('source', source, failure)
     }
-    return 'source'
   }
 
-  async #runPipeline({ name, group, pipeline }: DaemonPipeline, signal: AbortSignal): Promise<'pipeline'> {
+  /** As often as a person wants it to. */
+  async #runPipeline(part: DaemonPipeline, signal: AbortSignal): Promise<void> {
+    const { lever } = part
+    let failure: Failure | undefined
+    while (!signal.aborted) {
+      const seen = lever.moves
+      failure = lever.isPaused ? undefined : await this.#runOnce(part, signal)
+      if (signal.aborted) break
+      if (failure !== undefined) {
+        await this.#untilMoved(part, { failure, seen }, signal)
+      } else if (lever.isPaused) {
+        this.#state(part, 'paused')
+        await lever.next(lever.moves, signal).catch(() => undefined)
+      }
+    }
+    if (failure === undefined) this.#state(part, 'stopped')
+  }
+
+  /** Runs it until it fails, or is to end. */
+  async #runOnce(part: DaemonPipeline, signal: AbortSignal): Promise<Failure | undefined> {
     const { clock, observe } = this.#parts
     const tell: Observe = (fact) => {
       observe(fact)
-      if (fact.kind === 'restarting') {
-        observe({ kind: 'pipeline-state', pipeline: name, group, state: 'waiting', failure: fact.failure })
-      }
+      if (fact.kind === 'restarting') this.#state(part, 'waiting', fact.failure)
     }
+    const ending = AbortSignal.any([signal, part.lever.off])
     try {
       await supervise(
-        { part: `pipeline ${name}`, clock, observe: tell },
-        (ending) => pipeline.run(ending),
-        signal,
+        { part: `pipeline ${part.name}`, clock, observe: tell },
+        (stopping) => part.pipeline.run(stopping),
+        ending,
       )
-      observe({ kind: 'pipeline-state', pipeline: name, group, state: 'stopped', failure: undefined })
+      return undefined
     } catch (error) {
-      this.#note(error)
-      observe({ kind: 'pipeline-state', pipeline: name, group, state: 'failed', failure: error as Failure })
+      return failureOf(error)
     }
-    return 'pipeline'
   }
 
-  async #help({ name: part, run, failed }: DaemonHelper, signal: AbortSignal): Promise<void> {
+  /** What failed for good counts as ended until somebody starts it again; what the breaker stopped waits for that. */
+  async #untilMoved(
+    part: DaemonPipeline,
+    { failure, seen }: { readonly failure: Failure; readonly seen: number },
+    signal: AbortSignal,
+  ): Promise<void> {
+    this.#state(part, 'failed', failure)
+    const isOver = failure.kind !== 'rejected'
+    if (isOver) this.#ended('pipeline', part, failure)
+    await part.lever.next(seen, signal).catch(() => undefined)
+    if (signal.aborted || !isOver) return
+    this.#failures.delete(part)
+    this.#left.pipeline++
+  }
+
+  #state({ name, group }: DaemonPipeline, state: PipelineState, failure?: Failure): void {
+    this.#parts.observe({ kind: 'pipeline-state', pipeline: name, group, state, failure })
+  }
+
+  async #help(helper: DaemonHelper, signal: AbortSignal): Promise<void> {
     const { clock, observe } = this.#parts
     try {
-      await supervise({ part, clock, observe }, run, signal)
+      await supervise({ part: helper.name, clock, observe }, helper.run, signal)
     } catch (error) {
-      this.#note(error)
-      failed(error as Failure)
+      const failure = failureOf(error)
+      this.#failures.set(helper, failure)
+      helper.failed(failure)
     }
   }
 
@@ -158,15 +196,10 @@ export class Daemon {
     try {
       await supervise({ part: `${what} of ${source.name}`, clock, observe }, run, signal)
     } catch (error) {
-      this.#note(error)
-      observe({ kind: 'source-state', source: source.name, state: 'failed', failure: error as Failure })
+      const failure = failureOf(error)
+      this.#failures.set(source, failure)
+      observe({ kind: 'source-state', source: source.name, state: 'failed', failure })
     }
-  }
-
-  /** A bug is not ours to keep: it goes on to whoever started us. */
-  #note(error: unknown): void {
-    if (!(error instanceof Failure)) throw error
-    this.#failures.push(error)
   }
 
   #deadline(signal: AbortSignal): { cancel: () => void } {

@@ -3,6 +3,7 @@ import type { Configuration } from './config/load.ts'
 import type { Pipeline } from './config/pipeline.ts'
 import type { Settings, TargetSettings } from './config/schema.ts'
 import type { Observe } from './pipeline/facts.ts'
+import type { BreakerLimits } from './pipeline/breaker.ts'
 import type { LoadLimits } from './pipeline/first-load.ts'
 import type { DeliveryLimits } from './pipeline/lane.ts'
 import { TargetFlow, type TargetLimits } from './pipeline/target-flow.ts'
@@ -44,6 +45,10 @@ export function deliveryLimits({ delivery }: Settings, { policy }: Pipeline): De
     batchAgeMs: policy.batchAgeMs ?? delivery.batchAgeMs,
     queuedBytesMax: delivery.pendingMb * megabyte,
   }
+}
+
+export function breakerLimits({ delivery }: Settings): BreakerLimits {
+  return { count: delivery.breakerCount, share: delivery.breakerShare }
 }
 
 export function loadLimits({ load }: Settings): LoadLimits {

@@ -2,11 +2,11 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Position } from './change/change.ts'
+import { epochsSeen, startKind, startPosition } from './beginning.ts'
 import { Failure } from './change/failure.ts'
 import type { OpenSource, RunOptions } from './cli/parts.ts'
 import { difference, fingerprint } from './config/fingerprint.ts'
-import { groupOf, isMeant, type Pipeline as PipelineFile, type Start } from './config/pipeline.ts'
+import { groupOf, isMeant, type Pipeline as PipelineFile } from './config/pipeline.ts'
 import type { Operations } from './control/operations.ts'
 import { startControl } from './control/server.ts'
 import { Daemon, type DaemonPipeline, type DaemonSource } from './daemon.ts'
@@ -17,10 +17,12 @@ import { createJournal, type Journal } from './journal.ts'
 import type { Shape } from './document/definition.ts'
 import type { Log } from './log/log.ts'
 import { reachableStore } from './open-store.ts'
-import { deliveryLimits, loadLimits, targetFlows } from './limits.ts'
-import { createHealth } from './observe/health.ts'
+import { breakerLimits, deliveryLimits, loadLimits, targetFlows } from './limits.ts'
+import { letterOperations, letterWorks } from './dead-letters.ts'
+import { createHealth, type Health } from './observe/health.ts'
 import { createLogger } from './observe/logger.ts'
-import { createMetrics } from './observe/metrics.ts'
+import { createMetrics, type Metrics } from './observe/metrics.ts'
+import type { Wishes } from './pipeline/binding.ts'
 import { Board } from './pipeline/board.ts'
 import { Capture } from './pipeline/capture.ts'
 import type { Deriving } from './pipeline/deriving.ts'
@@ -34,6 +36,7 @@ import type { IndexAdmin } from './sink/sink.ts'
 import type { Source } from './source/source.ts'
 import { showPosition } from './source/mysql/position.ts'
 import { statusOf } from './status.ts'
+import { Steering } from './steering.ts'
 import type { Store } from './store/store.ts'
 import { systemClock } from './system-clock.ts'
 import { replayOperations, replaysOf } from './replay.ts'
@@ -58,6 +61,7 @@ interface Serving {
   readonly store: Store
   readonly abort: AbortController
   readonly flows: ReadonlyMap<string, TargetFlow>
+  readonly steering: Steering
 }
 
 interface OpenedSource {
@@ -119,18 +123,12 @@ export async function serve(
     upstreams,
     abort: new AbortController(),
     flows: targetFlows(workshop.configuration, observe),
+    steering: await Steering.open(store, own),
   }
   const opened = await openSources(serving)
-  const operations: Operations = {
-    status: () => statusOf(statusParts(serving, opened, startedAtMs)),
-    ...replayOperations(own, opened, systemClock),
-    touch: (request) => touchPipeline(own, opened, request, serving.abort.signal),
-    metrics: () => metrics.text(),
-    live: () => health.live(),
-    ready: () => health.ready(),
-  }
   const startedAtMs = systemClock.now()
   journal.note(`started: millrace ${version}, process ${process.pid}`)
+  const operations = operationsOf(serving, opened, { startedAtMs, metrics, health })
   const control = await startControl({ ...settings.control, operations, redact })
   const addressFile = join(settings.state, 'control.json')
   await writeFile(addressFile, JSON.stringify({ host: control.host, port: control.port, pid: process.pid }))
@@ -142,6 +140,25 @@ export async function serve(
     journal.note('stopped')
     await journal.close()
     logger.close()
+  }
+}
+
+function operationsOf(
+  serving: Serving,
+  opened: readonly OpenedSource[],
+  seen: { readonly startedAtMs: number; readonly metrics: Metrics; readonly health: Health },
+): Operations {
+  const { workshop, observe, steering, abort } = serving
+  const own = workshop.configuration.pipelines
+  return {
+    status: () => statusOf(statusParts(serving, opened, seen.startedAtMs)),
+    ...replayOperations(own, opened, systemClock),
+    touch: (request) => touchPipeline(own, opened, request, abort.signal),
+    ...letterOperations(letterWorks(own, opened), observe, abort.signal),
+    steer: (pipeline, action) => steering.steer(pipeline, action),
+    metrics: () => seen.metrics.text(),
+    live: () => seen.health.live(),
+    ready: () => seen.health.ready(),
   }
 }
 
@@ -225,7 +242,7 @@ function daemonSource({ workshop, options, observe, board }: Serving, opened: Op
     lanes: workshop.configuration.settings.log.lanes,
     lineage: () => randomUUID(),
     start: () => startPosition(source, own),
-    epochsSeen: () => epochsSeen(workshop, opened, own),
+    epochsSeen: () => epochsSeen(workshop, { source, target: (each) => targetOf(opened, each) }, own),
     clock: systemClock,
     observe,
     groups: own.map((pipeline) => ({ group: groupOf(pipeline), table: pipeline.definition.table })),
@@ -297,16 +314,13 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
     clock: systemClock,
     observe,
     limits,
+    breaker: breakerLimits(settings),
     loadLimits: loadLimits(settings),
     guardEveryMs,
     definition: fingerprint(file),
     differences: difference,
     start: startKind(file.policy.start),
-    wishes: {
-      reload: isMeant(file, options.reload),
-      keep: isMeant(file, options.keep),
-      adopt: file.target.adopt || isMeant(file, options.adopt),
-    },
+    wishes: wishesOf(file, options),
     deriving,
     reloadsWhenLost: file.policy.onLost === 'reload',
     companions: [
@@ -316,50 +330,22 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
     rowsEstimate: async () => (await source.describe(file.definition.table)).rowsEstimate,
     abort: abort.signal,
   })
-  return { name: file.name, group: groupOf(file), pipeline, close: () => Promise.resolve() }
+  const lever = serving.steering.lever(groupOf(file), () => pipeline.wishReload())
+  return { name: file.name, group: groupOf(file), pipeline, lever, close: () => Promise.resolve() }
+}
+
+function wishesOf(file: PipelineFile, { reload, keep, adopt }: RunOptions): Wishes {
+  return {
+    reload: isMeant(file, reload),
+    keep: isMeant(file, keep),
+    adopt: file.target.adopt || isMeant(file, adopt),
+  }
 }
 
 function targetOf({ targets }: OpenedSource, { target: { name } }: PipelineFile): Target {
   const target = targets.get(name)
   if (target === undefined) throw new Failure('configuration', `there is no target ${name}`)
   return target
-}
-
-/** A place in the source is where the log begins: the group then takes the log from its beginning. */
-function startKind(start: Start): 'load' | 'now' | 'earliest' {
-  return start.kind === 'position' ? 'earliest' : start.kind
-}
-
-async function startPosition(source: Source & OpenSource, own: readonly PipelineFile[]): Promise<Position> {
-  const starts = own.map(({ policy }) => policy.start)
-  if (starts.some(({ kind }) => kind === 'earliest')) return await source.earliest()
-  const place = starts.find((start) => start.kind === 'position')
-  return place === undefined ? await source.head() : source.parse(place.text)
-}
-
-async function epochsSeen(
-  workshop: Workshop,
-  opened: OpenedSource,
-  own: readonly PipelineFile[],
-): Promise<readonly number[]> {
-  const seen = await Promise.all(own.map((pipeline) => epochSeen(workshop, opened, pipeline)))
-  return seen.filter((epoch) => epoch !== undefined)
-}
-
-/** A further target that is away does not hold up the first: if it knows a higher epoch, its own start refuses. */
-async function epochSeen(
-  workshop: Workshop,
-  opened: OpenedSource,
-  pipeline: PipelineFile,
-): Promise<number | undefined> {
-  const index = await workshop.openIndex(pipeline, targetOf(opened, pipeline), opened.source)
-  try {
-    const state = await index.inspect()
-    return state?.mark?.epoch
-  } catch (error) {
-    if (pipeline.target.isPrimary || !(error instanceof Failure)) throw error
-    return undefined
-  }
 }
 
 function statusParts(

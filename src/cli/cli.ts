@@ -2,10 +2,12 @@
 import { explain, Failure, type FailureKind } from '../change/failure.ts'
 import { nearest } from '../config/problems.ts'
 import { check } from './commands/check.ts'
+import { deadLetters } from './commands/dead-letters.ts'
 import { doctor } from './commands/doctor.ts'
 import { generate } from './commands/generate.ts'
 import { init } from './commands/init.ts'
 import { log } from './commands/log.ts'
+import { pipelines } from './commands/pipelines.ts'
 import { replay } from './commands/replay.ts'
 import { run } from './commands/run.ts'
 import { status } from './commands/status.ts'
@@ -22,8 +24,10 @@ export const commands: readonly Command[] = [
   doctor,
   run,
   status,
+  pipelines,
   verify,
   touch,
+  deadLetters,
   replay,
   log,
   types,

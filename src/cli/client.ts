@@ -2,7 +2,19 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure, type FailureKind } from '../change/failure.ts'
-import type { ReplayRequest, ReplayStatus, Status, TouchAnswer, TouchRequest } from '../control/operations.ts'
+import type {
+  Letter,
+  LetterAnswer,
+  LetterChoice,
+  LetterKind,
+  ReplayRequest,
+  ReplayStatus,
+  Status,
+  SteerAction,
+  SteerAnswer,
+  TouchAnswer,
+  TouchRequest,
+} from '../control/operations.ts'
 
 const timeoutMs = 5000
 /** For what the daemon must do before it answers. */
@@ -63,6 +75,58 @@ export async function askCancelReplay(
 ): Promise<boolean> {
   const answer = await answered(address, '/v1/replay/cancel', posted({ pipeline }), signal)
   return (answer as { readonly cancelled: boolean }).cancelled
+}
+
+/** Each of these throws as askTouch does. */
+export async function askLetterKinds(
+  address: string,
+  choice: LetterChoice,
+  signal: AbortSignal,
+): Promise<readonly LetterKind[]> {
+  const path = `/v1/dead-letters?${queryOf(choice).toString()}`
+  return (await answered(address, path, {}, signal)) as readonly LetterKind[]
+}
+
+export async function askLetters(
+  address: string,
+  choice: LetterChoice,
+  limit: number,
+  signal: AbortSignal,
+): Promise<readonly Letter[]> {
+  const query = queryOf(choice)
+  query.set('limit', String(limit))
+  return (await answered(
+    address,
+    `/v1/dead-letters/letters?${query.toString()}`,
+    {},
+    signal,
+  )) as readonly Letter[]
+}
+
+export async function askToSettleLetters(
+  address: string,
+  action: 'redrive' | 'drop',
+  choice: LetterChoice,
+  signal: AbortSignal,
+): Promise<LetterAnswer> {
+  return (await answered(address, `/v1/dead-letters/${action}`, posted(choice), signal)) as LetterAnswer
+}
+
+export async function askToSteer(
+  address: string,
+  request: { readonly pipeline: string; readonly action: SteerAction },
+  signal: AbortSignal,
+): Promise<SteerAnswer> {
+  return (await answered(address, '/v1/pipelines/steer', posted(request), signal)) as SteerAnswer
+}
+
+function queryOf({ pipeline, ids = [], keys = [], fingerprint }: LetterChoice): URLSearchParams {
+  const query = new URLSearchParams()
+  if (pipeline !== undefined) query.set('pipeline', pipeline)
+  if (fingerprint !== undefined) query.set('fingerprint', fingerprint)
+  for (const id of ids) query.append('ids', id)
+  for (const key of keys) query.append('keys', key)
+  return query
 }
 
 function posted(body: unknown): RequestInit {

@@ -2,7 +2,7 @@
 import type { Key, Table } from '../change/change.ts'
 import type { Configuration } from '../config/load.ts'
 import type { Pipeline } from '../config/pipeline.ts'
-import type { Status } from '../control/operations.ts'
+import type { Letter, LetterChoice, LetterKind, Status } from '../control/operations.ts'
 import type { LogAdmin } from '../log/log.ts'
 import type { Finding, Source, SourceAdmin } from '../source/source.ts'
 
@@ -63,6 +63,10 @@ export interface Parts {
   examineState(): Promise<readonly Finding[]>
   /** From the state folder alone. */
   localStatus(): Promise<Status>
+  /** Open dead letters by what they share, from the logs alone. */
+  letterKinds(choice: LetterChoice): Promise<readonly LetterKind[]>
+  /** At most so many of them, whole, from the logs alone. */
+  letters(choice: LetterChoice, limit: number): Promise<readonly Letter[]>
   /** Yields what differs between table and index, returns how much was looked at. */
   verify(
     pipeline: Pipeline,

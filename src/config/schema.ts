@@ -131,6 +131,13 @@ const settingsType = group('Settings of the millrace process.', {
       1000,
       'A document is put aside when the target failed on it so often without saying why, while it took others.',
     ),
+    breakerCount: integer(
+      100,
+      1,
+      100_000_000,
+      'A pipeline stops, until it is told to go on, when at least so many documents newly failed alike ...',
+    ),
+    breakerShare: number(0.5, 0.001, 1, '... and they are at least this share of its documents of late.'),
     waitSecondsMax: number(
       30,
       1,

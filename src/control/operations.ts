@@ -14,7 +14,16 @@ export interface PipelineStatus {
   readonly target: string
   readonly index: string
   readonly table: string
-  readonly state: 'starting' | 'loading' | 'running' | 'waiting' | 'stopped' | 'failed' | 'orphan' | 'offline'
+  readonly state:
+    | 'starting'
+    | 'loading'
+    | 'running'
+    | 'waiting'
+    | 'paused'
+    | 'stopped'
+    | 'failed'
+    | 'orphan'
+    | 'offline'
   /** What is wrong and what mends it; null while all is well. */
   readonly error: string | null
   readonly remedy: string | null
@@ -123,8 +132,76 @@ export interface ReplayStatus {
   readonly failure: string | null
 }
 
+/** Which dead letters are meant: all of these that are given; none given = all. */
+export interface LetterChoice {
+  /** `orders`: at every target of the pipeline; `orders@main`: at that one; not given: of every pipeline. */
+  readonly pipeline?: string
+  readonly ids?: readonly string[]
+  /** As letters show them: JSON arrays. */
+  readonly keys?: readonly string[]
+  /** A fingerprint, or its short name. */
+  readonly fingerprint?: string
+}
+
+/** Letters that fail alike. */
+export interface LetterKind {
+  readonly pipeline: string
+  readonly target: string
+  /** A short name of the fingerprint. */
+  readonly name: string
+  readonly fingerprint: string
+  readonly count: number
+  readonly firstAt: string
+  readonly lastAt: string
+  /** One of them. */
+  readonly exampleId: string
+  readonly exampleReason: string
+}
+
+export interface Letter {
+  readonly pipeline: string
+  readonly target: string
+  readonly id: string
+  readonly table: string
+  readonly key: string
+  /** Decimal digits. */
+  readonly version: string
+  readonly op: 'index' | 'delete'
+  readonly reason: string
+  readonly fingerprint: string
+  readonly attempts: number
+  readonly firstAt: string
+  readonly lastAt: string
+  /** JSON text; null for a delete. */
+  readonly document: string | null
+}
+
+export interface LetterAnswer {
+  readonly letters: number
+  /** A pipeline whose lanes have all passed this offset has tried them again; 0 where nothing was appended. */
+  readonly until: number
+}
+
+/** What a person may do with a pipeline that runs. */
+export type SteerAction = 'pause' | 'resume' | 'reload'
+
+export interface SteerAnswer {
+  /** `PIPELINE@TARGET`, each. */
+  readonly groups: readonly string[]
+}
+
 export interface Operations {
   status(): Promise<Status>
+  /** Open dead letters by what they share, the most frequent first. */
+  letterKinds(choice: LetterChoice): Promise<readonly LetterKind[]>
+  /** At most so many of them, whole. */
+  letters(choice: LetterChoice, limit: number): Promise<readonly Letter[]>
+  /** Has their rows read again and delivered. A letter closes when that is written, and is replaced when it is refused. */
+  redriveLetters(choice: LetterChoice): Promise<LetterAnswer>
+  /** Forgets them: their documents stay as they are until their rows change. */
+  dropLetters(choice: LetterChoice): Promise<LetterAnswer>
+  /** `pipeline` as in LetterChoice. A pause outlives the process; a reload and a resume end it. */
+  steer(pipeline: string, action: SteerAction): Promise<SteerAnswer>
   /** Has the rows of these keys read again and their documents written, or deleted. Durable when it resolves. */
   touch(request: TouchRequest): Promise<TouchAnswer>
   /** Begins to deliver the rows again that a stretch of the log names; goes on by itself, over restarts too. */

@@ -1,22 +1,9 @@
 /** What the control server answers. */
 import { Failure, type FailureKind } from '../change/failure.ts'
+import { json, type Answer, type Route } from './answer.ts'
+import { letterRoutes } from './letter-routes.ts'
 import type { Operations, ReplayRequest, TouchRequest } from './operations.ts'
-
-export interface Answer {
-  readonly code: number
-  readonly type: string
-  readonly body: string
-}
-
-export interface Route {
-  /** Default: GET. What changes something is a POST. */
-  readonly method?: 'POST'
-  readonly path: string
-  /** For the list of routes. */
-  readonly summary: string
-  /** `body`: what a POST brought, parsed JSON. */
-  readonly answer: (operations: Operations, body: unknown) => Promise<Answer> | Answer
-}
+import { steerRoute } from './steer-route.ts'
 
 export const routes: readonly Route[] = [
   { path: '/', summary: 'this list', answer: () => json(200, listOfRoutes()) },
@@ -52,6 +39,8 @@ export const routes: readonly Route[] = [
     summary: 'ends a replay: {"pipeline": "orders"}',
     answer: cancelReplay,
   },
+  ...letterRoutes,
+  steerRoute,
 ]
 
 /** An error as every route tells it. */
@@ -119,8 +108,4 @@ function listOfRoutes(): Readonly<Record<string, string>> {
     summary,
   ])
   return Object.fromEntries(named) as Record<string, string>
-}
-
-function json(code: number, value: unknown): Answer {
-  return { code, type: 'application/json; charset=utf-8', body: `${JSON.stringify(value)}\n` }
 }

@@ -2,7 +2,8 @@
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { Failure, type FailureKind } from '../change/failure.ts'
 import type { Operations } from './operations.ts'
-import { errorAnswer, routes, type Answer } from './routes.ts'
+import type { Answer } from './answer.ts'
+import { errorAnswer, routes } from './routes.ts'
 
 export interface ControlRequest {
   readonly host: string
@@ -46,7 +47,8 @@ export async function startControl(request: ControlRequest): Promise<ControlServ
     server.route({
       method,
       url: path,
-      handler: async ({ body }, reply) => send(reply, await answer(operations, body)),
+      handler: async ({ body, query }, reply) =>
+        send(reply, await answer(operations, method === 'GET' ? query : body)),
     })
   }
   server.setNotFoundHandler((asked, reply) =>

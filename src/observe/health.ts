@@ -1,6 +1,6 @@
 /** What the facts mean to whoever starts and stops us: is the process worth keeping, is it ready to be relied on? */
 import type { Failure } from '../change/failure.ts'
-import type { Fact, Observe, SourceState } from '../pipeline/facts.ts'
+import type { Fact, Observe, PipelineState, SourceState } from '../pipeline/facts.ts'
 import { partsOfGroup } from './group.ts'
 
 interface Readiness {
@@ -59,14 +59,15 @@ function conditionOf(fact: Fact): Condition | undefined {
       if (fact.state === 'running') return well
       return ill(`source ${fact.source} is ${wordOf(fact.state)}${because(fact.failure)}`)
     case 'pipeline-state':
-      if (fact.state === 'running' || fact.state === 'loading') return well
+      // A pause is somebody's will.
+      if (['running', 'loading', 'paused'].includes(fact.state)) return well
       return ill(`pipeline ${fact.pipeline} is ${wordOf(fact.state)}${because(fact.failure)}`)
     default:
       return undefined
   }
 }
 
-function wordOf(state: SourceState): string {
+function wordOf(state: SourceState | PipelineState): string {
   return state === 'failed' ? 'out of order' : state
 }
 

@@ -15,6 +15,7 @@ const pipelineStates: readonly PipelineState[] = [
   'loading',
   'running',
   'waiting',
+  'paused',
   'stopped',
   'failed',
 ]

@@ -220,6 +220,6 @@ type LeaseState = 'waiting' | 'held' | 'released' | 'lost'
 
 export type SourceState = 'starting' | 'running' | 'waiting' | 'failed' | 'stopped'
 
-export type PipelineState = 'starting' | 'loading' | 'running' | 'waiting' | 'stopped' | 'failed'
+export type PipelineState = 'starting' | 'loading' | 'running' | 'waiting' | 'paused' | 'stopped' | 'failed'
 
 export type Observe = (fact: Fact) => void

@@ -228,6 +228,7 @@ export class Lane {
       nowMs,
       chance: clock.random(),
     })
+    letters.passed(works.length - refused.length - lacking.length - again.size)
     await letters.layAside([...refused, ...lacking].map((each) => this.#letter(each)))
     // As a rule there are none, and of a large request the list of ids is worth sparing.
     if (!letters.areNone) await letters.settle(writtenIds(works, outcomes))

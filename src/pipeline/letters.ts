@@ -3,12 +3,15 @@
  * one after the other, so that none of them settles a letter that another has just replaced.
  */
 import type { DeadLetter, DeadLetters } from '../log/log.ts'
+import { Failure } from '../change/failure.ts'
+import { Breaker, type BreakerLimits } from './breaker.ts'
 import type { Observe } from './facts.ts'
 
 export interface LettersParts {
   readonly group: string
   readonly deadLetters: DeadLetters
   readonly observe: Observe
+  readonly breaker: BreakerLimits
 }
 
 export class Letters {
@@ -17,12 +20,16 @@ export class Letters {
   #open: number | undefined
   #last: Promise<unknown> = Promise.resolve()
 
+  #breaker: Breaker
+
   constructor(parts: LettersParts) {
     this.#parts = parts
+    this.#breaker = new Breaker(parts.breaker)
   }
 
-  /** Counts them. */
+  /** Counts them, and forgets what failed before. */
   begin(): Promise<void> {
+    this.#breaker = new Breaker(this.#parts.breaker)
     return this.#inTurn(() => this.#count())
   }
 
@@ -31,17 +38,27 @@ export class Letters {
     return this.#open === 0
   }
 
-  /** Durable when resolved. */
+  /** So many documents were written. */
+  passed(documents: number): void {
+    this.#breaker.passed(documents)
+  }
+
+  /** Durable when resolved. Throws a Failure of kind `rejected` when too many documents fail alike. */
   layAside(letters: readonly DeadLetter[]): Promise<void> {
     if (letters.length === 0) return Promise.resolve()
     const { group, deadLetters, observe } = this.#parts
     this.#open = undefined
     return this.#inTurn(async () => {
       this.#open = undefined
+      const before = await deadLetters.count(group)
       await deadLetters.put(group, letters)
       for (const { id, reason, fingerprint } of letters)
         observe({ kind: 'dead-letter', group, id, reason, fingerprint })
       await this.#count()
+      // Those that had failed before do not fill the place.
+      for (const { fingerprint } of letters.slice(0, (this.#open ?? 0) - before))
+        this.#breaker.refused(fingerprint)
+      this.#refuseTooMany()
     })
   }
 
@@ -64,6 +81,19 @@ export class Letters {
       await this.#settle(gone)
       return kept
     })
+  }
+
+  #refuseTooMany(): void {
+    const { open } = this.#breaker
+    if (open === undefined) return
+    const { fingerprint, refused, of } = open
+    throw new Failure(
+      'rejected',
+      `the target refuses documents alike, ${Math.round(refused)} of the last ${Math.round(of)}: ${fingerprint}`,
+      {
+        remedy: `correct the mapping or the rows, then: millrace pipelines resume ${this.#parts.group}; what was put aside: millrace dead-letters redrive ${this.#parts.group} --all`,
+      },
+    )
   }
 
   async #settle(ids: readonly string[]): Promise<void> {

@@ -7,6 +7,7 @@ import type { ChangeLog, Control, DeadLetters, Group, LogAdmin } from '../log/lo
 import type { IndexAdmin, IndexState, Sink } from '../sink/sink.ts'
 import type { Source } from '../source/source.ts'
 import { assertBound, bind, lostGroup, markOf, type Binding, type Wishes } from './binding.ts'
+import type { BreakerLimits } from './breaker.ts'
 import type { Capture } from './capture.ts'
 import type { Clock } from './clock.ts'
 import { acceptedShape, ColumnGate, refuseUnaccepted, type Columns } from './column-gate.ts'
@@ -44,6 +45,7 @@ export interface PipelineParts {
   readonly clock: Clock
   readonly observe: Observe
   readonly limits: DeliveryLimits
+  readonly breaker: BreakerLimits
   readonly loadLimits: LoadLimits
   readonly guardEveryMs: number
   /** What makes its documents, as text, and what is different between such texts, each a sentence. */
@@ -84,7 +86,12 @@ export class Pipeline {
     const { group, deadLetters, observe } = parts
     this.#parts = parts
     this.#wishes = parts.wishes
-    this.#letters = new Letters({ group, deadLetters, observe })
+    this.#letters = new Letters({ group, deadLetters, observe, breaker: parts.breaker })
+  }
+
+  /** The next run reads the table again. */
+  wishReload(): void {
+    this.#wishes = { ...this.#wishes, reload: true }
   }
 
   /** Runs until the signal aborts, or throws a Failure; may be run again. */

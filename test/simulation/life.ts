@@ -11,6 +11,7 @@ import type { Clock } from '../../src/pipeline/clock.ts'
 import type { Observe } from '../../src/pipeline/facts.ts'
 import { Feed } from '../../src/pipeline/feed.ts'
 import { lookingUp } from '../../src/pipeline/look-up.ts'
+import { Lever } from '../../src/pipeline/lever.ts'
 import { Pipeline } from '../../src/pipeline/pipeline.ts'
 import type { Entries, Log } from '../../src/log/log.ts'
 import type { Work } from '../../src/document/enricher.ts'
@@ -135,7 +136,9 @@ export class Life {
         close: () => log.close(),
       },
     ]
-    const pipelines = [{ name: 'items', group, pipeline, close: () => Promise.resolve() }]
+    const pipelines = [
+      { name: 'items', group, pipeline, lever: new Lever(false), close: () => Promise.resolve() },
+    ]
     return new Daemon({ sources, pipelines, clock, observe: tell, drainMs: 10_000, abort })
   }
 
@@ -235,6 +238,7 @@ export class Life {
         return works
       },
       limits: settings.delivery,
+      breaker: { count: 1_000_000, share: 1 },
       loadLimits: settings.load,
       guardEveryMs: settings.guardEveryMs,
       definition: 'the definition',

@@ -74,6 +74,8 @@ function partsWith(given: Partial<Parts>): Parts {
     examineTarget: unasked,
     examineState: unasked,
     localStatus: unasked,
+    letterKinds: unasked,
+    letters: unasked,
     verify: unasked,
     documentTypes: unasked,
     transformOf: unasked,

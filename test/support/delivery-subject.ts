@@ -65,7 +65,12 @@ export class Subject {
   readonly index = new MemoryIndex({
     refusal: (body) => (body.includes(hostile) ? "failed to parse field 'name'" : undefined),
   })
-  readonly letters = new Letters({ group, deadLetters: this.log.deadLetters, observe: this.facts.observe })
+  readonly letters = new Letters({
+    group,
+    deadLetters: this.log.deadLetters,
+    observe: this.facts.observe,
+    breaker: { count: 50, share: 0.5 },
+  })
   /** What the guard says when it is asked. */
   guard: () => Promise<void> = () => Promise.resolve()
   control: Control = { lineage: 'l', epoch: 1, seq: 0, lanes: 1, producers: {} }

@@ -178,6 +178,7 @@ export class Process {
         batchAgeMs: 0,
         queuedBytesMax: 1_000_000,
       },
+      breaker: { count: 50, share: 0.5 },
       loadLimits: { chunkRows: 2, chunkBytes: 10_000, rowsPerSecond: 0, undeliveredBytesMax: 1_000_000 },
       guardEveryMs: 1_000,
       definition: 'the definition',
