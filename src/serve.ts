@@ -24,6 +24,7 @@ import { createLogger } from './observe/logger.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
 import type { Wishes } from './pipeline/binding.ts'
 import { Board } from './pipeline/board.ts'
+import { isDealtWith } from './pipeline/barriers.ts'
 import { Capture } from './pipeline/capture.ts'
 import type { Deriving } from './pipeline/deriving.ts'
 import type { Observe } from './pipeline/facts.ts'
@@ -192,9 +193,10 @@ async function openSource(
     batchBytesMax: settings.capture.batchKb * 1024,
     windowKeysMax: settings.load.chunkRows * windowKeysPerRow,
     // What changed unseen in a child table may concern any document.
-    groupsOf: (table) =>
+    rereading: (barrier) =>
       own
-        .filter(({ definition }) => tablesIn(definition).includes(table))
+        .filter(({ definition }) => tablesIn(definition).includes(barrier.table))
+        .filter(({ definition }) => !isDealtWith(barrier, definition.table))
         .map((pipeline) => ({ group: groupOf(pipeline), table: pipeline.definition.table })),
   })
   const names = new Set(own.map(({ target }) => target.name))

@@ -82,10 +82,17 @@ export type Change = {
   | { readonly op: 'touch'; readonly key: Key; readonly before: undefined; readonly after: undefined }
 )
 
-/** A statement that changed rows without showing them (TRUNCATE, ALTER ... DEFAULT): the table must be read again. */
+/** A statement that changed rows without showing them (TRUNCATE, ALTER ... DEFAULT). */
 export interface Barrier {
   /** `schema.table`. */
   readonly table: string
   /** What was said, shortened for people: `TRUNCATE TABLE shop.orders`. */
   readonly statement: string
+  /** What is known of what it did; undefined = any row may be another one, or gone: the table must be read again. */
+  readonly effect?: BarrierEffect
+}
+
+/** `emptied`: none of the rows that were there before it is there after it. */
+export interface BarrierEffect {
+  readonly kind: 'emptied'
 }

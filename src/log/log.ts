@@ -22,9 +22,13 @@ export interface LogBatch {
   readonly firstSeq: number
   /** The records are for this group alone (a load's chunk), or for those of this pipeline; undefined = for all. */
   readonly addressee: string | undefined
+  /** They come behind the records: each takes an offset and the next sequence number, and goes to every lane of its table. */
   readonly barriers: readonly Barrier[]
   readonly control: Control
 }
+
+/** A barrier as a lane meets it. */
+export type NumberedBarrier = Barrier & { readonly version: bigint }
 
 /** Whether a batch is for the group: `orders` and `orders@main` both mean `orders@main`. */
 export function isAddressedTo(addressee: string | undefined, group: string): boolean {
@@ -104,6 +108,8 @@ export const noEntries = new Entries(noRecords, [], [], { offset: 0, version: 0n
 export interface LaneBatch {
   readonly lane: number
   readonly entries: Entries
+  /** It comes alone: all before it is in earlier batches, all behind it in later ones. */
+  readonly barrier?: NumberedBarrier
   /** Bytes of the entries. */
   readonly bytes: number
   /** Nothing of this lane lies between the last entry and here; may be committed when the entries are finished. */
@@ -116,7 +122,7 @@ export interface ChangeLog {
   /**
    * Atomic: all of it or nothing survives a crash; resolved = it survives, and nobody looks at the batch's records any
    * more. One call at a time. After a rejection the outcome is unknown: call `tail` and go on from what it says. The
-   * answer is the offset after its last record.
+   * answer is the offset after its last record or barrier.
    */
   append(batch: LogBatch): Promise<Offset>
   /** The last control record; undefined = the log is new. Fences earlier writers and mends a torn last append. */

@@ -42,7 +42,7 @@ function tellSource(fact: Fact): Told {
     case 'capture-started':
       return ['info', `${fact.source}: reading changes after ${fact.position}, epoch ${fact.epoch}`]
     case 'barrier':
-      return ['info', `${fact.source}: ${fact.statement}: the documents of ${fact.table} are made anew`]
+      return ['info', `${fact.source}: ${fact.statement}: rows of ${fact.table} changed without being shown`]
     case 'history-changed':
       return ['warn', tellHistory(fact)]
     case 'source-servers':
@@ -109,6 +109,11 @@ function tellLoad(fact: Fact): Told {
       return [
         'info',
         `${nameOf(fact)}: ${count(fact.deleted)} of ${count(fact.scanned)} documents had no row`,
+      ]
+    case 'emptied':
+      return [
+        fact.deleted > 0 ? 'info' : 'debug',
+        `${nameOf(fact)}: ${fact.statement}: ${count(fact.deleted)} documents are deleted`,
       ]
     case 'load-finished':
       return ['info', `${nameOf(fact)}: loaded, ${count(fact.rowsDone)} rows in ${seconds(fact.seconds)}`]

@@ -142,9 +142,8 @@ export class Appender {
     const last = batches.at(-1)
     assert(last !== undefined, 'a cut is never empty')
     const records = batches.flatMap((batch) => batch.records)
-    // Barriers take a number of their own: what they sweep away gets it, above all before them, below all after them.
-    const reserved = last.barriers.length > 0 ? 1 : 0
-    const { firstSeq, control } = advance(this.#control, countOf(records) + reserved)
+    // Barriers take numbers of their own: what they sweep away gets it, above all before them, below all after them.
+    const { firstSeq, control } = advance(this.#control, countOf(records) + last.barriers.length)
     const producers = {
       ...(last.barriers.length > 0 ? this.#parts.onBarriers(last.barriers, control) : control.producers),
       [this.#parts.producer]: last.position as string,

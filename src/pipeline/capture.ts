@@ -26,8 +26,8 @@ export interface CaptureParts {
   readonly batchBytesMax: number
   /** Keys changed during a chunk beyond which it is read again, smaller. */
   readonly windowKeysMax: number
-  /** The groups that must read their own table again when rows of this one changed unseen. */
-  readonly groupsOf: (table: string) => readonly { readonly group: string; readonly table: string }[]
+  /** The groups that must read their own table again because of a barrier; the lanes of all others deal with it. */
+  readonly rereading: (barrier: Barrier) => readonly { readonly group: string; readonly table: string }[]
 }
 
 /** A place to begin a chunk: what the read must include, and the window that watches what overtakes it. */
@@ -255,12 +255,12 @@ export class Capture {
     this.#moved.notify()
   }
 
-  /** Rows changed unseen: every group of the table reads it again, and sweeps what is gone. */
+  /** Rows changed unseen: where a group's lanes cannot deal with that, it reads the table again, and sweeps what is gone. */
   #reloads(barriers: readonly Barrier[], control: Control): Control['producers'] {
     let producers = control.producers
-    for (const { table, statement } of barriers) {
-      const groups = this.#parts.groupsOf(table)
-      const demand = { reason: statement, nowMs: this.#parts.clock.now() }
+    for (const barrier of barriers) {
+      const groups = this.#parts.rereading(barrier)
+      const demand = { reason: barrier.statement, nowMs: this.#parts.clock.now() }
       producers = demandLoads({ ...control, producers }, groups, demand)
     }
     return producers

@@ -68,6 +68,15 @@ export type Fact =
     }
   | { readonly kind: 'load-read'; readonly group: string; readonly table: string; readonly rowsDone: number }
   | { readonly kind: 'swept'; readonly group: string; readonly scanned: number; readonly deleted: number }
+  /** A statement left no rows: the documents from before it are deleted. Told of each pass over the index. */
+  | {
+      readonly kind: 'emptied'
+      readonly group: string
+      readonly table: string
+      readonly statement: string
+      readonly scanned: number
+      readonly deleted: number
+    }
   | {
       readonly kind: 'load-finished'
       readonly group: string

@@ -5,12 +5,14 @@
  *   queue ──▶ enrich ──▶ pending (by id) ──▶ sink.write ──▶ applied, stale: finished
  *                            ▲                              busy: stays pending
  *                            └──────────────────────────────rejected: dead letter, finished
+ *
+ * At a barrier everything before it is finished, then the barrier is dealt with (barriers.ts), then the lane goes on.
  */
 import type { Offset } from '../change/change.ts'
 import { Failure } from '../change/failure.ts'
 import { Holders } from '../change/holders.ts'
 import type { Enricher } from '../document/enricher.ts'
-import type { ChangeLog, DeadLetter, LaneBatch } from '../log/log.ts'
+import type { ChangeLog, DeadLetter, LaneBatch, NumberedBarrier } from '../log/log.ts'
 import { textOfBody, type Outcome, type Sink } from '../sink/sink.ts'
 import { AckTracker } from './ack-tracker.ts'
 import type { Clock } from './clock.ts'
@@ -42,6 +44,8 @@ export interface LaneParts {
   readonly log: ChangeLog
   readonly sink: Sink
   readonly enrich: Enricher
+  /** Resolves when this lane, which has finished everything before the barrier, may go on. */
+  readonly barrier: (barrier: NumberedBarrier, signal: AbortSignal) => Promise<void>
   readonly letters: Letters
   readonly clock: Clock
   readonly observe: Observe
@@ -126,13 +130,24 @@ export class Lane {
     while (this.#pending.count < limits.requestCountMax && this.#pending.bytes < limits.requestBytesMax) {
       const batch = this.#queue[0]
       if (batch === undefined) break
-      if (!(await this.#expanded(batch, signal))) return
+      const { barrier } = batch
+      const isTaken = await (barrier === undefined
+        ? this.#expanded(batch, signal)
+        : this.#passed(barrier, signal))
+      if (!isTaken) return
       this.#queue.shift()
       this.#acks.pass(batch.next)
       this.#queued -= batch.entries.length
       this.#queuedBytes -= batch.bytes
       this.#taken.notify()
     }
+  }
+
+  /** False = what came before is to be written first. */
+  async #passed(barrier: NumberedBarrier, signal: AbortSignal): Promise<boolean> {
+    if (this.#pending.count > 0) return false
+    await this.#patiently(() => this.#parts.barrier(barrier, signal), signal)
+    return true
   }
 
   /** Lets a request fill for a while, when the pipeline wants that. */
@@ -177,13 +192,20 @@ export class Lane {
     const works = this.#pending.first(limits.requestCountMax, limits.requestBytesMax, clock.now())
     if (works.length === 0) return await this.#untilDue(signal)
     const operations = works.map((work) => work.operation)
-    for (let attempt = 1; ; attempt++) {
+    await this.#patiently(async () => {
       observe({ kind: 'writing', group, lane, operations: operations.length })
       const startedAtMs = clock.now()
+      const outcomes = await sink.write(operations, abort)
+      await this.#settle(works, outcomes, startedAtMs)
+    }, signal)
+  }
+
+  /** Does what the target is needed for; again, after a while, as long as it is worth trying. */
+  async #patiently(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
       try {
-        const outcomes = await sink.write(operations, abort)
-        if (attempt > 1) observe({ kind: 'target-ready', group })
-        await this.#settle(works, outcomes, startedAtMs)
+        await work()
+        if (attempt > 1) this.#parts.observe({ kind: 'target-ready', group: this.#parts.group })
         return
       } catch (error) {
         signal.throwIfAborted()

@@ -6,6 +6,7 @@ import type { Enricher } from '../document/enricher.ts'
 import type { ChangeLog, Control, DeadLetters, Group, LogAdmin } from '../log/log.ts'
 import type { IndexAdmin, IndexState, Sink } from '../sink/sink.ts'
 import type { Source } from '../source/source.ts'
+import { Barriers } from './barriers.ts'
 import { assertBound, bind, lostGroup, markOf, type Binding, type Wishes } from './binding.ts'
 import type { BreakerLimits } from './breaker.ts'
 import type { Capture } from './capture.ts'
@@ -20,7 +21,7 @@ import { Letters } from './letters.ts'
 import { loadState, newLoad } from './load-state.ts'
 import { epochOf, highestVersion, versionOf } from './numbering.ts'
 import { decide, failureOf } from './retry-policy.ts'
-import { sweep } from './sweep.ts'
+import { sweep, type SweepParts } from './sweep.ts'
 import { together } from './together.ts'
 
 export interface PipelineParts {
@@ -263,8 +264,9 @@ export class Pipeline {
   }
 
   #delivery({ group, index, admin, gate, accepted }: Bound): Delivery {
-    const { log, enricher, clock, observe, limits, abort, sinkFor } = this.#parts
-    const enrich = enricher(accepted, (table) => gate.admitTable(table))
+    const { log, enricher, clock, observe, limits, abort, sinkFor, table } = this.#parts
+    const enrich = enricher(accepted, (found) => gate.admitTable(found))
+    const barriers = new Barriers({ ...this.#swept(index, admin), group: group.name, table, observe })
     return new Delivery({
       group,
       log,
@@ -273,6 +275,10 @@ export class Pipeline {
         if (entries.length > 0) this.#refuseEpoch(epochOf(entries.version(entries.length - 1)), index)
         await gate.admit(entries)
         return await enrich(entries, ...rest)
+      },
+      barrier: async (barrier, signal) => {
+        this.#refuseEpoch(epochOf(barrier.version), index)
+        await barriers.pass(barrier, signal)
       },
       letters: this.#letters,
       clock,
@@ -285,14 +291,8 @@ export class Pipeline {
   }
 
   #load(delivery: Delivery, { index, admin, gate, accepted }: Bound): FirstLoad {
-    const { source, capture, clock, observe, loadLimits, sinkFor, group } = this.#parts
-    const swept = {
-      index: admin,
-      sink: sinkFor(index),
-      letters: this.#letters,
-      clock,
-      highestVersion: () => this.#highest(),
-    }
+    const { source, capture, clock, observe, loadLimits, group } = this.#parts
+    const swept = this.#swept(index, admin)
     return new FirstLoad({
       group,
       source,
@@ -307,8 +307,19 @@ export class Pipeline {
         await gate.admitPresent()
       },
       passed: (offset, signal) => delivery.passed(offset, signal),
-      sweep: (below, signal) => sweep(swept, below, signal),
+      sweep: (below, signal) => sweep(swept, { below, keepsRefused: true }, signal),
     })
+  }
+
+  #swept(index: IndexState, admin: IndexAdmin): SweepParts {
+    const { sinkFor, clock } = this.#parts
+    return {
+      index: admin,
+      sink: sinkFor(index),
+      letters: this.#letters,
+      clock,
+      highestVersion: () => this.#highest(),
+    }
   }
 
   /** The index bears the mark of an epoch before its first document does; a start puts it there. */

@@ -1,6 +1,7 @@
 /**
- * After a full load: documents that it did not renew are of rows that the table no longer has. They are deleted with the
- * highest version below the load, so that a document that is written meanwhile stays.
+ * Documents below a version are of rows that the table no longer has: after a full load, which renewed all others, and
+ * after a statement that left no rows. They are deleted with the highest version below it, so that a document that is
+ * written meanwhile stays.
  */
 import { Failure } from '../change/failure.ts'
 import type { IndexAdmin, Operation, Sink, StoredDocument, Outcome } from '../sink/sink.ts'
@@ -16,18 +17,23 @@ export interface SweepParts {
   readonly highestVersion: () => bigint
 }
 
+export interface Swept {
+  readonly below: bigint
+  /** What was refused in a later version has a row; its last good document stays. */
+  readonly keepsRefused: boolean
+}
+
 export async function sweep(
   parts: SweepParts,
-  below: bigint,
+  { below, keepsRefused }: Swept,
   signal: AbortSignal,
 ): Promise<{ readonly scanned: number; readonly deleted: number }> {
-  // What the load was refused anew has a row; its last good document stays.
-  const kept = await parts.letters.settleBelow(below)
+  const refused = await parts.letters.settleBelow(below)
   await parts.index.refresh()
   let [scanned, deleted] = [0, 0]
   for await (const page of parts.index.scan({ source: false }, signal)) {
     scanned += page.length
-    const gone = page.filter((document) => document.version < below && !kept.has(document.id))
+    const gone = page.filter(({ id, version }) => version < below && !(keepsRefused && refused.has(id)))
     refuseHigher(page, parts.highestVersion())
     deleted += await remove(parts, gone, below - 1n, signal)
   }

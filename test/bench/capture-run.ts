@@ -79,7 +79,7 @@ async function embeddedLog(tell: (rows: number) => boolean): Promise<void> {
     },
     batchBytesMax,
     windowKeysMax: 1000,
-    groupsOf: () => [],
+    rereading: () => [],
   })
   await capture.run(end.signal)
   await log.close()

@@ -22,7 +22,7 @@ async function stretches({ log }: LogSubject): Promise<void> {
   await log.append(numbering.batch([]))
   await log.append(numbering.batch([insertOf(orders, 1), insertOf(notes, 2)]))
   await log.append({ ...numbering.batch([readOf(orders, 3)]), addressee: group })
-  await log.append({ ...numbering.batch([]), barriers: [{ table: 'shop.orders', statement: 'TRUNCATE' }] })
+  await log.append(numbering.batch([], { barriers: [{ table: 'shop.orders', statement: 'TRUNCATE' }] }))
   const end = await log.append(numbering.batch([deleteOf(orders, 1)]))
   const collect = async (from: number, to: number): Promise<string[]> => {
     const found: string[] = []
@@ -45,7 +45,7 @@ async function stretches({ log }: LogSubject): Promise<void> {
     `1 insert ${keyFor(2)}`,
     `2 read ${keyFor(3)} ${group}`,
     'TRUNCATE',
-    `3 delete ${keyFor(1)}`,
+    `4 delete ${keyFor(1)}`,
   ]
   assert.deepEqual(await collect(0, end), all)
   assert.deepEqual(await collect(1, 3), all.slice(1, 3))

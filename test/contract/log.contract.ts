@@ -16,6 +16,7 @@ import {
   updateOf,
 } from '../support/changes.ts'
 
+import { barrierRules } from './log-barriers.contract.ts'
 import { rangeRules } from './log-ranges.contract.ts'
 
 type Log = ChangeLog & LogAdmin
@@ -66,6 +67,7 @@ export function testLog(name: string, open: () => Promise<LogSubject>): void {
   check('lag counts from the oldest undelivered change of the group', lag)
   check('every record of a key is found, with its addressee', finding)
   for (const [rule, body] of Object.entries(rangeRules)) check(rule, body)
+  for (const [rule, body] of Object.entries(barrierRules)) check(rule, body)
   check('what survives a crash is whole appends, and numbering goes on from the tail', crashing)
   check('retention marks the group that it leaves behind, and its reader is told', lostGroup)
 }
@@ -98,10 +100,11 @@ async function roundTrip({ log }: LogSubject): Promise<void> {
   await log.append(numbering.batch(first))
   await log.append(numbering.batch(second, { barriers: [{ table: 'shop.orders', statement: 'TRUNCATE' }] }))
   await log.append(numbering.batch([insertOf(orders, 8, 'x'.repeat(300_000))]))
-  const entries = entriesOf(await readAll(log, 5))
+  const entries = entriesOf(await readAll(log, 6))
   assert.deepEqual(
     entries.map(({ offset, version }) => ({ offset, version })),
-    [1n, 2n, 3n, 4n, 5n].map((seq, offset) => ({ offset, version: (1n << 48n) | seq })),
+    // The barrier has the offset 4 and the number 5.
+    [0, 1, 2, 3, 5].map((offset) => ({ offset, version: (1n << 48n) | BigInt(offset + 1) })),
   )
   assert.deepEqual(
     entries.map(({ change }) => change),

@@ -7,7 +7,7 @@ test(
   { timeout: 600_000 },
   async (context) => {
     const result = await crashRun({
-      kills: 14,
+      kills: 15,
       seed: 7,
       rows: 8000,
       report: (line) => context.diagnostic(line),

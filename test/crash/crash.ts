@@ -36,7 +36,7 @@ interface Point {
   /** How many of the kind may pass before, at most. */
   readonly most: number
   /** What must be done for the fact to come about. */
-  readonly needs: 'nothing' | 'a reload' | 'a missing index'
+  readonly needs: 'nothing' | 'a reload' | 'a missing index' | 'an empty table'
 }
 
 const anywhere: Point = { fact: 'random', most: 1, needs: 'nothing' }
@@ -53,6 +53,7 @@ const points: readonly Point[] = [
   { fact: 'written', most: 40, needs: 'nothing' },
   { fact: 'committed', most: 40, needs: 'nothing' },
   { fact: 'captured', most: 60, needs: 'nothing' },
+  { fact: 'emptied', most: 3, needs: 'an empty table' },
   { fact: 'swept', most: 1, needs: 'a reload' },
   { fact: 'chunk-appended', most: 12, needs: 'a reload' },
   { fact: 'load-read', most: 1, needs: 'a reload' },
@@ -87,6 +88,7 @@ export async function crashRun(options: CrashOptions): Promise<CrashResult> {
   for (let kill = 1; kill <= kills; kill++) {
     const point = pointOf(kill, random)
     if (point.needs === 'a missing index') await documents.delete()
+    if (point.needs === 'an empty table') await connection.query(`TRUNCATE TABLE ${table}`)
     const died = await runUntilKilled(daemon, point, random)
     counted[died] = (counted[died] ?? 0) + 1
     report(`kill ${kill} of ${kills}: ${died}; ${workload.transactions} transactions`)

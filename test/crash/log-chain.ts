@@ -22,7 +22,8 @@ export async function followChain(directory: string, table: string): Promise<Cha
     const chain = new ChainWalk()
     const end = new AbortController()
     for await (const batch of log.read('chain@test', end.signal)) {
-      for (const { change } of batch.entries) chain.follow(change)
+      for (const { change } of batch.entries) chain.follow(batch.lane, change)
+      if (batch.barrier?.effect?.kind === 'emptied') chain.empty(batch.lane)
       if (batch.next >= next) left.delete(batch.lane)
       if (left.size === 0) break
     }
@@ -36,14 +37,22 @@ export async function followChain(directory: string, table: string): Promise<Cha
 class ChainWalk implements Chain {
   readonly breaks: string[] = []
   changes = 0
-  readonly #rows = new Map<string, Row | undefined>()
+  /** By lane. */
+  readonly #rows = new Map<number, Map<string, Row | undefined>>()
 
-  follow(change: Change): void {
+  follow(lane: number, change: Change): void {
     this.changes++
-    const known = this.#rows.has(change.key)
-    if (known && this.#rows.get(change.key) !== change.before) {
+    const rows = this.#rows.get(lane) ?? new Map<string, Row | undefined>()
+    this.#rows.set(lane, rows)
+    if (rows.has(change.key) && rows.get(change.key) !== change.before) {
       this.breaks.push(`key ${change.key}: a ${change.op} does not follow from the change before it`)
     }
-    this.#rows.set(change.key, change.after)
+    rows.set(change.key, change.after)
+  }
+
+  /** None of the lane's rows is there any more. */
+  empty(lane: number): void {
+    const rows = this.#rows.get(lane)
+    for (const key of rows?.keys() ?? []) rows?.set(key, undefined)
   }
 }

@@ -6,6 +6,7 @@ import type { DocumentDefinition } from '../../src/document/definition.ts'
 import type { Disk } from '../../src/log/embedded/disk.ts'
 import { openEmbeddedLog } from '../../src/log/embedded/embedded-log.ts'
 import type { Wishes } from '../../src/pipeline/binding.ts'
+import { isDealtWith } from '../../src/pipeline/barriers.ts'
 import { Capture } from '../../src/pipeline/capture.ts'
 import type { Clock } from '../../src/pipeline/clock.ts'
 import type { Observe } from '../../src/pipeline/facts.ts'
@@ -173,7 +174,7 @@ export class Life {
       observe,
       batchBytesMax,
       windowKeysMax,
-      groupsOf: (name) => (name === table ? [{ group, table }] : []),
+      rereading: (barrier) => (isDealtWith(barrier, table) ? [] : [{ group, table }]),
     })
   }
 

@@ -36,7 +36,7 @@ export class CaptureSubject {
     observe: this.facts.observe,
     batchBytesMax: 10_000,
     windowKeysMax: 5,
-    groupsOf: (name) => [{ group, table: name }],
+    rereading: (barrier) => [{ group, table: barrier.table }],
   })
   /** Offsets that the load waits for the delivery of. */
   readonly awaited: number[] = []
@@ -115,7 +115,8 @@ export class CaptureSubject {
 
   /** What the log holds, as `operation id name`, chunks marked. */
   records(): string[] {
-    return this.contents.records.map(({ entry: { change }, addressee }) => {
+    return this.contents.records.map(({ entry: { change }, addressee, barrier }) => {
+      if (barrier !== undefined) return `barrier ${barrier.statement}`
       const chunk = addressee === undefined ? '' : ' (chunk)'
       return `${change.op} ${change.key}${chunk}`
     })

@@ -61,7 +61,7 @@ export class Numbering {
 
   batch(changes: readonly Change[], more: Partial<Pick<LogBatch, 'addressee' | 'barriers'>> = {}): LogBatch {
     const firstSeq = this.control.seq + 1
-    const seq = this.control.seq + changes.length
+    const seq = this.control.seq + changes.length + (more.barriers?.length ?? 0)
     const producers = { 'source:main': `after ${seq}` }
     this.control = { ...this.control, seq, producers }
     const records = changes.length === 0 ? [] : [packRecords(changes)]

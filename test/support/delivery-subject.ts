@@ -1,10 +1,10 @@
 /** A group with its log, its index and a table of two columns, all in memory, for tests of delivery. */
-import type { Change, Key, Table } from '../../src/change/change.ts'
+import type { Barrier, Change, Key, Table } from '../../src/change/change.ts'
 import { packRecords } from '../../src/change/records.ts'
 import { packRow } from '../../src/change/row.ts'
 import type { DocumentDefinition } from '../../src/document/definition.ts'
 import { Mapper } from '../../src/document/mapping.ts'
-import type { Control, Entries } from '../../src/log/log.ts'
+import type { Control, Entries, NumberedBarrier } from '../../src/log/log.ts'
 import { Delivery } from '../../src/pipeline/delivery.ts'
 import type { DeliveryLimits } from '../../src/pipeline/lane.ts'
 import { Letters } from '../../src/pipeline/letters.ts'
@@ -17,7 +17,7 @@ import { VirtualClock } from './virtual-clock.ts'
 
 export const group = 'items@main'
 
-const table: Table = {
+export const table: Table = {
   name: 'shop.items',
   columns: [
     { name: 'id', kind: 'integer', type: 'int', nullable: false },
@@ -73,6 +73,8 @@ export class Subject {
   })
   /** What the guard says when it is asked. */
   guard: () => Promise<void> = () => Promise.resolve()
+  /** What a lane does at a barrier. */
+  barrier: (barrier: NumberedBarrier) => Promise<void> = () => Promise.resolve()
   control: Control = { lineage: 'l', epoch: 1, seq: 0, lanes: 1, producers: {} }
   state: IndexState | undefined
 
@@ -86,14 +88,14 @@ export class Subject {
     return this
   }
 
-  async append(changes: readonly Change[]): Promise<void> {
+  async append(changes: readonly Change[], barriers: readonly Barrier[] = []): Promise<void> {
     const firstSeq = this.control.seq + 1
-    this.control = { ...this.control, seq: this.control.seq + changes.length }
+    this.control = { ...this.control, seq: this.control.seq + changes.length + barriers.length }
     const batch = {
       records: [packRecords(changes)],
       firstSeq,
       addressee: undefined,
-      barriers: [],
+      barriers,
       control: this.control,
     }
     await this.log.append(batch)
@@ -116,6 +118,7 @@ export class Subject {
         admit(entries)
         return mapper.map(entries).works
       },
+      barrier: (barrier) => this.barrier(barrier),
       letters: this.letters,
       clock: this.clock,
       observe: this.facts.observe,

@@ -3,7 +3,7 @@
  * a disk outlives a process: open another one over the same `MemoryLogContents`. It never drops anything.
  */
 import assert from 'node:assert/strict'
-import type { Key, Offset } from '../../src/change/change.ts'
+import type { Barrier, Change, Key, Offset } from '../../src/change/change.ts'
 import { Failure } from '../../src/change/failure.ts'
 import { packRecords } from '../../src/change/records.ts'
 import { laneHash, laneSeed } from '../../src/log/embedded/lane.ts'
@@ -25,12 +25,15 @@ import type {
   LogBatch,
   LogPlace,
   LogStretch,
+  NumberedBarrier,
   Retention,
   LogPart,
 } from '../../src/log/log.ts'
 
 interface Recorded {
+  /** Of a barrier only its place and number count. */
   readonly entry: Entry
+  readonly barrier?: NumberedBarrier
   readonly addressee: string | undefined
   readonly appendedAtMs: number
 }
@@ -90,11 +93,25 @@ export class MemoryLog implements ChangeLog, LogAdmin {
       const entry = { offset: records.length, version, change }
       records.push({ entry, addressee: batch.addressee, appendedAtMs: this.#now() })
     }
+    for (const barrier of barriers) this.#bar(barrier, batch)
     this.#contents.control = batch.control
     const waiting = this.#waiting
     this.#waiting = []
     for (const wake of waiting) wake()
     return records.length
+  }
+
+  #bar(barrier: Barrier, { control, firstSeq }: LogBatch): void {
+    const { records, appends } = this.#contents
+    const offset = records.length
+    const seq = firstSeq + offset - (appends.at(-1)?.offset ?? 0)
+    const version = (BigInt(control.epoch) << 48n) | BigInt(seq)
+    const table = { name: barrier.table, columns: [], key: [] }
+    const nothing = { before: undefined, after: undefined, committedAtMs: 0 }
+    const change: Change = { op: 'touch', table, key: '[]' as Key, ...nothing }
+    const entry = { offset, version, change }
+    const numbered = { ...barrier, version }
+    records.push({ entry, barrier: numbered, addressee: undefined, appendedAtMs: this.#now() })
   }
 
   async tail(): Promise<Control | undefined> {
@@ -121,7 +138,7 @@ export class MemoryLog implements ChangeLog, LogAdmin {
       const next = Math.min(records.length, at + pieceRecords)
       for (let lane = 0; lane < lanes; lane++) {
         const start = Math.max(at, from[lane] ?? 0)
-        const wanted = records.slice(start, next).filter((one) => this.#laneFor(group, one) === lane)
+        const wanted = records.slice(start, next).filter((one) => this.#isFor(lane, group, one))
         if (signal.aborted) return
         yield* batchesOf(lane, wanted, Math.max(next, start))
       }
@@ -169,10 +186,9 @@ export class MemoryLog implements ChangeLog, LogAdmin {
     await Promise.resolve()
     const { records } = this.#contents
     const places = this.#places(this.#reading(group))
-    const oldest = records.find((one) => {
-      const lane = this.#laneFor(group, one)
-      return lane !== undefined && one.entry.offset >= (places[lane] ?? 0)
-    })
+    const oldest = records.find((one) =>
+      places.some((place, lane) => one.entry.offset >= place && this.#isFor(lane, group, one)),
+    )
     if (oldest === undefined) return { changes: 0, oldestCommittedAtMs: undefined }
     const { committedAtMs } = oldest.entry.change
     return {
@@ -220,8 +236,9 @@ export class MemoryLog implements ChangeLog, LogAdmin {
     await Promise.resolve()
     const { appends, records } = this.#contents
     for (const [at, { offset, barriers }] of appends.entries()) {
-      const own = records.slice(offset, appends[at + 1]?.offset ?? records.length)
-      if (offset >= to || offset + own.length < from) continue
+      const all = records.slice(offset, appends[at + 1]?.offset ?? records.length)
+      if (offset >= to || offset + all.length < from) continue
+      const own = all.filter(({ barrier }) => barrier === undefined)
       const run = own.map(({ entry }) => entry.change)
       const version = own[0]?.entry.version ?? 0n
       yield { records: packRecords(run), offset, version, addressee: own[0]?.addressee, barriers }
@@ -247,13 +264,14 @@ export class MemoryLog implements ChangeLog, LogAdmin {
     return Array.from({ length: lanes }, (_, lane) => reading.lanes[lane] ?? reading.start)
   }
 
-  /** undefined = the group does not want it. */
-  #laneFor(group: string, { entry, addressee }: Recorded): number | undefined {
+  #isFor(lane: number, group: string, { entry, addressee, barrier }: Recorded): boolean {
     const { table, key } = entry.change
-    if (!isAddressedTo(addressee, group)) return undefined
-    if (!this.#reading(group).tables.includes(table.name)) return undefined
+    if (!isAddressedTo(addressee, group)) return false
+    if (!this.#reading(group).tables.includes(table.name)) return false
+    if (barrier !== undefined) return true
     const bytes = Buffer.from(key, 'latin1')
-    return laneHash(laneSeed(table.name), bytes, 0, bytes.length) % (this.#contents.control?.lanes ?? 1)
+    const hash = laneHash(laneSeed(table.name), bytes, 0, bytes.length)
+    return hash % (this.#contents.control?.lanes ?? 1) === lane
   }
 
   #appended(signal: AbortSignal): Promise<void> {
@@ -270,15 +288,19 @@ export class MemoryLog implements ChangeLog, LogAdmin {
 
 const pieceRecords = 500
 
-/** One batch for each run of versions that go on as the offsets do. */
+/** One batch for each run of versions that go on as the offsets do, and one for each barrier. */
 function* batchesOf(lane: number, wanted: readonly Recorded[], next: Offset): Generator<LaneBatch> {
-  const ahead = ({ entry }: Recorded): bigint => entry.version - BigInt(entry.offset)
-  const runs = [...Map.groupBy(wanted, ahead).values()].map((run) => packed(run.map(({ entry }) => entry)))
+  const ahead = ({ entry, barrier }: Recorded, at: number): string =>
+    `${barrier === undefined ? '' : at}/${wanted.slice(0, at).filter((one) => one.barrier).length}/${entry.version - BigInt(entry.offset)}`
+  const runs = [...Map.groupBy(wanted, ahead).values()]
   if (runs.length === 0) yield { lane, entries: noEntries, bytes: 0, next }
-  for (const [at, entries] of runs.entries()) {
-    const isLast = at === runs.length - 1
-    const { length } = entries.records.bytes
-    yield { lane, entries, bytes: length, next: isLast ? next : entries.offset(entries.length - 1) + 1 }
+  for (const [at, run] of runs.entries()) {
+    const end = at === runs.length - 1 ? next : (run.at(-1)?.entry.offset ?? 0) + 1
+    const barrier = run[0]?.barrier
+    if (barrier === undefined) {
+      const entries = packed(run.map(({ entry }) => entry))
+      yield { lane, entries, bytes: entries.records.bytes.length, next: end }
+    } else yield { lane, entries: noEntries, barrier, bytes: 0, next: end }
   }
 }
 

@@ -89,7 +89,7 @@ export class MemoryDatabase {
   }
 
   truncate(name: string): void {
-    const barrier = { table: name, statement: `TRUNCATE TABLE ${name}` }
+    const barrier: Barrier = { table: name, statement: `TRUNCATE TABLE ${name}`, effect: { kind: 'emptied' } }
     this.#table(name).rows.clear()
     this.#commit({ events: [], barrier, left: new Map() })
   }

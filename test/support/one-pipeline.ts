@@ -102,7 +102,7 @@ export class Process {
       observe,
       batchBytesMax: 10_000,
       windowKeysMax: 100,
-      groupsOf: () => [{ group, table }],
+      rereading: () => [{ group, table }],
     })
     this.#feed = new Feed({
       name: 'main',

@@ -1,6 +1,6 @@
 /** Makes the bytes of a frame (record.ts). */
 import { crc32 } from 'node:zlib'
-import type { Table } from '../../change/change.ts'
+import type { Barrier, Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import { packNumber, packString } from '../../change/packing.ts'
 import type { Records } from '../../change/records.ts'
@@ -67,10 +67,14 @@ export function packHead(batch: LogBatch, definitions: Definitions): { head: str
   if (batch.barriers.length > 0) {
     flags |= barriersFlag
     head += packNumber(batch.barriers.length)
-    for (const barrier of batch.barriers)
-      head += packString(bytesOf(barrier.table)) + packString(bytesOf(barrier.statement))
+    for (const barrier of batch.barriers) head += packBarrier(barrier)
   }
   return { head, flags }
+}
+
+function packBarrier({ table, statement, effect }: Barrier): string {
+  const texts = [table, statement, effect === undefined ? '' : JSON.stringify(effect)]
+  return texts.map((text) => packString(bytesOf(text))).join('')
 }
 
 /** The frame in a buffer of its own, which `room` makes; `head` has one character per byte. */

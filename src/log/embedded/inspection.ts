@@ -59,6 +59,11 @@ function firstWanted(
       return { offset, committedAtMs: record.committedAtMs || frame.header.appendedAtMs }
     }
   }
+  for (const { barrier, ordinal } of frame.numberedBarriers()) {
+    const place = frame.header.first + ordinal
+    if (finder.lanesBehind(barrier, place).length > 0)
+      return { offset: place, committedAtMs: frame.header.appendedAtMs }
+  }
   return undefined
 }
 

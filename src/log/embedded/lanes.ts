@@ -1,5 +1,5 @@
 /** Sorts the records of frames into the lanes of one group. */
-import type { Offset, Table } from '../../change/change.ts'
+import type { Barrier, Offset, Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import { Holders } from '../../change/holders.ts'
 import type { RecordCursor, Records } from '../../change/records.ts'
@@ -53,6 +53,13 @@ export class LaneFinder {
     const { places } = this.#wanted
     const lane = laneHash(seed, record.records.bytes, record.keyAt, record.end) % places.length
     return offset < (places[lane] ?? 0) ? -1 : lane
+  }
+
+  /** The lanes that have not passed the barrier, where the group wants its table. */
+  lanesBehind({ table }: Barrier, offset: Offset): readonly number[] {
+    const { tables, places } = this.#wanted
+    if (!tables.has(table)) return []
+    return [...places.keys()].filter((lane) => offset >= (places[lane] ?? 0))
   }
 
   #seedOf(table: Table): number | undefined {
@@ -112,6 +119,7 @@ export class Lanes {
         version += BigInt(records.count)
       }
     }
+    for (const { barrier, ordinal } of frame.numberedBarriers()) this.#bar(frame, barrier, ordinal)
     holders.drop()
   }
 
@@ -139,6 +147,19 @@ export class Lanes {
 
   hasIdle(): boolean {
     return this.#gathered.some((gathered) => gathered.told < this.#next)
+  }
+
+  #bar(frame: Frame, barrier: Barrier, ordinal: number): void {
+    const offset = frame.header.first + ordinal
+    const version = firstVersion(frame.header) + BigInt(ordinal)
+    for (const lane of this.#finder.lanesBehind(barrier, offset))
+      this.#gathered[lane]?.batches.push({
+        lane,
+        entries: noEntries,
+        barrier: { ...barrier, version },
+        bytes: 0,
+        next: offset + 1,
+      })
   }
 
   #sort(run: Run): void {

@@ -5,12 +5,12 @@
  *      0     4  "MRL" and the format version
  *      4     4  bytes of payload
  *      8     4  CRC-32 of the payload
- *     12     4  number of records
+ *     12     4  number of records and numbered barriers
  *     16     6  offset of the first record
  *     22     6  appended at, ms since 1970
  *     28     6  sequence number of the first record
  *     34     2  epoch
- *     36     2  flags: 1 addressee, 2 table definitions, 4 barriers
+ *     36     2  flags: 1 addressee, 2 table definitions, 4 barriers, 8 numbered barriers
  *     38     2  zero
  *     40     4  CRC-32 of bytes 0 to 39
  *     44        payload: length of the head (4 bytes), head, pieces
@@ -20,7 +20,8 @@
  *   addressee    string
  *   definitions  number of the first, how many, each as a string (JSON text of a table)
  *   control      string (JSON text)
- *   barriers     how many, each as two strings: table, statement
+ *   barriers     how many, each as two strings: table, statement; a numbered one has a third, the JSON text of its effect
+ *                (empty = not known)
  *
  * Strings and numbers in the head are as in change/packing.ts. A piece is a run of records:
  *
@@ -33,15 +34,19 @@
  * The header has a checksum of its own, so that a length can be believed before the payload is there: that is how an
  * unfinished write is told from damage (frames.ts).
  *
+ * Numbered barriers come behind the records: each takes the next offset and sequence number. Barriers without a number,
+ * which were written until their statements' effects were told apart, take none.
+ *
  * A definition is written once per segment, in the frame that uses it first, and numbered from 0 in each segment; so a
  * segment can be read without any other, and old ones can go.
  *
  * Format history:
  *   1  the head, then packed changes as one text; never released
- *   2  the above
+ *   2  without numbered barriers; still read
+ *   3  the above
  */
 import { crc32 } from 'node:zlib'
-import type { Barrier, Offset, Table } from '../../change/change.ts'
+import type { Barrier, BarrierEffect, Offset, Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import { Unpacker } from '../../change/packing.ts'
 import { Records } from '../../change/records.ts'
@@ -67,7 +72,8 @@ export interface FrameHeader {
   readonly flags: number
 }
 
-export const formatVersion = 2
+export const formatVersion = 3
+const oldestFormatVersion = 2
 export const magic = Buffer.from('MRL', 'latin1')
 export const headerBytes = 44
 export const trailer = 0x4d
@@ -77,7 +83,8 @@ export const pieceHeadBytes = 12
 
 export const addresseeFlag = 1
 export const definitionsFlag = 2
-export const barriersFlag = 4
+const unnumberedBarriersFlag = 4
+export const barriersFlag = 8
 
 /** A frame whose checksums hold. */
 export class Frame {
@@ -123,14 +130,23 @@ export class Frame {
   }
 
   barriers(): readonly Barrier[] {
-    if ((this.header.flags & barriersFlag) === 0) return []
+    const { flags } = this.header
+    if ((flags & (unnumberedBarriersFlag | barriersFlag)) === 0) return []
     const unpacker = new Unpacker(this.head, this.#controlAt)
     const controlBytes = unpacker.number()
     unpacker.at += controlBytes
     const barriers: Barrier[] = []
     for (let rest = unpacker.number(); rest > 0; rest--)
-      barriers.push({ table: textOf(unpacker.string()), statement: textOf(unpacker.string()) })
+      barriers.push(unpackBarrier(unpacker, (flags & barriersFlag) !== 0))
     return barriers
+  }
+
+  /** Those of the barriers that have an offset and a number, with how far each lies behind the first record. */
+  numberedBarriers(): readonly { readonly barrier: Barrier; readonly ordinal: number }[] {
+    if ((this.header.flags & barriersFlag) === 0) return []
+    const barriers = this.barriers()
+    const first = this.header.count - barriers.length
+    return barriers.map((barrier, at) => ({ barrier, ordinal: first + at }))
   }
 
   /** Its records, piece by piece, without copying them; `tables`: the segment's, by the number of their definition. */
@@ -143,7 +159,8 @@ export class Frame {
       count += piece.count
       at = end
     }
-    if (count !== this.header.count) throw malformed(`holds ${count} records, not ${this.header.count}`)
+    const told = this.header.count - this.numberedBarriers().length
+    if (count !== told) throw malformed(`holds ${count} records, not ${told}`)
     return pieces
   }
 }
@@ -159,6 +176,13 @@ function unpackDefinitions(unpacker: Unpacker): Definitions {
   const texts: string[] = []
   for (let rest = unpacker.number(); rest > 0; rest--) texts.push(unpacker.string())
   return { first, texts }
+}
+
+function unpackBarrier(unpacker: Unpacker, isNumbered: boolean): Barrier {
+  const told = { table: textOf(unpacker.string()), statement: textOf(unpacker.string()) }
+  const effect = isNumbered ? unpacker.string() : ''
+  // The text was written by packHead and has passed the frame's checksum.
+  return effect === '' ? told : { ...told, effect: JSON.parse(textOf(effect)) as BarrierEffect }
 }
 
 function pieceAt(payload: Buffer, at: number, tables: readonly Table[]): { piece: Records; end: number } {
@@ -206,7 +230,8 @@ export function readPayload(buffer: Buffer, at: number, header: FrameHeader): Bu
 export function readHeader(buffer: Buffer, at: number, path: string): FrameHeader | undefined {
   if (magic.compare(buffer, at, at + 3) !== 0) return undefined
   if (crc32(buffer.subarray(at, at + 40)) !== buffer.readUInt32LE(at + 40)) return undefined
-  if (buffer[at + 3] !== formatVersion) throw unknownFormat(path, buffer[at + 3] ?? 0)
+  const format = buffer[at + 3] ?? 0
+  if (format < oldestFormatVersion || format > formatVersion) throw unknownFormat(path, format)
   return {
     payloadBytes: buffer.readUInt32LE(at + 4),
     payloadChecksum: buffer.readUInt32LE(at + 8),
@@ -221,7 +246,7 @@ export function readHeader(buffer: Buffer, at: number, path: string): FrameHeade
 
 function unknownFormat(path: string, found: number): Failure {
   const remedy =
-    found < formatVersion
+    found < oldestFormatVersion
       ? 'move the log directory away: millrace then begins a new log and loads every index again'
       : 'run the version of millrace that wrote this log, or a newer one'
   return new Failure(

@@ -154,7 +154,7 @@ export class Writer {
   #check(batch: LogBatch): void {
     const { control } = batch
     const before = this.#control
-    const count = countOf(batch.records)
+    const count = countOf(batch.records) + batch.barriers.length
     assert(control.epoch >= 1 && control.epoch <= 32767, 'epochs are 1 to 32767')
     assert(control.seq < 2 ** 48 && control.lanes >= 1, 'seq is below 2^48 and there is a lane')
     assert(count === 0 || batch.firstSeq + count - 1 <= control.seq, 'the control record covers its records')
@@ -193,7 +193,7 @@ export class Writer {
     const pieces = piecesOf(batch.records, (table) => this.#definitions.numberOf(table))
     const { head, flags } = packHead(batch, this.#definitions.pending())
     const fields = {
-      count: countOf(batch.records),
+      count: countOf(batch.records) + batch.barriers.length,
       first: this.#next,
       appendedAtMs: this.#options.now(),
       firstSeq: batch.firstSeq,

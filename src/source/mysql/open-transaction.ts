@@ -1,5 +1,5 @@
 /** What is known of the transaction that is being read. */
-import type { Barrier } from '../../change/change.ts'
+import type { Barrier, BarrierEffect } from '../../change/change.ts'
 import type { TransactionStart } from './gtid-event.ts'
 import type { HeldBranch } from './xa.ts'
 
@@ -43,4 +43,18 @@ export function openTransaction(
     giving: undefined,
     branch: undefined,
   }
+}
+
+/**
+ * Notes that rows of a table changed unseen. Of the effect nothing is told where other statements had one, too, or where
+ * rows may have come before it in the transaction: those are given before its barriers, whichever came first.
+ */
+export function bar(
+  { barriers, open }: OpenTransaction,
+  barrier: Omit<Barrier, 'effect'>,
+  effect: BarrierEffect | undefined,
+): void {
+  const known = barriers.get(barrier.table)
+  if (known !== undefined) barriers.set(barrier.table, { table: known.table, statement: known.statement })
+  else barriers.set(barrier.table, effect === undefined || open ? barrier : { ...barrier, effect })
 }

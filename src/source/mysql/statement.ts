@@ -3,6 +3,7 @@
  * stands here as text either delimits transactions, or changed tables without showing rows. Only verb and table names
  * are read: a full grammar would have to know every statement of every version.
  */
+import type { BarrierEffect } from '../../change/change.ts'
 import { wordsOf, type Word } from './sql-words.ts'
 
 export type Meaning =
@@ -19,11 +20,17 @@ export type Meaning =
       readonly harmless: boolean
       /** A table has another name than before. */
       readonly renames: boolean
+      /** Of the tables those that have no rows after it, spelled as the statement does. */
+      readonly empties: readonly string[]
+      /** A temporary table of such a name would be emptied by the same words. */
+      readonly meansTemporary: boolean
     }
   /** It wrote rows as a statement; `names` are all the names in it, in small letters. */
   | { readonly kind: 'write'; readonly names: ReadonlySet<string> }
   /** It changes no rows of tables. */
   | { readonly kind: 'nothing' }
+
+export type Definition = Extract<Meaning, { kind: 'definition' }>
 
 /** `schema` is the statement's default schema. */
 export function meaningOf(statement: string, schema: string): Meaning {
@@ -38,6 +45,28 @@ export function meaningOf(statement: string, schema: string): Meaning {
   if (writingVerbs.has(verb)) return { kind: 'write', names: namesIn(words) }
   // An unknown verb: whatever it names may have changed.
   return changed(allNames(words, schema))
+}
+
+/** What the event says of its statement. */
+export interface Certainty {
+  /** It ended with an error, so that nobody knows how much of it was done. */
+  readonly hasFailed: boolean
+  /** Tables that it names may be temporary ones. */
+  readonly mayBeTemporary: boolean
+}
+
+/**
+ * What a statement did to a table of this name, as far as that is known. Only where the very name is spelled: on a server
+ * that tells names by their case, another table may be meant. Servers write `DROP TEMPORARY TABLE` where that is meant.
+ */
+export function effectOn(
+  table: string,
+  { empties, meansTemporary }: Definition,
+  { hasFailed, mayBeTemporary }: Certainty,
+): BarrierEffect | undefined {
+  if (hasFailed || (mayBeTemporary && meansTemporary)) return undefined
+  const all = `${table.slice(0, table.indexOf('.'))}.*`
+  return empties.includes(table) || empties.includes(all) ? { kind: 'emptied' } : undefined
 }
 
 /** For people: without line breaks, shortened. */
@@ -108,7 +137,7 @@ function definition(verb: string, cursor: Cursor): Meaning | undefined {
   switch (verb) {
     case 'TRUNCATE':
       cursor.skip('TABLE')
-      return changed(cursor.names())
+      return { ...emptying(cursor.spelledNames()), meansTemporary: true }
     case 'DROP':
       return dropped(cursor)
     case 'CREATE':
@@ -124,19 +153,23 @@ function definition(verb: string, cursor: Cursor): Meaning | undefined {
   }
 }
 
-function changed(tables: readonly string[]): Extract<Meaning, { kind: 'definition' }> {
-  return { kind: 'definition', tables, harmless: false, renames: false }
+function changed(tables: readonly string[]): Definition {
+  return { kind: 'definition', tables, harmless: false, renames: false, empties: [], meansTemporary: false }
+}
+
+function emptying(spelled: readonly string[]): Definition {
+  return { ...changed(spelled.map((name) => name.toLowerCase())), empties: spelled }
 }
 
 function dropped(cursor: Cursor): Meaning {
   if (cursor.skip('DATABASE', 'SCHEMA')) {
     cursor.skipIfExists()
-    return changed([`${cursor.plainName()}.*`])
+    return emptying([`${cursor.spelledName()}.*`])
   }
   // A temporary table may bear the name of a captured one.
   if (cursor.skip('TEMPORARY') || !cursor.skip('TABLE', 'TABLES')) return nothing
   cursor.skipIfExists()
-  return changed(cursor.names())
+  return emptying(cursor.spelledNames())
 }
 
 /** A table begins empty, and what CREATE ... SELECT puts into it comes as row events; only MariaDB's REPLACE drops one. */
@@ -176,8 +209,7 @@ function altered(cursor: Cursor): Meaning {
   cursor.skip('NOWAIT')
   const clauses = cursor.clauses()
   // ALTER IGNORE deletes rows that a new unique key forbids.
-  if (!ignores && clauses.every(isHarmless))
-    return { kind: 'definition', tables: [table], harmless: true, renames: false }
+  if (!ignores && clauses.every(isHarmless)) return { ...changed([table]), harmless: true }
   const others = clauses.flatMap((clause) => tablesNamedBy(clause, cursor.schema))
   return { ...changed([table, ...others]), renames: others.length > 0 }
 }
@@ -281,20 +313,25 @@ class Cursor {
     this.skip('EXISTS')
   }
 
-  plainName(): string {
-    return (this.#words[this.#at++]?.value ?? '').toLowerCase()
+  spelledName(): string {
+    return this.#words[this.#at++]?.value ?? ''
   }
 
   /** `schema.table` in small letters; servers differ in whether case matters, and one barrier too many does no harm. */
   name(): string {
-    const first = this.plainName()
-    return this.skip('.') ? `${first}.${this.plainName()}` : `${this.schema.toLowerCase()}.${first}`
+    return this.#qualified().toLowerCase()
   }
 
-  names(): readonly string[] {
-    const names = [this.name()]
-    while (this.skip(',')) names.push(this.name())
+  /** Each `schema.table` as it is spelled. */
+  spelledNames(): readonly string[] {
+    const names = [this.#qualified()]
+    while (this.skip(',')) names.push(this.#qualified())
     return names
+  }
+
+  #qualified(): string {
+    const first = this.spelledName()
+    return this.skip('.') ? `${first}.${this.spelledName()}` : `${this.schema}.${first}`
   }
 
   /** The rest, cut at the commas that stand in no parentheses. */

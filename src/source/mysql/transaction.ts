@@ -9,6 +9,7 @@
  * rows before it are given as they stand, and a barrier has their tables read again, so that the end is right either way.
  * Rows of an XA branch are kept until its end is known; then they are given piece by piece (`giveMore`).
  */
+import type { BarrierEffect } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import { commitAt } from '../../change/records.ts'
 import type { SourceBatch } from '../source.ts'
@@ -29,12 +30,12 @@ import { CascadeWatch } from './cascade.ts'
 import type { ForeignKeys } from './foreign-keys.ts'
 import { GtidReader, type TransactionStart } from './gtid-event.ts'
 import { showGtid } from './gtid.ts'
-import type { OpenTransaction } from './open-transaction.ts'
+import { bar, type OpenTransaction } from './open-transaction.ts'
 import { wholeUpdate } from './partial-update.ts'
 import { Outgoing } from './outgoing.ts'
 import { Progress, type ProgressOptions } from './progress.ts'
 import { rowsOf } from './row-decoder.ts'
-import { meaningOf, shorten, type Meaning } from './statement.ts'
+import { effectOn, meaningOf, shorten, type Certainty, type Definition } from './statement.ts'
 import { isFrame, isHarmless, isRowEvent, placed, refusalOf, statementRefusal } from './event-policy.ts'
 import { parseTableMap, type TableContext, type TableMap } from './table-map.ts'
 import type { Reached, TableSchemas } from './table-schemas.ts'
@@ -288,7 +289,7 @@ export class TransactionReader {
   }
 
   #query(event: BinlogEvent): void {
-    const { schema, statement } = readQuery(event)
+    const { schema, statement, ...certainty } = readQuery(event)
     const meaning = meaningOf(statement, schema)
     const current = this.#inTransaction()
     switch (meaning.kind) {
@@ -307,7 +308,7 @@ export class TransactionReader {
       case 'rollbackToSavepoint':
         return this.#rolledBack(statement)
       case 'definition':
-        this.#defined(meaning, statement)
+        this.#defined(meaning, statement, certainty)
         break
       case 'write':
         this.#refuseWrite(meaning.names, schema, statement)
@@ -327,12 +328,12 @@ export class TransactionReader {
     for (const table of this.#inTransaction().changed) this.#barrier(table, statement)
   }
 
-  #defined(meaning: Extract<Meaning, { kind: 'definition' }>, statement: string): void {
+  #defined(meaning: Definition, statement: string, certainty: Certainty): void {
     const { gtid } = this.#inTransaction().start
     if (!meaning.harmless) this.#options.schemas?.changed(meaning.tables, statement, gtid)
     for (const table of this.#tables.among(meaning.tables)) {
       this.#foreignKeysAreStale = true
-      if (!meaning.harmless) this.#barrier(table, statement)
+      if (!meaning.harmless) this.#barrier(table, statement, effectOn(table, meaning, certainty))
     }
     for (const parent of meaning.tables) {
       if (!this.#foreignKeys.isParent(parent)) continue
@@ -382,9 +383,8 @@ export class TransactionReader {
     while (this.isGiving && this.bytes < givenBytesMax) this.giveMore()
   }
 
-  #barrier(table: string, statement: string): void {
-    const { barriers } = this.#inTransaction()
-    if (!barriers.has(table)) barriers.set(table, { table, statement: shorten(statement) })
+  #barrier(table: string, statement: string, effect?: BarrierEffect): void {
+    bar(this.#inTransaction(), { table, statement: shorten(statement) }, effect)
   }
 
   #inTransaction(): OpenTransaction {

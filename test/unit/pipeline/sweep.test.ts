@@ -19,7 +19,7 @@ function swept(subject: Subject, below: bigint): ReturnType<typeof sweep> {
   const { index, letters, clock, state } = subject
   if (state === undefined) throw new Error('there is no index')
   const parts = { index, sink: index.sinkFor(state), letters, clock, highestVersion: () => version(5) }
-  return clock.until(sweep(parts, below, forever))
+  return clock.until(sweep(parts, { below, keepsRefused: true }, forever))
 }
 
 test('documents that the load did not renew are deleted, below the load', async () => {
@@ -62,7 +62,7 @@ test('a row whose new version was refused keeps its last good document; a letter
         clock: subject.clock,
         highestVersion: () => version(7),
       },
-      version(7),
+      { below: version(7), keepsRefused: true },
       forever,
     ),
   )

@@ -30,7 +30,10 @@ const full: LogBatch = {
   ],
   firstSeq: 498,
   addressee: 'größe@main',
-  barriers: [{ table: 'shop.größe', statement: 'TRUNCATE größe' }],
+  barriers: [
+    { table: 'shop.größe', statement: 'TRUNCATE größe', effect: { kind: 'emptied' } },
+    { table: 'shop.orders', statement: 'ALTER' },
+  ],
   control,
 }
 
@@ -45,7 +48,7 @@ function encoded(batch: LogBatch, count = 3): Buffer {
   const { head, flags } = packHead(batch, { first: 3, texts })
   const epoch = batch.control.epoch
   return encodeFrame(head, pieces, {
-    count,
+    count: count + batch.barriers.length,
     first: 2 ** 40,
     appendedAtMs: 1e12,
     firstSeq: 498,
@@ -76,7 +79,7 @@ test('a frame holds what the batch holds', () => {
   assert.deepEqual(frame.control(), control)
   assert.deepEqual(frame.barriers(), full.barriers)
   assert.equal(frame.addressee, full.addressee)
-  assert.deepEqual([frame.at, frame.header.first, frame.next], [0, 2 ** 40, 2 ** 40 + 3])
+  assert.deepEqual([frame.at, frame.header.first, frame.next], [0, 2 ** 40, 2 ** 40 + 5])
   assert.deepEqual(changesOf(frame), [insertOf(orders, 1), updateOf(notes, 2, 'Köln'), insertOf(notes, 3)])
 })
 
@@ -113,7 +116,7 @@ test('the form of a frame is fixed: a log of today is read by every later progra
   const batch = { ...full, addressee: undefined, barriers: [], records: [packRecords([insertOf(orders, 7)])] }
   const bytes = encoded(batch, 1)
   assert.equal(bytes.toString('latin1', 0, 3), 'MRL')
-  assert.equal(bytes[3], 2)
+  assert.equal(bytes[3], 3)
   const headLength = bytes.readUInt32LE(headerBytes)
   const piece = bytes.subarray(headerBytes + 4 + headLength, -1)
   const record = packRecords([insertOf(orders, 7)]).bytes.toString('hex')
@@ -138,7 +141,7 @@ test('a frame that is cut short or has any bit flipped is found out', () => {
 test('a frame of an older or newer format is refused with the file and what to do', () => {
   for (const [version, remedy] of [
     [1, /move the log directory away/],
-    [3, /run the version/],
+    [4, /run the version/],
   ] as const) {
     const bytes = Buffer.from(encoded(full))
     bytes[3] = version
@@ -152,6 +155,14 @@ test('a frame of an older or newer format is refused with the file and what to d
         remedy.test(error.remedy ?? ''),
     )
   }
+})
+
+test('a frame of the format before, whose barriers have no number, is read', () => {
+  const bytes = encoded({ ...full, barriers: [] })
+  bytes[3] = 2
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, 40)), 40)
+  const frame = decoded(bytes)
+  assert.deepEqual([frame?.control(), frame?.next], [control, 2 ** 40 + 3])
 })
 
 test('a frame whose inner lengths do not fit is refused, though its checksums hold', () => {

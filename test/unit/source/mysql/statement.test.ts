@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { meaningOf, shorten } from '../../../../src/source/mysql/statement.ts'
+import { effectOn, meaningOf, shorten } from '../../../../src/source/mysql/statement.ts'
 
 /** `tables` of a statement that changed rows unseen; its kind otherwise. */
 function meant(statement: string): string {
@@ -8,6 +8,35 @@ function meant(statement: string): string {
   if (meaning.kind !== 'definition') return meaning.kind
   return `${meaning.harmless ? 'harmless' : 'changed'} ${meaning.tables.join(' ')}`
 }
+
+function empties(statement: string): readonly string[] {
+  const meaning = meaningOf(statement, 'Shop')
+  return meaning.kind === 'definition' ? meaning.empties : []
+}
+
+function effect(statement: string, table: string, hasFailed = false, mayBeTemporary = false): unknown {
+  const meaning = meaningOf(statement, 'Shop')
+  assert(meaning.kind === 'definition')
+  return effectOn(table, meaning, { hasFailed, mayBeTemporary })
+}
+
+test('statements that leave no rows are known, with the tables as they are spelled', () => {
+  assert.deepEqual(empties('TRUNCATE Orders'), ['Shop.Orders'])
+  assert.deepEqual(empties('TRUNCATE TABLE other.`Or``ders` WAIT 5'), ['other.Or`ders'])
+  assert.deepEqual(empties('DROP TABLE IF EXISTS a, Other.B'), ['Shop.a', 'Other.B'])
+  assert.deepEqual(empties('DROP DATABASE Shop'), ['Shop.*'])
+  const others = ['DELETE FROM a', 'CREATE OR REPLACE TABLE a (x INT)', 'RENAME TABLE a TO b', 'DROP VIEW a']
+  const clauses = ['TRUNCATE PARTITION p', 'DROP PARTITION p', 'EXCHANGE PARTITION p WITH TABLE b', 'DROP x']
+  for (const statement of [...others, ...clauses.map((clause) => `ALTER TABLE a ${clause}`)])
+    assert.deepEqual(empties(statement), [], statement)
+  const emptied = { kind: 'emptied' }
+  assert.deepEqual(effect('TRUNCATE a', 'Shop.a'), emptied)
+  assert.deepEqual(effect('DROP DATABASE Shop', 'Shop.a'), emptied)
+  assert.equal(effect('TRUNCATE a', 'shop.A'), undefined)
+  assert.equal(effect('TRUNCATE a', 'Shop.a', true), undefined)
+  assert.equal(effect('TRUNCATE a', 'Shop.a', false, true), undefined, 'a temporary table')
+  assert.deepEqual(effect('DROP TABLE a', 'Shop.a', false, true), emptied)
+})
 
 test('statements that change rows unseen are known by verb and tables', () => {
   const statements: Readonly<Record<string, string>> = {

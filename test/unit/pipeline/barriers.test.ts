@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Barrier } from '../../../src/change/change.ts'
+import { Barriers, isDealtWith } from '../../../src/pipeline/barriers.ts'
+import { highestVersion } from '../../../src/pipeline/numbering.ts'
+import { group, hostile, insert, remove, Subject, table } from '../../support/delivery-subject.ts'
+
+const emptied: Barrier = {
+  table: table.name,
+  statement: 'TRUNCATE TABLE shop.items',
+  effect: { kind: 'emptied' },
+}
+
+async function begun(lanes: number): Promise<Subject> {
+  const subject = await new Subject().begin(lanes)
+  const { index, letters, clock, state, facts } = subject
+  if (state === undefined) throw new Error('there is no index')
+  const barriers = new Barriers({
+    index,
+    sink: index.sinkFor(state),
+    letters,
+    clock,
+    highestVersion: () => highestVersion(subject.control),
+    group,
+    table: table.name,
+    observe: facts.observe,
+  })
+  subject.barrier = (barrier) => barriers.pass(barrier, new AbortController().signal)
+  return subject
+}
+
+const ids = Array.from({ length: 60 }, (_, id) => id)
+
+test('a table that is emptied leaves the documents of what came after, and nothing is read', async () => {
+  const subject = await begun(4)
+  await subject.append(ids.map((id) => insert(id, 'before')))
+  await subject.deliverAll()
+  await subject.append([...ids.slice(0, 30).map((id) => insert(id, 'late')), remove(40, 'before')], [emptied])
+  await subject.append([insert(3, 'after'), insert(70, 'after')])
+  await subject.deliverAll({ requestCountMax: 7 })
+  assert.deepEqual(subject.documents(), { 3: 'after', 70: 'after' })
+  const passes = subject.facts.of('emptied')
+  assert.ok(passes.length >= 1 && passes.length <= 4)
+})
+
+test('a barrier whose deletes were interrupted is dealt with again, and what came after it stays', async () => {
+  const subject = await begun(2)
+  await subject.append(
+    ids.map((id) => insert(id, 'before')),
+    [emptied],
+  )
+  await subject.append([insert(5, 'after')])
+  // All its lanes have passed it and written on, and nothing of that was committed.
+  await subject.deliverAll()
+  await subject.log.define({ name: group, tables: [table.name], attributes: {}, at: 0 })
+  await subject.deliverAll()
+  assert.deepEqual(subject.documents(), { 5: 'after' })
+})
+
+test('a target that is away at a barrier makes its lanes wait, and nothing of what follows is written before', async () => {
+  const subject = await begun(3)
+  await subject.append(ids.map((id) => insert(id, 'before')))
+  await subject.deliverAll()
+  let refusals = 0
+  subject.index.fault = (operations) => {
+    const isPass = operations.every(({ op }) => op === 'delete')
+    if (isPass && refusals++ < 3) return { kind: 'refused', failure: 'transient' }
+    if (!isPass) assert.ok(refusals > 3, 'what follows is written before the pass')
+    return undefined
+  }
+  await subject.append([], [emptied])
+  await subject.append([insert(1, 'after')])
+  await subject.deliverAll()
+  assert.deepEqual(subject.documents(), { 1: 'after' })
+  assert.ok(subject.facts.of('target-waiting').length > 0)
+})
+
+test('dead letters of rows that are gone are settled', async () => {
+  const subject = await begun(2)
+  await subject.append([insert(1, 'good'), insert(2, hostile)])
+  await subject.deliverAll()
+  assert.deepEqual(await subject.letterIds(), ['2'])
+  await subject.append([], [emptied])
+  await subject.append([insert(1, hostile)])
+  await subject.deliverAll()
+  assert.deepEqual(subject.documents(), {}, 'the last good document was of a row that is gone')
+  assert.deepEqual(await subject.letterIds(), ['1'])
+})
+
+test('only what is known to be emptied, of the very table of the documents, is dealt with', () => {
+  const { statement } = emptied
+  assert.equal(isDealtWith(emptied, table.name), true)
+  assert.equal(isDealtWith(emptied, 'shop.others'), false)
+  assert.equal(isDealtWith({ table: table.name, statement }, table.name), false)
+})
