@@ -29,7 +29,7 @@ import { statusOf } from './status.ts'
 import { systemClock } from './system-clock.ts'
 import { recentIn } from './journal.ts'
 import { gigabyte, megabyte } from './units.ts'
-import { openTransform, Upstreams, type Refine } from './upstreams.ts'
+import { openTransform, Upstreams } from './upstreams.ts'
 import { version } from './version.ts'
 import { mapperOf, statusPipeline, tablesOf, Workshop } from './workshop.ts'
 
@@ -147,6 +147,7 @@ async function* verifyPipeline(
   const { load } = workshop.configuration.settings
   const source = await workshop.openSource(pipeline.source, tablesOf([pipeline]))
   const target = workshop.target(pipeline.target.name)
+  const upstreams = await Upstreams.open(workshop, [pipeline], () => {})
   try {
     refuseUnlisted(target, pipeline)
     const { table, rowsEstimate } = await source.describe(pipeline.definition.table)
@@ -154,7 +155,7 @@ async function* verifyPipeline(
     const fields = accepted?.fields ?? documentFields(pipeline.definition, table)
     const index = target.index(pipeline, fields, await describeChildren(pipeline.definition, source))
     await existing(index, pipeline)
-    const refine = await refinement(workshop, pipeline)
+    const refine = upstreams.refineFor(pipeline)
     return yield* verify(
       {
         table: pipeline.definition.table,
@@ -170,6 +171,7 @@ async function* verifyPipeline(
       signal,
     )
   } finally {
+    await upstreams.close()
     await target.close()
     await source.close()
   }
@@ -189,12 +191,6 @@ async function examineTarget(workshop: Workshop, pipeline: Pipeline): Promise<re
   } finally {
     await target.close()
   }
-}
-
-async function refinement({ configuration }: Workshop, pipeline: Pipeline): Promise<Refine> {
-  const listening = { clock: systemClock, observe: () => {} }
-  const upstreams = await Upstreams.open([pipeline], configuration.settings, listening)
-  return upstreams.refineFor(pipeline)
 }
 
 /** What makes the documents that the index is held against. */

@@ -6,6 +6,7 @@ import { epochsSeen, startKind, startPosition } from './beginning.ts'
 import { Failure } from './change/failure.ts'
 import type { OpenSource, RunOptions } from './cli/parts.ts'
 import { difference, fingerprint } from './config/fingerprint.ts'
+import type { Configuration } from './config/load.ts'
 import { groupOf, isMeant, type Pipeline as PipelineFile } from './config/pipeline.ts'
 import type { Operations } from './control/operations.ts'
 import { startControl } from './control/server.ts'
@@ -95,12 +96,7 @@ export async function serve(
     sources: [...new Set(own.map(({ source }) => source))],
     groups: own.map(groupOf),
   })
-  const logger = createLogger({
-    level: settings.logger.level,
-    pretty: settings.logger.format === 'auto' ? process.stdout.isTTY : settings.logger.format === 'pretty',
-    redact,
-    write: (line) => process.stdout.write(line),
-  })
+  const logger = loggerOf(workshop.configuration)
   const journal = createJournal(store, systemClock)
   const hearing: readonly Observe[] = [
     (fact) => board.observe(fact),
@@ -113,7 +109,7 @@ export async function serve(
   const observe: Observe = (fact) => {
     for (const listener of hearing) listener(fact)
   }
-  const upstreams = await Upstreams.open(own, settings, { clock: systemClock, observe })
+  const upstreams = await Upstreams.open(workshop, own, observe)
   const serving: Serving = {
     workshop,
     options,
@@ -138,10 +134,17 @@ export async function serve(
   } finally {
     await rm(addressFile, { force: true })
     await control.close()
+    await upstreams.close()
     journal.note('stopped')
     await journal.close()
     logger.close()
   }
+}
+
+function loggerOf({ settings, redact }: Configuration): ReturnType<typeof createLogger> {
+  const { level, format } = settings.logger
+  const pretty = format === 'auto' ? process.stdout.isTTY : format === 'pretty'
+  return createLogger({ level, pretty, redact, write: (line) => process.stdout.write(line) })
 }
 
 function operationsOf(
@@ -326,7 +329,7 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
     deriving,
     reloadsWhenLost: file.policy.onLost === 'reload',
     companions: [
-      ...upstreams.companionsOf(file, { ...opened, clock: systemClock }),
+      ...upstreams.companionsOf(file, opened),
       ...(deriving === undefined ? [] : [(ending: AbortSignal) => deriving.fit(ending)]),
     ],
     rowsEstimate: async () => (await source.describe(file.definition.table)).rowsEstimate,

@@ -10,13 +10,15 @@ import type { Enricher } from './document/enricher.ts'
 import { transforming, type Transform } from './document/transform.ts'
 import type { Log } from './log/log.ts'
 import type { Capture } from './pipeline/capture.ts'
-import type { Clock } from './pipeline/clock.ts'
 import { completing } from './pipeline/completing.ts'
 import { enriching } from './pipeline/enriching.ts'
 import type { Observe } from './pipeline/facts.ts'
 import { Inquiries } from './pipeline/inquiries.ts'
 import type { SourceAdmin } from './source/source.ts'
+import { SqlUpstream } from './source/mysql/sql-upstream.ts'
 import { megabyte } from './units.ts'
+import { systemClock } from './system-clock.ts'
+import type { Workshop } from './workshop.ts'
 import { HttpUpstream } from './upstream/http/http-upstream.ts'
 import { openModule } from './upstream/module/module-upstream.ts'
 import type { Upstream } from './upstream/upstream.ts'
@@ -26,7 +28,6 @@ export interface Surroundings {
   readonly source: Pick<SourceAdmin, 'describe'>
   readonly capture: Pick<Capture, 'touch'>
   readonly log: Pick<Log, 'deadLetters'>
-  readonly clock: Clock
 }
 
 /** An enricher with what the pipeline's file wants done to the documents that it makes. */
@@ -49,19 +50,20 @@ export class Upstreams {
 
   /** Those that the pipelines ask. Throws a Failure of kind `configuration` where a module cannot be used. */
   static async open(
+    workshop: Workshop,
     pipelines: readonly Pipeline[],
-    settings: Settings,
-    { clock, observe }: { readonly clock: Clock; readonly observe: Observe },
+    observe: Observe,
   ): Promise<Upstreams> {
+    const { settings } = workshop.configuration
     const names = new Set(pipelines.flatMap(({ enrich }) => enrich.map(({ upstream }) => upstream)))
     const inquiries = new Map<string, Inquiries>()
     for (const name of names) {
       const upstream = settings.upstreams[name]
       if (upstream === undefined) throw new Failure('configuration', `there is no upstream ${name}`)
-      const opened = await openUpstream(name, upstream)
+      const opened = await openUpstream(name, upstream, workshop)
       inquiries.set(
         name,
-        new Inquiries({ name, upstream: opened, limits: limitsOf(upstream), clock, observe }),
+        new Inquiries({ name, upstream: opened, limits: limitsOf(upstream), clock: systemClock, observe }),
       )
     }
     const transforms = new Map<string, Transform>()
@@ -78,7 +80,7 @@ export class Upstreams {
   /** Works beside the pipeline that ask again for what an upstream did not give. */
   companionsOf(
     pipeline: Pipeline,
-    { source, capture, log, clock }: Surroundings,
+    { source, capture, log }: Surroundings,
   ): readonly ((ending: AbortSignal) => Promise<void>)[] {
     const group = groupOf(pipeline)
     const touch = async (keys: readonly Key[], signal: AbortSignal): Promise<void> => {
@@ -92,8 +94,12 @@ export class Upstreams {
       const isLeftAlone = (): boolean => inquiries.isLeftAlone
       const { deadLetters } = log
       return (ending) =>
-        completing({ group, upstream, everyMs, deadLetters, isLeftAlone, touch, clock }, ending)
+        completing({ group, upstream, everyMs, deadLetters, isLeftAlone, touch, clock: systemClock }, ending)
     })
+  }
+
+  async close(): Promise<void> {
+    for (const inquiries of this.#inquiries.values()) await inquiries.close()
   }
 
   #inquiriesOf({ upstream }: Enrichment): Inquiries {
@@ -103,10 +109,18 @@ export class Upstreams {
   }
 }
 
-async function openUpstream(name: string, settings: UpstreamSettings): Promise<Upstream> {
+async function openUpstream(name: string, settings: UpstreamSettings, workshop: Workshop): Promise<Upstream> {
   const { kind, url = '', module = '', headers, answers, value, method } = settings
   const bounds = { questionsMax: settings.batch, timeoutMs: settings.timeoutSeconds * 1000 }
   if (kind === 'module') return await openModule({ name, path: module, ...bounds })
+  if (kind === 'sql')
+    return new SqlUpstream(workshop.serverOf(settings.source), {
+      name,
+      query: settings.query ?? '',
+      rows: settings.rows,
+      value,
+      ...bounds,
+    })
   return new HttpUpstream({
     name,
     url,

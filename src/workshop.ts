@@ -85,6 +85,12 @@ export class Workshop {
     })
   }
 
+  /** How a source's server is reached; without a name, the only one. */
+  serverOf(name: string | undefined): MysqlSettings {
+    const [only = ''] = Object.keys(this.configuration.settings.sources)
+    return this.#mysqlSettings(name ?? only, {})
+  }
+
   #mysqlSettings(name: string, unused: Readonly<Record<string, readonly string[]>>): MysqlSettings {
     const settings = this.configuration.settings.sources[name]
     if (settings === undefined) throw new Failure('configuration', `there is no source ${name}`)

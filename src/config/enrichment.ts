@@ -69,16 +69,33 @@ export function transformOf(
   }
 }
 
-/** What an upstream's settings lack for its kind; undefined = nothing. */
-export function missingOf({ kind, url, module }: UpstreamSettings): 'url' | 'module' | undefined {
-  if (kind === 'http') return url === undefined ? 'url' : undefined
-  return module === undefined ? 'module' : undefined
+/** What an upstream's settings lack for its kind, or say wrongly; undefined = nothing. */
+export function upstreamFault(
+  { kind, url, module, query, source }: UpstreamSettings,
+  sources: readonly string[],
+): Fault | undefined {
+  if (kind === 'http') return url === undefined ? { path: 'url', found: 'is missing' } : undefined
+  if (kind === 'module') return module === undefined ? { path: 'module', found: 'is missing' } : undefined
+  if (query === undefined) return { path: 'query', found: 'is missing' }
+  if (query.split(':keys').length !== 2) {
+    return { path: 'query', found: 'does not have :keys once', expected: 'a condition such as id IN (:keys)' }
+  }
+  if (source === undefined ? sources.length === 1 : sources.includes(source)) return undefined
+  const found = source === undefined ? 'is missing' : `there is no source "${source}" in the settings`
+  return { path: 'source', found, expected: `one of ${sources.join(', ')}` }
+}
+
+interface Fault {
+  readonly path: string
+  readonly found: string
+  readonly expected?: string
 }
 
 function parameterFault(
   { kind, method, url = '' }: UpstreamSettings,
   given: readonly string[],
 ): string | undefined {
+  if (kind === 'sql' && given.length !== 1) return 'a query is asked with one value'
   if (kind !== 'http' || method !== 'get') return undefined
   const wanted = [...url.matchAll(/\{([^{}]+)\}/g)].map(([, name]) => name ?? '')
   const missing = wanted.find((name) => !given.includes(name))

@@ -5,7 +5,7 @@ import { Failure } from '../change/failure.ts'
 import { coerce, conform, describe, isMapping, nodeAt } from './conform.ts'
 import { sourceConnection, storeConnection, targetConnection } from './connection.ts'
 import { problemOf, readDocument, type Reading } from './document.ts'
-import { missingOf } from './enrichment.ts'
+import { upstreamFault } from './enrichment.ts'
 import { readPipelines, type Pipeline } from './pipeline.ts'
 import { nearest, refuse, type Problem } from './problems.ts'
 import { pipelineSchema } from './pipeline-schema.ts'
@@ -160,9 +160,8 @@ function contradictions(settings: Settings, origin: string): readonly Problem[] 
   }
   if (settings.store.kind === 'mysql') attempt('store.url', () => storeConnection(settings.store))
   for (const [name, upstream] of Object.entries(settings.upstreams)) {
-    const missing = missingOf(upstream)
-    if (missing !== undefined)
-      problems.push({ origin, path: `upstreams.${name}.${missing}`, found: 'is missing' })
+    const fault = upstreamFault(upstream, Object.keys(settings.sources))
+    if (fault !== undefined) problems.push({ origin, ...fault, path: `upstreams.${name}.${fault.path}` })
   }
   if (settings.log.ceilingGb < settings.log.retentionGb) {
     const expected = `at least log.retentionGb, ${settings.log.retentionGb}`

@@ -12,9 +12,9 @@ import {
 } from './schema-words.ts'
 
 export const upstreamType = group(
-  'What documents can be enriched from: a service over HTTP, or a module of your own.',
+  'What documents can be enriched from: a service over HTTP, a query, or a module of your own.',
   {
-    kind: choice(['http', 'module'], 'http', 'http or module.'),
+    kind: choice(['http', 'sql', 'module'], 'http', 'http, sql or module.'),
     url: Type.Optional(
       secret(
         text('http: where it is; with get, {parameter} stands for a value that is asked with.', {
@@ -37,13 +37,30 @@ export const upstreamType = group(
     answers: Type.Optional(
       text('http, post: where the list of answers is in the reply, such as data.items.'),
     ),
-    value: Type.Optional(text('http: where the value is in an answer, such as current.temperature.')),
+    value: Type.Optional(
+      text(
+        'Where the value is in an answer: http: a path such as current.temperature; sql: a column. Default: all of it.',
+      ),
+    ),
+    source: Type.Optional(
+      text('sql: the source of the settings whose server is asked. Default: the only one.'),
+    ),
+    query: Type.Optional(
+      text('sql: a SELECT with :keys once; its first column is the key, the others are the answer.', {
+        examples: ['SELECT country, name FROM geo.countries WHERE country IN (:keys)'],
+      }),
+    ),
+    rows: choice(
+      ['one', 'many'],
+      'one',
+      'sql: one (a key has one row at most) or many (the answer is a list).',
+    ),
     module: Type.Optional(
       text(
         'module: a JavaScript or TypeScript file that exports ask(questions, { signal }). Relative to this file.',
       ),
     ),
-    batch: integer(100, 1, 10_000, 'At most so many questions in one request (post, module).'),
+    batch: integer(100, 1, 10_000, 'At most so many questions in one request (post, sql, module).'),
     timeoutSeconds: number(5, 0.01, 600, 'A request that is not answered in this time has failed.'),
     responseMb: number(4, 0.001, 256, 'http: a longer reply is a failure.'),
     retries: integer(3, 0, 100, 'How often a request is tried again, after 1, 1, 2, 3, 5 ... 30 s.'),

@@ -82,6 +82,10 @@ export class Inquiries {
     return this.#parts.clock.now() < this.#openUntilMs
   }
 
+  async close(): Promise<void> {
+    await this.#parts.upstream.close()
+  }
+
   /** Asks in pieces; the replies come as they come. */
   #begin(missing: ReadonlyMap<string, Question>, signal: AbortSignal): ReadonlyMap<string, Promise<Reply>> {
     const begun = new Map<string, Promise<Reply>>()

@@ -34,7 +34,7 @@ const rooms: Readonly<Record<string, Room>> = {
   'store/store.ts': { project: interfaces, packages: [], unsaid: vendor },
   'document/enricher.ts': { project: interfaces, packages: [], unsaid: vendor },
   'source/mysql/': {
-    project: ['source/source.ts', 'change/'],
+    project: ['source/source.ts', 'upstream/upstream.ts', 'change/'],
     packages: ['mysql2', 'node:'],
     unsaid: /kafka|elastic|\bbulk/i,
   },

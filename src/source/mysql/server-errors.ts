@@ -137,7 +137,10 @@ const byErrno: ReadonlyMap<number, Verdict> = new Map([
   ...same([1129], { kind: 'transient', remedy: 'the server has blocked this host: FLUSH HOSTS' }),
   // Server shutdown, aborted or killed connection, lock wait, deadlock, interrupted, timed out, lost, idle too long.
   ...same(
-    [1053, 1077, 1080, 1152, 1158, 1159, 1160, 1161, 1205, 1213, 1317, 1927, 2006, 2013, 3024, 3168, 4031],
+    [
+      1053, 1077, 1080, 1152, 1158, 1159, 1160, 1161, 1205, 1213, 1317, 1927, 1969, 2006, 2013, 3024, 3168,
+      4031,
+    ],
     { kind: 'transient' },
   ),
 ])
