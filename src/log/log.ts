@@ -118,6 +118,14 @@ export interface LaneBatch {
   readonly release?: () => void
 }
 
+/** Told which lanes a reader has: all at once, or as several readers share a group. */
+export interface LaneWatcher {
+  /** The lane is ours, from this offset on; said before its first batch. */
+  readonly assigned: (lane: number, next: Offset) => void
+  /** The lane goes to another reader when this resolves: until then what is finished may be committed. */
+  readonly revoked: (lane: number) => Promise<void>
+}
+
 export interface ChangeLog {
   /**
    * Atomic: all of it or nothing survives a crash; resolved = it survives, and nobody looks at the batch's records any
@@ -131,7 +139,7 @@ export interface ChangeLog {
    * Entries after what the group has committed, lane by lane, for ever (it waits at the tail); ends when the signal
    * aborts. An iteration may be empty: it only moves `next`. Throws a Failure of kind `lost` where retention passed it.
    */
-  read(group: string, signal: AbortSignal): AsyncIterable<LaneBatch>
+  read(group: string, signal: AbortSignal, watcher?: LaneWatcher): AsyncIterable<LaneBatch>
   /** The group has finished everything of the lane before `next`. Durable when resolved; never backward. */
   commit(group: string, lane: number, next: Offset): Promise<void>
 }

@@ -1,0 +1,106 @@
+/** Reads the control topic as it grows: one for all that a log does. */
+import { Failure } from '../../change/failure.ts'
+import { Bell } from './bell.ts'
+import { placeName, type Client } from './client.ts'
+import { ControlState } from './control-state.ts'
+import { hasCode } from './failures.ts'
+
+const waitMs = 500
+const fetchBytes = 8 * 2 ** 20
+/** After a failure it tries again so much later. */
+const restMs = 500
+
+export class Follower {
+  readonly state = new ControlState()
+  /** Rings after each piece that was read. */
+  readonly moved = new Bell()
+  readonly #client: Client
+  /** Waits long at brokers. */
+  readonly #fetching: Client
+  readonly #topic: string
+  readonly #closed = new AbortController()
+  #next = 0n
+  /** What the state says of ends of partitions counts from here on: before, compaction may have taken some of it. */
+  #exactFrom: bigint | undefined
+  #running: Promise<void> | undefined
+  #failure: Failure | undefined
+
+  /** Closes `fetching`. */
+  constructor(client: Client, fetching: Client, topic: string) {
+    this.#client = client
+    this.#fetching = fetching
+    this.#topic = topic
+  }
+
+  /** Whether the ends of partitions are those of the control record. */
+  get isExact(): boolean {
+    return this.#exactFrom !== undefined && this.#next >= this.#exactFrom
+  }
+
+  /** Resolves when everything has been read that was written before. */
+  async caughtUp(): Promise<ControlState> {
+    const end = await this.#end()
+    this.#start()
+    while (this.#next < end) {
+      const seen = this.moved.count
+      await this.moved.rung(seen, this.#closed.signal, waitMs)
+      if (this.#failure !== undefined) throw this.#failure
+      this.#closed.signal.throwIfAborted()
+    }
+    return this.state
+  }
+
+  /** Something that must be seen is going wrong; undefined = all is well. */
+  get failure(): Failure | undefined {
+    return this.#failure
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort(new Failure('transient', 'the log was closed'))
+    await this.#fetching.close()
+    await this.#running
+  }
+
+  #start(): void {
+    this.#running ??= this.#run()
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closed
+    while (!signal.aborted) {
+      try {
+        await this.#readSome()
+        this.#failure = undefined
+      } catch (error) {
+        if (signal.aborted) return
+        this.#failure =
+          error instanceof Failure ? error : new Failure('transient', 'the control topic', { cause: error })
+        this.#fetching.forget()
+        this.moved.ring()
+        await new Bell().rung(0, signal, restMs)
+      }
+    }
+  }
+
+  async #readSome(): Promise<void> {
+    this.#exactFrom ??= await this.#end()
+    const place = { topic: this.#topic, partition: 0 }
+    try {
+      const limits = { waitMs, bytes: fetchBytes, partitionBytes: fetchBytes }
+      for (const { records, next } of await this.#fetching.fetch([{ ...place, offset: this.#next }], limits)) {
+        for (const record of records) if (!this.state.take(record)) this.#exactFrom = undefined
+        this.#next = next
+      }
+    } catch (error) {
+      if (!hasCode(error, 'OFFSET_OUT_OF_RANGE')) throw error
+      this.#next = (await this.#client.ends([place], 'first')).get(placeName(place)) ?? 0n
+      return
+    }
+    this.moved.ring()
+  }
+
+  async #end(): Promise<bigint> {
+    const place = { topic: this.#topic, partition: 0 }
+    return (await this.#client.ends([place], 'last')).get(placeName(place)) ?? 0n
+  }
+}

@@ -1,0 +1,246 @@
+/** What can be asked and said of groups without reading for them. */
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import type { Offset } from '../../change/change.ts'
+import { Failure } from '../../change/failure.ts'
+import { RecordsBuilder } from '../../change/records.ts'
+import type { Group, GroupLag, LogAdmin } from '../log.ts'
+import { nobody, placeName, type Client, type Place } from './client.ts'
+import type { FetchedRecord } from './committed-records.ts'
+import { groupKey, type ControlState, type DefinedGroup } from './control-state.ts'
+import { plainBatch } from './dead-letters.ts'
+import type { Follower } from './follower.ts'
+import { readHeaders } from './headers.ts'
+import { readerOf, tableOf } from './lane.ts'
+import type { Names } from './names.ts'
+import { beginning, commitPlace, lost, placesOf, topicsOf, type LanePlace } from './places.ts'
+import { BatchBuilder } from './record-batch.ts'
+
+export interface GroupAdminParts {
+  readonly client: Client
+  readonly names: Names
+  readonly follower: Follower
+}
+
+const noHeaders = Buffer.from([0])
+const pieceBytes = 2 ** 20
+/** So many pieces are looked through for the oldest undelivered change; beyond them the answer is what is certain by then. */
+const piecesMax = 16
+
+export class GroupAdmin {
+  readonly #parts: GroupAdminParts
+  /** What this process committed or read last, by group and lane. */
+  readonly #places = new Map<string, LanePlace[]>()
+
+  constructor(parts: GroupAdminParts) {
+    this.#parts = parts
+  }
+
+  /** Throws a Failure where it is not defined. */
+  async group(name: string): Promise<DefinedGroup> {
+    const { follower } = this.#parts
+    const known = follower.state.groups.get(name) ?? (await follower.caughtUp()).groups.get(name)
+    if (known === undefined)
+      throw new Failure('configuration', `the log has no group ${name}`, {
+        remedy: 'millrace run defines the groups of its pipelines',
+      })
+    return known
+  }
+
+  async groups(): Promise<readonly Group[]> {
+    const state = await this.#parts.follower.caughtUp()
+    const lanes = state.control?.lanes ?? 0
+    return await Promise.all(
+      [...state.groups.values()].map(async (group) => {
+        const places = await placesOf(this.#parts, group, lanes)
+        return {
+          name: group.name,
+          tables: group.tables,
+          lanes: places.map(({ next }) => next),
+          attributes: group.attributes,
+          lost: await this.#isLost(group, places, state),
+        }
+      }),
+    )
+  }
+
+  async define(wish: Parameters<LogAdmin['define']>[0]): Promise<void> {
+    const { follower } = this.#parts
+    const { name, tables, attributes, at } = wish
+    const state = await follower.caughtUp()
+    const before = state.groups.get(name)
+    if (at === undefined && before !== undefined) return this.#write({ ...before, tables, attributes })
+    const end = state.control?.seq ?? 0
+    const generation = randomUUID().slice(0, 8)
+    const made: DefinedGroup = { name, tables, start: at ?? 0, generation, attributes }
+    const start = at ?? Math.max(0, ...(await this.#oldest(made, state)))
+    assert(start <= end, `${name} begins with ${start}, which is not in the log`)
+    const places = Array.from({ length: state.control?.lanes ?? 0 }, () => ({
+      next: start,
+      offsets: new Map<string, bigint>(),
+    }))
+    if (at !== undefined && (await this.#isLost(made, places, state)))
+      throw lost(`${name} cannot begin with ${start}: some of what follows is no longer kept`)
+    this.#places.delete(name)
+    await this.#write({ ...made, start })
+  }
+
+  async forget(name: string): Promise<void> {
+    await this.group(name)
+    this.#places.delete(name)
+    await this.#produce(groupKey(name), undefined)
+  }
+
+  /** Commits for a group that nobody reads. */
+  async commit(name: string, lane: number, next: Offset): Promise<void> {
+    const group = await this.group(name)
+    const state = await this.#parts.follower.caughtUp()
+    const lanes = state.control?.lanes ?? 0
+    const places = this.#places.get(name) ?? [...(await placesOf(this.#parts, group, lanes))]
+    this.#places.set(name, places)
+    const before = places[lane]
+    assert(before !== undefined, `lane ${lane} is one of ${lanes}`)
+    assert(next >= before.next, `${name}, lane ${lane}: ${next} comes before ${before.next}`)
+    assert(next <= (state.control?.seq ?? 0), `${name} commits ${next}, which is not in the log`)
+    const place = { next, offsets: before.offsets }
+    await commitPlace(this.#parts, group, nobody, { lane, ...place })
+    places[lane] = place
+  }
+
+  /** Somebody else moves the places from now on. */
+  released(name: string): void {
+    this.#places.delete(name)
+  }
+
+  async lag(name: string): Promise<GroupLag> {
+    const group = await this.group(name)
+    const state = await this.#parts.follower.caughtUp()
+    const places = await placesOf(this.#parts, group, state.control?.lanes ?? 0)
+    let oldest: { readonly seq: number; readonly atMs: number } | undefined
+    for (const topic of topicsOf(this.#parts.names, state, group))
+      for (const [lane, { next, offsets }] of places.entries()) {
+        if ((state.topics.get(topic)?.ends[lane] ?? 0) <= next) continue
+        const place = { topic, partition: lane }
+        const from = { next, committed: offsets.get(topic) }
+        const found = await this.#oldestIn(group, place, from, state)
+        if (found !== undefined && found.seq < (oldest?.seq ?? Infinity)) oldest = found
+      }
+    if (oldest === undefined) return { changes: 0, oldestCommittedAtMs: undefined }
+    const changes = (state.control?.seq ?? 0) - oldest.seq + 1
+    return { changes, oldestCommittedAtMs: oldest.atMs }
+  }
+
+  /** The first record of the group behind a place. */
+  async #oldestIn(
+    group: DefinedGroup,
+    place: Place,
+    from: { readonly next: number; readonly committed: bigint | undefined },
+    state: ControlState,
+  ): Promise<{ readonly seq: number; readonly atMs: number } | undefined> {
+    const { client } = this.#parts
+    let offset = await beginning(client, state, { ...place, ...from }).catch((error: unknown) => {
+      if (error instanceof Failure && error.kind === 'lost') return undefined
+      throw error
+    })
+    offset ??= (await client.ends([place], 'first')).get(placeName(place)) ?? 0n
+    for (let piece = 0; piece < piecesMax; piece++) {
+      const limits = { waitMs: 0, bytes: pieceBytes, partitionBytes: pieceBytes }
+      const [fetched] = await client.fetch([{ ...place, offset }], limits)
+      for (const record of fetched?.records ?? []) {
+        const { seq, addressee, fingerprint } = readHeaders(record.headers)
+        if (seq <= from.next || (addressee !== '' && addressee !== group.name)) continue
+        const table = tableOf(state, fingerprint)
+        if (group.tables.includes(table.name)) return { seq, atMs: ageOf(record, state) }
+      }
+      if (fetched === undefined || fetched.next === offset) return undefined
+      offset = fetched.next
+    }
+    return undefined
+  }
+
+  async #isLost(
+    group: DefinedGroup,
+    places: readonly LanePlace[],
+    state: ControlState,
+  ): Promise<boolean> {
+    const { client, names } = this.#parts
+    const all = topicsOf(names, state, group).flatMap((topic) =>
+      places.map((_, partition) => ({ topic, partition })),
+    )
+    if (all.length === 0) return false
+    const firsts = await client.ends(all, 'first')
+    for (const place of all) {
+      const { next = 0, offsets } = places[place.partition] ?? {}
+      const topic = state.topics.get(place.topic)
+      const committed = offsets?.get(place.topic)
+      const isRenewed = (topic?.since ?? 0) > next
+      const first = firsts.get(placeName(place)) ?? 0n
+      if (!isRenewed && (first === 0n || (committed ?? -1n) >= first)) continue
+      try {
+        await beginning(client, state, { ...place, next, committed })
+      } catch (error) {
+        if (error instanceof Failure && error.kind === 'lost') return true
+        throw error
+      }
+    }
+    return false
+  }
+
+  /** From where on each partition of a group's topics is whole. */
+  async #oldest(group: DefinedGroup, state: ControlState): Promise<readonly Offset[]> {
+    const topics = topicsOf(this.#parts.names, state, group)
+    return (await keptFrom(this.#parts.client, topics, state)).map(({ from }) => from)
+  }
+
+  async #write(group: DefinedGroup): Promise<void> {
+    await this.#produce(groupKey(group.name), JSON.stringify(group))
+  }
+
+  async #produce(key: string, text: string | undefined): Promise<void> {
+    const { client, names, follower } = this.#parts
+    const builder = new BatchBuilder()
+    builder.add(Buffer.from(key), text === undefined ? undefined : Buffer.from(text), noHeaders)
+    await client.produce(null, [{ topic: names.control, partition: 0, batch: plainBatch(builder) }])
+    await follower.caughtUp()
+  }
+}
+
+/** When a record was committed; one that was read has no such time and is as old as its place in the log. */
+function ageOf(record: FetchedRecord, state: ControlState): number {
+  const headers = readHeaders(record.headers)
+  const builder = new RecordsBuilder()
+  readerOf(tableOf(state, headers.fingerprint)).read(builder, record.key, record.value ?? noHeaders, headers)
+  const cursor = builder.finish().cursor()
+  cursor.next()
+  return cursor.committedAtMs === 0 ? record.appendedAtMs : cursor.committedAtMs
+}
+
+export interface KeptPartition extends Place {
+  /** From this offset of ours on everything is there. */
+  readonly from: Offset
+  /** When its oldest record was appended; undefined = it keeps none. */
+  readonly appendedAtMs: number | undefined
+}
+
+/** What the partitions of topics still keep. */
+export async function keptFrom(
+  client: Client,
+  topics: readonly string[],
+  state: ControlState,
+): Promise<readonly KeptPartition[]> {
+  const all = topics.flatMap((topic) =>
+    (state.topics.get(topic)?.ends ?? []).map((_, partition) => ({ topic, partition })),
+  )
+  if (all.length === 0) return []
+  const firsts = await client.ends(all, 'first')
+  const wanted = all.map((place) => ({ ...place, offset: firsts.get(placeName(place)) ?? 0n }))
+  const limits = { waitMs: 0, bytes: 16 * pieceBytes, partitionBytes: 1 }
+  const fetched = await client.fetch(wanted, limits)
+  return wanted.map(({ topic, partition, offset }) => {
+    const { ends = [], since = 0 } = state.topics.get(topic) ?? {}
+    const record = fetched.find((each) => each.topic === topic && each.partition === partition)?.records[0]
+    const seq = record === undefined ? undefined : readHeaders(record.headers).seq
+    const from = offset === 0n ? since : seq === undefined ? (ends[partition] ?? 0) : seq - 1
+    return { topic, partition, from, appendedAtMs: record?.appendedAtMs }
+  })
+}

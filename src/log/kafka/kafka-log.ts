@@ -1,0 +1,283 @@
+/**
+ * The log in Kafka: several processes deliver from it, and others read it too.
+ *
+ *   PREFIX.SCHEMA.TABLE         records of a table, as they were committed
+ *   PREFIX.work.SOURCE          records for one group alone, and touches; its partitions are the lanes
+ *   PREFIX.control.SOURCE       the control record and what readers must know (control-state.ts)
+ *   PREFIX.dead-letters.SOURCE  what targets refused for good
+ *
+ * An offset of ours is a sequence number less one, so it grows along the log over all topics.
+ */
+import type { Key, Offset } from '../../change/change.ts'
+import { Failure } from '../../change/failure.ts'
+import { RecordsBuilder } from '../../change/records.ts'
+import type {
+  Control,
+  DeadLetters,
+  Entry,
+  Group,
+  GroupLag,
+  LaneBatch,
+  LaneWatcher,
+  Log,
+  LogAdmin,
+  LogBatch,
+  LogPart,
+  Retention,
+} from '../log.ts'
+import {
+  algorithms,
+  Client,
+  placeName,
+  type ClientSettings,
+  type Compression,
+  type Place,
+} from './client.ts'
+import type { FetchedRecord } from './committed-records.ts'
+import type { ControlState } from './control-state.ts'
+import { TopicDeadLetters } from './dead-letters.ts'
+import { keyBytes } from './envelope.ts'
+import { Follower } from './follower.ts'
+import { GroupAdmin, keptFrom } from './group-admin.ts'
+import { GroupReader } from './group-reader.ts'
+import { readHeaders } from './headers.ts'
+import { readerOf, tableOf } from './lane.ts'
+import { namesOf, type Names } from './names.ts'
+import { Topics, type TopicSettings } from './topics.ts'
+import { Writer } from './writer.ts'
+
+export interface KafkaLogOptions {
+  readonly client: ClientSettings
+  /** `{source}` in it stands for the name of the source. */
+  readonly prefix: string
+  readonly source: string
+  /** Of the program, for readers of the topics. */
+  readonly version: string
+  readonly topics: TopicSettings
+  readonly compression: Compression
+  /** Makes nothing: to look at a log that is there. */
+  readonly readOnly?: boolean
+  /** Milliseconds since 1970. */
+  readonly now?: () => number
+}
+
+const pieceBytes = 4 * 2 ** 20
+
+/** Throws a Failure of kind `lost` where it is to be read only and there is none yet. */
+export async function openKafkaLog(options: KafkaLogOptions): Promise<Log> {
+  const names = namesOf(options.prefix, options.source)
+  const client = new Client(options.client)
+  try {
+    const topics = new Topics(client, options.topics)
+    if (options.readOnly === true) await existing(client, names, options.source)
+    else await topics.compacted(names.control)
+    return new KafkaLog(options, { client, names, topics })
+  } catch (error) {
+    await client.close()
+    throw error
+  }
+}
+
+async function existing(client: Client, { control }: Names, source: string): Promise<void> {
+  if ((await client.topics([control])).has(control)) return
+  throw new Failure('lost', `the source ${source} has no log in Kafka yet: there is no topic ${control}`, {
+    remedy: 'millrace run begins it',
+  })
+}
+
+class KafkaLog implements Log {
+  readonly deadLetters: DeadLetters
+  readonly #client: Client
+  readonly #names: Names
+  readonly #options: KafkaLogOptions
+  readonly #follower: Follower
+  readonly #writer: Writer
+  readonly #groups: GroupAdmin
+  readonly #readers = new Map<string, GroupReader>()
+
+  constructor(
+    options: KafkaLogOptions,
+    { client, names, topics }: { readonly client: Client; readonly names: Names; readonly topics: Topics },
+  ) {
+    this.#options = options
+    this.#client = client
+    this.#names = names
+    this.#follower = new Follower(client, new Client(options.client), names.control)
+    const follower = this.#follower
+    this.#groups = new GroupAdmin({ client, names, follower })
+    this.#writer = new Writer({
+      client: new Client(options.client),
+      names,
+      topics,
+      follower,
+      source: { version: options.version, name: options.source },
+      compression: options.compression,
+      now: options.now ?? (() => Date.now()),
+    })
+    this.deadLetters = new TopicDeadLetters(client, async () => {
+      await topics.compacted(names.deadLetters)
+      return names.deadLetters
+    })
+  }
+
+  append(batch: LogBatch): Promise<Offset> {
+    return this.#writer.append(batch)
+  }
+
+  tail(): Promise<Control | undefined> {
+    return this.#writer.tail()
+  }
+
+  async control(): Promise<Control | undefined> {
+    return (await this.#follower.caughtUp()).control
+  }
+
+  async *read(name: string, signal: AbortSignal, watcher?: LaneWatcher): AsyncGenerator<LaneBatch> {
+    if (signal.aborted) return
+    const group = await this.#groups.group(name)
+    const control = await this.#begun(signal)
+    if (control === undefined) return
+    if (this.#readers.has(name)) throw new Error(`${name} is being read already`)
+    const reader = new GroupReader({
+      fetching: new Client(this.#options.client),
+      client: this.#client,
+      names: this.#names,
+      follower: this.#follower,
+      group,
+      lanes: control.lanes,
+      watcher,
+    })
+    this.#readers.set(name, reader)
+    try {
+      yield* reader.read(signal)
+    } finally {
+      this.#readers.delete(name)
+      this.#groups.released(name)
+    }
+  }
+
+  async commit(name: string, lane: number, next: Offset): Promise<void> {
+    const reader = this.#readers.get(name)
+    if (reader === undefined) await this.#groups.commit(name, lane, next)
+    else await reader.commit(lane, next)
+  }
+
+  groups(): Promise<readonly Group[]> {
+    return this.#groups.groups()
+  }
+
+  define(group: Parameters<LogAdmin['define']>[0]): Promise<void> {
+    return this.#groups.define(group)
+  }
+
+  forget(group: string): Promise<void> {
+    return this.#groups.forget(group)
+  }
+
+  lag(group: string): Promise<GroupLag> {
+    return this.#groups.lag(group)
+  }
+
+  async retention(): Promise<Retention> {
+    const state = await this.#follower.caughtUp()
+    const kept = await keptFrom(this.#client, [...state.topics.keys()], state)
+    const sizes = await this.#sizes(state)
+    const times = kept.flatMap(({ appendedAtMs }) => (appendedAtMs === undefined ? [] : [appendedAtMs]))
+    return {
+      bytes: [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0),
+      bytesMax: this.#options.topics.retentionBytes * Math.max(1, kept.length),
+      oldest: Math.max(0, ...kept.map(({ from }) => from)),
+      next: state.control?.seq ?? 0,
+      oldestAppendedAtMs: times.length === 0 ? undefined : Math.min(...times),
+    }
+  }
+
+  async parts(): Promise<readonly LogPart[]> {
+    const state = await this.#follower.caughtUp()
+    const sizes = await this.#sizes(state)
+    return (await keptFrom(this.#client, [...state.topics.keys()], state)).map((kept) => ({
+      name: placeName(kept),
+      bytes: sizes.get(placeName(kept)) ?? 0,
+      first: kept.from,
+      next: state.topics.get(kept.topic)?.ends[kept.partition] ?? 0,
+      firstAppendedAtMs: kept.appendedAtMs ?? 0,
+    }))
+  }
+
+  async *find(table: string, key: Key): AsyncGenerator<Entry & { readonly addressee: string | undefined }> {
+    const state = await this.#follower.caughtUp()
+    const lanes = state.control?.lanes ?? 1
+    const forms = new Map<string, Buffer>()
+    for (const each of state.tables.values())
+      if (each.name === table) {
+        const bytes = keyBytes(each, key)
+        forms.set(bytes.toString('latin1'), bytes)
+      }
+    const found: (Entry & { readonly addressee: string | undefined })[] = []
+    for (const form of forms.values())
+      for (const topic of [this.#names.table(table), this.#names.work]) {
+        if (!state.topics.has(topic)) continue
+        const place = { topic, partition: algorithms.partitionOf(form, lanes) }
+        for await (const record of this.#records(place))
+          if (record.key.equals(form)) found.push(entryOf(record, await this.#follower.caughtUp()))
+      }
+    yield* found
+      .filter(({ change }) => change.table.name === table)
+      .toSorted((one, other) => one.offset - other.offset)
+  }
+
+  /** Brokers drop what is too old or too much. */
+  drop(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  async close(): Promise<void> {
+    await this.#writer.close()
+    await this.#follower.close()
+    await this.#client.close()
+  }
+
+  /** The control record, once the log has begun; undefined = the signal aborted before. */
+  async #begun(signal: AbortSignal): Promise<Control | undefined> {
+    const { moved, state } = this.#follower
+    await this.#follower.caughtUp()
+    while (state.control === undefined && !signal.aborted) await moved.rung(moved.count, signal)
+    return state.control
+  }
+
+  async #sizes(state: ControlState): Promise<ReadonlyMap<string, number>> {
+    const topics = await this.#client.topics([...state.topics.keys()])
+    return await this.#client.sizes([...topics.values()])
+  }
+
+  /** Every record that a partition keeps now. */
+  async *#records(place: Place): AsyncGenerator<FetchedRecord> {
+    const end = (await this.#client.ends([place], 'last')).get(placeName(place)) ?? 0n
+    let offset = (await this.#client.ends([place], 'first')).get(placeName(place)) ?? 0n
+    while (offset < end) {
+      const limits = { waitMs: 100, bytes: pieceBytes, partitionBytes: pieceBytes }
+      const [fetched] = await this.#client.fetch([{ ...place, offset }], limits)
+      if (fetched === undefined) return
+      yield* fetched.records
+      offset = fetched.next
+    }
+  }
+}
+
+function entryOf(
+  record: FetchedRecord,
+  state: ControlState,
+): Entry & { readonly addressee: string | undefined } {
+  const headers = readHeaders(record.headers)
+  const builder = new RecordsBuilder()
+  readerOf(tableOf(state, headers.fingerprint)).read(
+    builder,
+    record.key,
+    record.value ?? Buffer.alloc(0),
+    headers,
+  )
+  const [change] = builder.finish()
+  if (change === undefined) throw new Error('one record was read')
+  const { version, seq, addressee } = headers
+  return { offset: seq - 1, version, change, addressee: addressee === '' ? undefined : addressee }
+}

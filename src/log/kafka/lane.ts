@@ -1,0 +1,193 @@
+/**
+ * One lane of a group: the partition of that number in each of the group's topics. Records are given out in the order of
+ * the log, so one waits until every partition is known to have been read as far: either it has given a later record, or
+ * it has been read to the end that the control record names.
+ */
+import type { Table } from '../../change/change.ts'
+import { Failure } from '../../change/failure.ts'
+import { RecordsBuilder } from '../../change/records.ts'
+import { Entries, noEntries, type LaneBatch } from '../log.ts'
+import type { Fetched, FetchedRecord } from './committed-records.ts'
+import type { ControlState } from './control-state.ts'
+import { EnvelopeReader } from './envelope.ts'
+import { readHeaders, type RecordHeaders } from './headers.ts'
+
+interface Arrived {
+  readonly headers: RecordHeaders & { readonly version: bigint }
+  readonly record: FetchedRecord
+}
+
+/** One partition of the lane. */
+interface Part {
+  readonly topic: string
+  /** Where to read on. */
+  next: bigint
+  /** Everything up to this sequence number has arrived. */
+  arrivedTo: number
+  readonly waiting: Arrived[]
+  bytes: number
+}
+
+/** Everything before `bound` lies before these offsets. */
+interface Mark {
+  readonly bound: number
+  readonly offsets: ReadonlyMap<string, bigint>
+}
+
+const batchBytes = 256 * 1024
+
+export class GroupLane {
+  readonly lane: number
+  readonly #parts = new Map<string, Part>()
+  readonly #wanted: (headers: RecordHeaders, table: Table) => boolean
+  readonly #builder = new RecordsBuilder(2 * batchBytes)
+  #marks: Mark[] = []
+  /** Everything up to this sequence number was given out. */
+  #given: number
+
+  /** `next`: the offset that the group comes to next in this lane. */
+  constructor(lane: number, next: number, wanted: (headers: RecordHeaders, table: Table) => boolean) {
+    this.lane = lane
+    this.#given = next
+    this.#wanted = wanted
+  }
+
+  /** Everything before this was given out. */
+  get given(): number {
+    return this.#given
+  }
+
+  get hasEntries(): boolean {
+    return [...this.#parts.values()].some(({ waiting }) => waiting.length > 0)
+  }
+
+  has(topic: string): boolean {
+    return this.#parts.has(topic)
+  }
+
+  /** A partition joins, to be read from `offset` on; nothing of the lane lies before it that was not given out. */
+  add(topic: string, offset: bigint): void {
+    this.#parts.set(topic, { topic, next: offset, arrivedTo: this.#given, waiting: [], bytes: 0 })
+  }
+
+  /** What is to be read next, less partitions of which enough is waiting. */
+  wants(bytesMax: number): readonly { readonly topic: string; readonly partition: number; readonly offset: bigint }[] {
+    return [...this.#parts.values()]
+      .filter(({ bytes }) => bytes < bytesMax)
+      .map(({ topic, next }) => ({ topic, partition: this.lane, offset: next }))
+  }
+
+  take({ topic, records, next }: Fetched): void {
+    const part = this.#parts.get(topic)
+    if (part === undefined) return
+    for (const record of records) {
+      const headers = readHeaders(record.headers)
+      if (headers.seq <= part.arrivedTo) continue
+      part.waiting.push({ headers, record })
+      part.bytes += bytesOf(record)
+      part.arrivedTo = headers.seq
+    }
+    part.next = next
+  }
+
+  /** How far every partition has arrived, where the ends that the state names are those of its control record. */
+  #bound({ control, topics }: ControlState): number {
+    const now = control?.seq ?? 0
+    let bound = now
+    for (const { topic, arrivedTo } of this.#parts.values()) {
+      const end = topics.get(topic)?.ends[this.lane] ?? 0
+      if (arrivedTo < end) bound = Math.min(bound, arrivedTo)
+    }
+    return bound
+  }
+
+  /** The next entries; undefined = there is nothing new. */
+  give(state: ControlState): LaneBatch | undefined {
+    const bound = this.#bound(state)
+    if (bound <= this.#given) return undefined
+    const { entries, bytes, to } = this.#entries(bound, state)
+    this.#given = to
+    const offsets = [...this.#parts.values()].map(
+      ({ topic, waiting, next }) => [topic, waiting[0]?.record.offset ?? next] as const,
+    )
+    this.#marks.push({ bound: to, offsets: new Map(offsets) })
+    return { lane: this.lane, entries, bytes, next: to }
+  }
+
+  /** The offsets that may be committed when everything before `next` is finished; those before are forgotten. */
+  offsetsAt(next: number): ReadonlyMap<string, bigint> | undefined {
+    let last = -1
+    while ((this.#marks[last + 1]?.bound ?? Infinity) <= next) last++
+    if (last < 0) return undefined
+    this.#marks = this.#marks.slice(last)
+    return this.#marks[0]?.offsets
+  }
+
+  /** Entries up to the bound, of one epoch and about so many bytes. */
+  #entries(
+    bound: number,
+    state: ControlState,
+  ): { readonly entries: Entries; readonly bytes: number; readonly to: number } {
+    const places: number[] = []
+    const ordinals: number[] = []
+    let first: Arrived['headers'] | undefined
+    let to = bound
+    for (let arrived = this.#earliest(bound); arrived !== undefined; arrived = this.#earliest(bound)) {
+      const { headers, record, part } = arrived
+      if (this.#builder.at >= batchBytes || (first !== undefined && first.epoch !== headers.epoch)) {
+        to = headers.seq - 1
+        break
+      }
+      part.waiting.shift()
+      part.bytes -= bytesOf(record)
+      const table = tableOf(state, headers.fingerprint)
+      if (!this.#wanted(headers, table)) continue
+      first ??= headers
+      places.push(this.#builder.at)
+      ordinals.push(headers.seq - first.seq)
+      readerOf(table).read(this.#builder, record.key, valueOf(record), headers)
+    }
+    if (first === undefined) return { entries: noEntries, bytes: 0, to }
+    const records = this.#builder.finish()
+    const { seq, version } = first
+    const entries = new Entries(records, places, ordinals, { offset: seq - 1, version })
+    return { entries, bytes: records.bytes.length, to }
+  }
+
+  #earliest(bound: number): (Arrived & { readonly part: Part }) | undefined {
+    let found: (Arrived & { readonly part: Part }) | undefined
+    for (const part of this.#parts.values()) {
+      const arrived = part.waiting[0]
+      if (arrived === undefined || arrived.headers.seq > bound) continue
+      if (found === undefined || arrived.headers.seq < found.headers.seq) found = { ...arrived, part }
+    }
+    return found
+  }
+}
+
+function bytesOf({ key, value }: FetchedRecord): number {
+  return 100 + key.length + (value?.length ?? 0)
+}
+
+function valueOf({ value }: FetchedRecord): Buffer {
+  if (value === null) throw new Failure('corrupt', 'a record in a topic of the log has no value')
+  return value
+}
+
+export function tableOf({ tables }: ControlState, fingerprint: string): Table {
+  const table = tables.get(fingerprint)
+  if (table !== undefined) return table
+  throw new Failure('corrupt', `the control topic lacks the table definition ${fingerprint}`, {
+    remedy: 'the control topic must be compacted, never deleted from: set its cleanup.policy to compact',
+  })
+}
+
+const readers = new WeakMap<Table, EnvelopeReader>()
+
+export function readerOf(table: Table): EnvelopeReader {
+  const known = readers.get(table)
+  if (known !== undefined) return known
+  const made = new EnvelopeReader(table)
+  readers.set(table, made)
+  return made
+}

@@ -1,0 +1,147 @@
+/**
+ * Which lanes are ours, where several processes deliver for one group. The group's members subscribe to the work topic
+ * alone: a lane is one of its partitions, and takes the partitions of that number in all other topics with it.
+ */
+import { Failure } from '../../change/failure.ts'
+import { Bell } from './bell.ts'
+import { rebalanceTimeoutMs, type Client, type Member } from './client.ts'
+import { hasCode } from './failures.ts'
+import { shareOut } from './shares.ts'
+
+export interface MembershipParts {
+  readonly client: Client
+  /** As the cluster calls it. */
+  readonly group: string
+  readonly topic: string
+  readonly lanes: number
+  /** Lanes are ours now. */
+  readonly assigned: (lanes: readonly number[]) => Promise<void>
+  /** Lanes go to others when this resolves. */
+  readonly revoked: (lanes: readonly number[]) => Promise<void>
+}
+
+const retryMs = 500
+const classicEveryMs = 3_000
+const eagerMs = 200
+const eagerAttempts = 50
+/** We are no member any more, or not of this generation: what we had belongs to others. */
+const goneCodes = [
+  'UNKNOWN_MEMBER_ID',
+  'FENCED_MEMBER_EPOCH',
+  'ILLEGAL_GENERATION',
+  'STALE_MEMBER_EPOCH',
+]
+const joining: Member = { id: '', epoch: 0 }
+
+export class Membership {
+  readonly #parts: MembershipParts
+  #member = joining
+  #owned: readonly number[] = []
+
+  constructor(parts: MembershipParts) {
+    this.#parts = parts
+  }
+
+  /** Who commits. */
+  get member(): Member {
+    return this.#member
+  }
+
+  owns(lane: number): boolean {
+    return this.#owned.includes(lane)
+  }
+
+  /** Keeps our place until the signal aborts, then gives back what we have; throws what cannot be mended here. */
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#runWithBrokers(signal)
+    } catch (error) {
+      if (!hasCode(error, 'UNSUPPORTED_VERSION')) throw error
+      await this.#runAmongMembers(signal)
+    }
+  }
+
+  /** The group's coordinator assigns; each change is taken step by step (KIP-848). */
+  async #runWithBrokers(signal: AbortSignal): Promise<void> {
+    const { client, group, topic } = this.#parts
+    let tellAll = true
+    let attempts = 0
+    let target: readonly number[] = []
+    while (!signal.aborted) {
+      try {
+        const owned = tellAll ? this.#owned : undefined
+        const answer = await client.memberHeartbeat(group, this.#member, topic, owned, rebalanceTimeoutMs)
+        this.#member = answer.member
+        target = answer.partitions ?? target
+        tellAll = await this.#take(target)
+        // A new member's share is often worked out a moment later.
+        const isNew = this.#owned.length === 0 && attempts++ < eagerAttempts
+        if (!tellAll) await pause(isNew ? eagerMs : answer.everyMs, signal)
+      } catch (error) {
+        if (hasCode(error, ...goneCodes)) {
+          await this.#release(this.#owned)
+          this.#member = { id: this.#member.id, epoch: 0 }
+          target = []
+        } else if (!(error instanceof Failure) || error.kind !== 'transient') throw error
+        tellAll = true
+        await pause(retryMs, signal)
+      }
+    }
+    await this.#release(this.#owned)
+    if (this.#member.epoch > 0)
+      await client
+        .memberHeartbeat(group, { ...this.#member, epoch: -1 }, topic, undefined, rebalanceTimeoutMs)
+        .catch(() => undefined)
+  }
+
+  /** One of the members assigns, and all stop for it: what brokers before 4.0 offer. */
+  async #runAmongMembers(signal: AbortSignal): Promise<void> {
+    const { client, group } = this.#parts
+    let before = ''
+    while (!signal.aborted) {
+      try {
+        await this.#join(before)
+        while (!signal.aborted) {
+          await pause(classicEveryMs, signal)
+          if (!signal.aborted) await client.heartbeat(group, this.#member)
+        }
+      } catch (error) {
+        const isGone = hasCode(error, ...goneCodes)
+        if (!isGone && (!(error instanceof Failure) || error.kind !== 'transient')) throw error
+        before = this.#owned.join(',')
+        await this.#release(this.#owned)
+        this.#member = { id: isGone ? '' : this.#member.id, epoch: -1 }
+        if (!hasCode(error, 'REBALANCE_IN_PROGRESS')) await pause(retryMs, signal)
+      }
+    }
+    await this.#release(this.#owned)
+    if (this.#member.id !== '') await client.leave(group, this.#member.id).catch(() => undefined)
+  }
+
+  async #join(owned: string): Promise<void> {
+    const { client, group, topic, lanes } = this.#parts
+    const { memberId, generation, members } = await client.join(group, this.#member.id, topic, owned)
+    this.#member = { id: memberId, epoch: generation }
+    const share = await client.sync(group, this.#member, shareOut(lanes, members))
+    await this.#take(share === '' ? [] : share.split(',').map(Number))
+  }
+
+  /** Whether anything changed, which is to be told. */
+  async #take(target: readonly number[]): Promise<boolean> {
+    const gone = this.#owned.filter((lane) => !target.includes(lane))
+    if (gone.length > 0) await this.#release(gone)
+    const added = target.filter((lane) => !this.#owned.includes(lane))
+    this.#owned = target
+    if (added.length > 0) await this.#parts.assigned(added)
+    return gone.length + added.length > 0
+  }
+
+  async #release(lanes: readonly number[]): Promise<void> {
+    if (lanes.length > 0) await this.#parts.revoked(lanes)
+    this.#owned = this.#owned.filter((lane) => !lanes.includes(lane))
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await new Bell().rung(0, signal, ms)
+}

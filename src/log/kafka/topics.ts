@@ -1,0 +1,93 @@
+/** The topics of a log: made when they are first needed, and looked at each time the log is taken over. */
+import { Failure } from '../../change/failure.ts'
+import type { Client, Topic } from './client.ts'
+
+export interface TopicSettings {
+  /** -1 = as the brokers have it by default. */
+  readonly replication: number
+  readonly retentionMs: number
+  /** Of each partition. */
+  readonly retentionBytes: number
+  readonly messageBytesMax: number
+  /** Whether topics that are missing are made. */
+  readonly create: boolean
+}
+
+const tenMinutes = '600000'
+
+export class Topics {
+  readonly #client: Client
+  readonly #settings: TopicSettings
+
+  constructor(client: Client, settings: TopicSettings) {
+    this.#client = client
+    this.#settings = settings
+  }
+
+  /** A compacted topic of one partition. Its latest records stay ten minutes as they are, for those who follow it. */
+  async compacted(name: string): Promise<Topic> {
+    return await this.#ensure(name, 1, {
+      'cleanup.policy': 'compact',
+      'min.compaction.lag.ms': tenMinutes,
+      'max.message.bytes': String(this.#settings.messageBytesMax),
+    })
+  }
+
+  /** A topic of records. Throws a Failure where it has another number of partitions. */
+  async records(name: string, partitions: number): Promise<Topic> {
+    const { retentionMs, retentionBytes, messageBytesMax } = this.#settings
+    return await this.#ensure(name, partitions, {
+      'cleanup.policy': 'delete',
+      'retention.ms': String(retentionMs),
+      'retention.bytes': String(retentionBytes),
+      'max.message.bytes': String(messageBytesMax),
+      'message.timestamp.type': 'CreateTime',
+    })
+  }
+
+  async #ensure(
+    name: string,
+    partitions: number,
+    configs: Readonly<Record<string, string>>,
+  ): Promise<Topic> {
+    const found = (await this.#client.topics([name])).get(name)
+    if (found !== undefined) return checked(found, partitions)
+    if (!this.#settings.create) {
+      throw new Failure('configuration', `there is no topic ${name}`, {
+        remedy: `make it with ${partitions} partition(s) and ${shown(configs)}, or set log.kafka.createTopics`,
+      })
+    }
+    await this.#client.createTopic({ name, partitions, replication: this.#settings.replication, configs })
+    return checked(await this.#appeared(name), partitions)
+  }
+
+  /** A topic that was made is not known to every broker at once. */
+  async #appeared(name: string): Promise<Topic> {
+    for (let attempt = 0; attempt < 100; attempt++) {
+      const found = (await this.#client.topics([name], true)).get(name)
+      if (found?.leaders.every((leader) => leader >= 0) === true) return found
+      await new Promise((resolve) => {
+        setTimeout(resolve, 50)
+      })
+    }
+    throw new Failure('transient', `the topic ${name} was made, and no broker leads it yet`)
+  }
+}
+
+function checked(topic: Topic, partitions: number): Topic {
+  if (topic.leaders.length === partitions) return topic
+  throw new Failure(
+    'configuration',
+    `the topic ${topic.name} has ${topic.leaders.length} partitions, and the log has ${partitions}`,
+    {
+      remedy:
+        'partitions decide where a key goes, so their number is fixed when a log begins: give the log another log.kafka.prefix, which loads everything anew',
+    },
+  )
+}
+
+function shown(configs: Readonly<Record<string, string>>): string {
+  return Object.entries(configs)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ')
+}

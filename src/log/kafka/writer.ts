@@ -1,0 +1,277 @@
+/**
+ * The one hand that writes records: each append is a transaction of rows, control record and the ends of the partitions
+ * that it wrote to. Whoever takes the log over fences the one before, and reads what is finished.
+ */
+import type { Table } from '../../change/change.ts'
+import { Failure } from '../../change/failure.ts'
+import { operations, RecordCursor } from '../../change/records.ts'
+import type { Control, LogBatch } from '../log.ts'
+import { algorithms, placeName, type Client, type Compression, type Place, type Producer } from './client.ts'
+import { controlKey, controlText, tableKey, topicKey, type TopicState } from './control-state.ts'
+import { EnvelopeWriter, opName, type EnvelopeSource } from './envelope.ts'
+import type { Follower } from './follower.ts'
+import type { Names } from './names.ts'
+import { HeaderWriter } from './headers.ts'
+import { BatchBuilder } from './record-batch.ts'
+import { fingerprintOf, tableText } from './schemas.ts'
+import type { Topics } from './topics.ts'
+
+export interface WriterParts {
+  readonly client: Client
+  readonly names: Names
+  readonly topics: Topics
+  readonly follower: Follower
+  readonly source: EnvelopeSource
+  readonly compression: Compression
+  readonly now: () => number
+}
+
+/** How long brokers keep an unfinished transaction of a capture that is gone, unless another takes over first. */
+const transactionTimeoutMs = 60_000
+/** A batch is closed at this size: far below what brokers take, so that only a single row can be too large. */
+const batchBytes = 512 * 1024
+
+/** What is to be written to one partition, in order. */
+interface Outgoing extends Place {
+  readonly builder: BatchBuilder
+  readonly batches: Buffer[]
+}
+
+export class Writer {
+  readonly #parts: WriterParts
+  readonly #envelopes: EnvelopeWriter
+  /** Of the next batch, by partition: brokers refuse what does not follow. */
+  readonly #sequences = new Map<string, number>()
+  #producer: Producer | undefined
+  #control: Control | undefined
+  #appends = 0
+  #topics = new Map<string, TopicState>()
+  #tables = new Set<string>()
+  /** Topics whose new state goes out with the next append. */
+  readonly #renewed = new Set<string>()
+  readonly #headers = new HeaderWriter()
+
+  constructor(parts: WriterParts) {
+    this.#parts = parts
+    this.#envelopes = new EnvelopeWriter(parts.source)
+  }
+
+  /** Fences earlier writers; the last control record that is finished. */
+  async tail(): Promise<Control | undefined> {
+    const { client, names, follower } = this.#parts
+    this.#producer = undefined
+    const producer = await client.initProducer(names.transactionalId, transactionTimeoutMs)
+    this.#sequences.clear()
+    const state = await follower.caughtUp()
+    this.#control = state.control
+    this.#appends = state.appends
+    this.#topics = new Map(state.topics)
+    this.#tables = new Set(state.tables.keys())
+    await this.#checkTopics()
+    this.#producer = producer
+    return this.#control
+  }
+
+  /** All of it in one transaction. After a rejection the log must be taken over again. */
+  async append(batch: LogBatch): Promise<number> {
+    const producer = this.#producer
+    if (producer === undefined) {
+      throw new Failure('conflict', 'the log was not taken over: its tail is to be read first')
+    }
+    this.#producer = undefined
+    const { client, names } = this.#parts
+    const { lanes } = batch.control
+    if (this.#control !== undefined && this.#control.lanes !== lanes)
+      throw new Error('the number of lanes is fixed when a log begins')
+    await this.#topic(names.work, lanes)
+    const outgoing = new Map<string, Outgoing>()
+    const changed = await this.#encode(batch, producer, outgoing)
+    this.#encodeControl(batch.control, changed, { producer, outgoing })
+    try {
+      await client.addPartitions(producer, [...outgoing.values()])
+      await this.#produce(producer, outgoing)
+    } catch (error) {
+      // Readers wait for what is open; the next one to take over undoes it where this is not heard.
+      await client.endTransaction(producer, false).catch(() => {})
+      throw error
+    }
+    await client.endTransaction(producer, true)
+    this.#renewed.clear()
+    this.#control = batch.control
+    this.#appends++
+    this.#producer = producer
+    return batch.control.seq
+  }
+
+  async close(): Promise<void> {
+    await this.#parts.client.close()
+  }
+
+  /** Encodes the rows; answers what is new of topics and tables, by keys of the control topic. */
+  async #encode(
+    batch: LogBatch,
+    producer: Producer,
+    outgoing: Map<string, Outgoing>,
+  ): Promise<ReadonlyMap<string, string>> {
+    const { names, now } = this.#parts
+    const changed = new Map([...this.#renewed].map((name) => [topicKey(name), '']))
+    const nowMs = now()
+    const { epoch, lanes } = batch.control
+    let seq = batch.firstSeq
+    for (const records of batch.records) {
+      const homes = await this.#homesOf(records.tables, batch, changed)
+      for (const cursor = new RecordCursor(records); cursor.next(); seq++) {
+        const home = homes[cursor.tableNumber]
+        if (home === undefined) throw new Failure('corrupt', 'a record of an unknown table')
+        const key = this.#envelopes.key(cursor)
+        const partition = algorithms.partitionOf(key, lanes)
+        const inWork = batch.addressee !== undefined || cursor.operation === operations.touch
+        const out = outgoingAt(outgoing, { topic: inWork ? names.work : home.topic, partition })
+        // The encoder's buffer is used for the value next.
+        const ownKey = Buffer.from(key)
+        const value = this.#envelopes.value(cursor, nowMs)
+        const headers = this.#headers.write({
+          epoch,
+          seq,
+          op: opName(cursor.operation),
+          fingerprint: home.fingerprint,
+          addressee: batch.addressee ?? '',
+          jsonNulls: this.#envelopes.jsonNulls,
+        })
+        out.builder.add(ownKey, value, headers)
+        this.#moveEnd(out, seq, changed)
+        if (out.builder.bytes >= batchBytes) this.#close(out, producer, nowMs)
+      }
+    }
+    return changed
+  }
+
+  async #homesOf(
+    tables: readonly Table[],
+    { addressee, control }: LogBatch,
+    changed: Map<string, string>,
+  ): Promise<readonly { readonly topic: string; readonly fingerprint: string }[]> {
+    const { names } = this.#parts
+    const homes: { readonly topic: string; readonly fingerprint: string }[] = []
+    for (const table of tables) {
+      const topic = names.table(table.name)
+      if (addressee === undefined) await this.#topic(topic, control.lanes)
+      const fingerprint = fingerprintOf(table)
+      if (!this.#tables.has(fingerprint)) {
+        this.#tables.add(fingerprint)
+        changed.set(tableKey(fingerprint), tableText(table))
+      }
+      homes.push({ topic, fingerprint })
+    }
+    return homes
+  }
+
+  #moveEnd({ topic, partition }: Outgoing, seq: number, changed: Map<string, string>): void {
+    const known = this.#topics.get(topic)
+    if (known === undefined) throw new Error(`nothing is known of ${topic}`)
+    const ends = known.ends as number[]
+    ends[partition] = seq
+    changed.set(topicKey(topic), '')
+  }
+
+  #encodeControl(
+    control: Control,
+    changed: ReadonlyMap<string, string>,
+    { producer, outgoing }: { readonly producer: Producer; readonly outgoing: Map<string, Outgoing> },
+  ): void {
+    const out = outgoingAt(outgoing, { topic: this.#parts.names.control, partition: 0 })
+    for (const [key, text] of changed) {
+      const value = text === '' ? JSON.stringify(this.#topics.get(key.slice(topicKey('').length))) : text
+      out.builder.add(Buffer.from(key), Buffer.from(value), noHeaders)
+    }
+    out.builder.add(Buffer.from(controlKey), Buffer.from(controlText(control, this.#appends + 1)), noHeaders)
+    for (const each of outgoing.values()) this.#close(each, producer, this.#parts.now())
+  }
+
+  #close(out: Outgoing, producer: Producer, appendedAtMs: number): void {
+    const { builder, batches } = out
+    if (builder.count === 0) return
+    const { compression } = this.#parts
+    const place = placeName(out)
+    const firstSequence = this.#sequences.get(place) ?? 0
+    this.#sequences.set(place, (firstSequence + builder.count) % 0x8000_0000)
+    batches.push(
+      builder.finish({
+        producer,
+        firstSequence,
+        appendedAtMs,
+        compressionBits: algorithms.compressionBits(compression),
+        compress: (bytes) => algorithms.compress(compression, bytes),
+        crc: algorithms.crc,
+      }),
+    )
+  }
+
+  /** A request holds at most one batch of each partition. */
+  async #produce({ transactionalId }: Producer, outgoing: ReadonlyMap<string, Outgoing>): Promise<void> {
+    for (let round = 0; ; round++) {
+      const batches = [...outgoing.values()].flatMap(({ topic, partition, batches: own }) => {
+        const batch = own[round]
+        return batch === undefined ? [] : [{ topic, partition, batch }]
+      })
+      if (batches.length === 0) return
+      await this.#parts.client.produce(transactionalId, batches)
+    }
+  }
+
+  /** The topic is there, and it is the one that the log knows. */
+  async #topic(name: string, partitions: number): Promise<void> {
+    if (this.#topics.has(name)) return
+    const { topics, client } = this.#parts
+    const { id } = await topics.records(name, partitions)
+    const places = Array.from({ length: partitions }, (_, partition) => ({ topic: name, partition }))
+    await this.#refuseStrangers(name, places, client)
+    this.#topics.set(name, { id, ends: places.map(() => 0), since: 0 })
+  }
+
+  /** Records that no control record speaks of come from another log. */
+  async #refuseStrangers(name: string, places: readonly Place[], client: Client): Promise<void> {
+    const ends = await client.ends(places, 'last')
+    const firsts = await client.ends(places, 'first')
+    const filled = places.filter((place) => (ends.get(placeName(place)) ?? 0n) > 0n)
+    if (filled.length === 0) return
+    const limits = { waitMs: 0, bytes: batchBytes, partitionBytes: batchBytes }
+    const from = filled.map((place) => ({ ...place, offset: firsts.get(placeName(place)) ?? 0n }))
+    const found = await client.fetch(from, limits)
+    if (found.every(({ records }) => records.length === 0)) return
+    throw new Failure('conflict', `the topic ${name} holds records that this log did not write`, {
+      remedy:
+        'its control topic was deleted, or another log writes here: delete the topics of the log, or set another log.kafka.prefix',
+    })
+  }
+
+  /** Topics that went, or came back as others, are made anew; what was lost with them is remembered. */
+  async #checkTopics(): Promise<void> {
+    const control = this.#control
+    if (control === undefined) return
+    const { client, topics } = this.#parts
+    const present = await client.topics([...this.#topics.keys()], true)
+    for (const [name, state] of this.#topics) {
+      const found = present.get(name)
+      if (found?.id === state.id) {
+        await topics.records(name, control.lanes)
+        this.#topics.set(name, { ...state, ends: [...state.ends] })
+        continue
+      }
+      const { id } = await topics.records(name, control.lanes)
+      this.#topics.set(name, { id, ends: state.ends.map(() => 0), since: control.seq })
+      this.#renewed.add(name)
+    }
+  }
+}
+
+const noHeaders = Buffer.from([0])
+
+function outgoingAt(outgoing: Map<string, Outgoing>, place: Place): Outgoing {
+  const name = placeName(place)
+  const known = outgoing.get(name)
+  if (known !== undefined) return known
+  const made = { ...place, builder: new BatchBuilder(), batches: [] }
+  outgoing.set(name, made)
+  return made
+}
