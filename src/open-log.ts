@@ -4,11 +4,16 @@ import { join } from 'node:path'
 import { Failure } from './change/failure.ts'
 import type { Settings } from './config/schema.ts'
 import { openEmbeddedLog } from './log/embedded/embedded-log.ts'
+import { openKafkaLog, type KafkaLogOptions } from './log/kafka/kafka-log.ts'
 import type { Log } from './log/log.ts'
+import { tlsOf } from './pem.ts'
 import { gigabyte, megabyte } from './units.ts'
+import { version } from './version.ts'
 
 /** To write. Throws a Failure of kind `conflict` when another process has it. */
-export function openLog({ state, log }: Settings, source: string): Promise<Log> {
+export function openLog(settings: Settings, source: string): Promise<Log> {
+  const { state, log } = settings
+  if (log.kind === 'kafka') return openKafkaLog(kafkaOptions(settings, source))
   return openEmbeddedLog({
     directory: directoryOf(state, source),
     segmentBytes: Math.round(log.segmentMb * megabyte),
@@ -19,7 +24,9 @@ export function openLog({ state, log }: Settings, source: string): Promise<Log> 
 }
 
 /** To look at, also while another process writes it. Throws a Failure of kind `lost` where there is none yet. */
-export async function readLog({ state, log }: Settings, source: string): Promise<Log> {
+export async function readLog(settings: Settings, source: string): Promise<Log> {
+  const { state, log } = settings
+  if (log.kind === 'kafka') return await openKafkaLog({ ...kafkaOptions(settings, source), readOnly: true })
   const directory = directoryOf(state, source)
   if (!existsSync(directory)) {
     throw new Failure('lost', `the source ${source} has no log in ${state} yet`, {
@@ -31,4 +38,44 @@ export async function readLog({ state, log }: Settings, source: string): Promise
 
 function directoryOf(state: string, source: string): string {
   return join(state, 'log', source)
+}
+
+function kafkaOptions({ log }: Settings, source: string): KafkaLogOptions {
+  const { kafka, lanes, retentionHours, ceilingGb } = log
+  if (kafka.brokers.length === 0)
+    throw new Failure('configuration', 'log.kafka.brokers names no broker', {
+      remedy: 'name some of the brokers as host:port',
+    })
+  return {
+    client: clientOf(kafka),
+    prefix: kafka.prefix,
+    source,
+    version,
+    topics: {
+      replication: kafka.replication,
+      retentionMs: Math.round(retentionHours * 3_600_000),
+      retentionBytes: Math.ceil((ceilingGb * gigabyte) / lanes),
+      messageBytesMax: Math.round(kafka.messageMb * megabyte),
+      create: kafka.createTopics,
+    },
+    compression: kafka.compression,
+  }
+}
+
+function clientOf({ brokers, tls, sasl }: Settings['log']['kafka']): KafkaLogOptions['client'] {
+  const encryption = tlsOf(tls)
+  return {
+    brokers,
+    clientId: 'millrace',
+    ...(encryption === undefined ? {} : { tls: encryption }),
+    ...(sasl.mechanism === 'none'
+      ? {}
+      : {
+          sasl: {
+            mechanism: sasl.mechanism,
+            username: sasl.username ?? '',
+            password: sasl.password ?? '',
+          },
+        }),
+  }
 }

@@ -1,5 +1,6 @@
 /** Every setting of the process: its doc, format, default and bounds, as data. Checks, types, examples and JSON Schemas follow. */
 import type { SchemaNode } from './conform.ts'
+import { logType } from './log-schema.ts'
 import { upstreamType } from './upstream-schema.ts'
 import {
   choice,
@@ -99,23 +100,7 @@ const settingsType = group('Settings of the millrace process.', {
     description: 'What documents are enriched from, by name.',
     default: {},
   }),
-  log: group('The durable change log.', {
-    segmentMb: number(64, 0.01, 4096, 'A file of the log is closed and the next begun at this size.'),
-    retentionGb: number(
-      10,
-      0.001,
-      100_000,
-      'What every pipeline has delivered is kept up to this size in all ...',
-    ),
-    retentionHours: number(168, 0, 87_600, '... or up to this age, whichever comes first.'),
-    ceilingGb: number(
-      50,
-      0.001,
-      100_000,
-      'Beyond this the oldest goes, delivered or not: a pipeline that still needed it must be loaded anew.',
-    ),
-    lanes: integer(3, 1, 64, 'How many lanes deliver at once. Fixed when the log begins.'),
-  }),
+  log: logType,
   delivery: group('Writing to targets.', {
     bulkMb: number(5, 0.01, 100, 'A request to a target is closed at this size ...'),
     bulkCount: integer(5000, 1, 100_000, '... or at so many documents ...'),

@@ -145,7 +145,8 @@ async function ownPipeline({ log, reopen }: LogSubject): Promise<void> {
   await log.append(numbering.batch([insertOf(orders, 1)], { addressee: 'both' }))
   await log.append(numbering.batch([insertOf(orders, 2)], { addressee: 'both@spare' }))
   await log.append(numbering.batch([insertOf(orders, 3)]))
-  for (const each of [log, await reopen()]) {
+  for (const opened of [() => Promise.resolve(log), reopen]) {
+    const each = await opened()
     assert.deepEqual(ids(await readAll(each, 3, 'both@main')), [1, 3])
     assert.deepEqual(ids(await readAll(each, 3, 'both@spare')), [1, 2, 3])
     assert.deepEqual(ids(await readAll(each, 3, 'bothered@main')), [3])

@@ -1,5 +1,6 @@
 import { startElasticsearch } from './elasticsearch.ts'
 import { chooseElasticsearchVersion, fetchElasticsearch } from './elasticsearch-programs.ts'
+import { chooseKafkaVersion, fetchKafka, kafkaVersions, startKafka } from './kafka.ts'
 import { fetchMariadb, mariadbVersions, startMariadb } from './mariadb.ts'
 import { fetchMysql, mysqlVersions, startMysql } from './mysql.ts'
 import { chooseOpensearchVersion, fetchOpensearch, startOpensearch } from './opensearch.ts'
@@ -44,6 +45,11 @@ export const kinds = {
     versions: ['3', '2', '1'],
     fetch: async (version, report) => fetchOpensearch(chooseOpensearchVersion(version), report),
     start: startOpensearch,
+  },
+  kafka: {
+    versions: kafkaVersions,
+    fetch: async (version, report) => fetchKafka(chooseKafkaVersion(version), report),
+    start: startKafka,
   },
 } as const satisfies Record<string, Kind>
 

@@ -1,5 +1,6 @@
 import { needDocker } from './docker.ts'
 import { ElasticsearchServer } from './elasticsearch.ts'
+import { KafkaServer } from './kafka.ts'
 import { kinds, parseNames, replicaName, type Kind, type Request } from './kinds.ts'
 import { MariadbServer } from './mariadb.ts'
 import { MysqlServer } from './mysql.ts'
@@ -95,6 +96,10 @@ export class Stack implements AsyncDisposable {
 
   get opensearch(): OpensearchServer {
     return this.#first('opensearch', (server) => (server instanceof OpensearchServer ? server : undefined))
+  }
+
+  get kafka(): KafkaServer {
+    return this.#first('kafka', (server) => (server instanceof KafkaServer ? server : undefined))
   }
 
   /** Puts a server that was started with special settings under the stack's care. */

@@ -43,6 +43,11 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: ['node:'],
     unsaid: /binlog|gtid|elastic/i,
   },
+  'log/kafka/': {
+    project: ['log/log.ts', 'change/'],
+    packages: ['@platformatic/kafka', 'node:'],
+    unsaid: /binlog|elastic/i,
+  },
   'sink/search/': {
     project: ['sink/sink.ts', 'change/'],
     packages: ['@elastic/elasticsearch', '@opensearch-project/opensearch', 'node:'],
@@ -101,6 +106,7 @@ const rooms: Readonly<Record<string, Room>> = {
 
 /** A package is imported by one file, so that it can be replaced by writing one file. */
 const homes: Readonly<Record<string, string>> = {
+  '@platformatic/kafka': 'log/kafka/library.ts',
   '@elastic/elasticsearch': 'sink/search/elasticsearch.ts',
   '@opensearch-project/opensearch': 'sink/search/opensearch.ts',
   convict: 'config/settings.ts',

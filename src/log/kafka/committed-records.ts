@@ -2,7 +2,7 @@
  * Records as a broker gives them, less those of undone transactions. The broker gives batches up to its last stable
  * offset, and says which transactions among them were undone; a marker in the partition ends each of those.
  */
-import type { Place } from './client.ts'
+import type { Place } from './connections.ts'
 import { Failure } from '../../change/failure.ts'
 
 export interface FetchedRecord {
@@ -28,7 +28,9 @@ export interface FetchedPartition {
   readonly errorCode: number
   readonly highWatermark: bigint
   readonly logStartOffset: bigint
-  readonly abortedTransactions: readonly { readonly producerId: bigint; readonly firstOffset: bigint }[] | null
+  readonly abortedTransactions:
+    | readonly { readonly producerId: bigint; readonly firstOffset: bigint }[]
+    | null
   readonly records?: readonly FetchedBatch[] | null
 }
 

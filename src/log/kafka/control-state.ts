@@ -4,12 +4,13 @@
  *   control         the control record, with a number that counts appends
  *   topic/NAME      which topic it is, and the last sequence number in each of its partitions
  *   table/PRINT     a table's definition by its fingerprint
+ *   barrier/OFFSET  statements that changed rows unseen, by our offset behind the records of their append
  *   group/NAME      a group: its tables, where it began, its attributes
  *
- * Capture writes the first three in the transaction of the records that they describe; so whoever has read a control
+ * Capture writes all but groups in the transaction of the records that they describe; so whoever has read a control
  * record knows how far each partition must be read to have everything before it.
  */
-import type { Table } from '../../change/change.ts'
+import type { Barrier, Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import type { Control } from '../log.ts'
 import type { FetchedRecord } from './committed-records.ts'
@@ -38,6 +39,7 @@ export interface DefinedGroup {
 export const controlKey = 'control'
 export const topicKey = (name: string): string => `topic/${name}`
 export const tableKey = (fingerprint: string): string => `table/${fingerprint}`
+export const barrierKey = (offset: number): string => `barrier/${offset}`
 export const groupKey = (name: string): string => `group/${name}`
 
 export class ControlState {
@@ -47,6 +49,8 @@ export class ControlState {
   readonly topics = new Map<string, TopicState>()
   readonly tables = new Map<string, Table>()
   readonly groups = new Map<string, DefinedGroup>()
+  /** By the offset behind the records of their append. */
+  readonly barriers = new Map<number, readonly Barrier[]>()
 
   /** Takes a record of the topic; false = appends are missing between this control record and the one before. */
   take({ key, value }: FetchedRecord): boolean {
@@ -55,23 +59,27 @@ export class ControlState {
     const kind = slash < 0 ? name : name.slice(0, slash)
     const rest = name.slice(slash + 1)
     const text = value?.toString('utf8')
+    if (text === undefined) {
+      if (kind === 'group') this.groups.delete(rest)
+      return true
+    }
     switch (kind) {
       case 'control':
-        return this.#takeControl(text ?? '{}')
+        return this.#takeControl(text)
       case 'topic':
-        if (text !== undefined) this.topics.set(rest, JSON.parse(text) as TopicState)
+        this.topics.set(rest, JSON.parse(text) as TopicState)
         return true
       case 'table':
-        if (text !== undefined) this.tables.set(rest, parseTable(text))
+        this.tables.set(rest, parseTable(text))
+        return true
+      case 'barrier':
+        this.barriers.set(Number(rest), JSON.parse(text) as readonly Barrier[])
         return true
       case 'group':
-        if (text === undefined) this.groups.delete(rest)
-        else this.groups.set(rest, JSON.parse(text) as DefinedGroup)
+        this.groups.set(rest, JSON.parse(text) as DefinedGroup)
         return true
       default:
-        throw new Failure('unsupported', `the control topic holds "${name}", which this version does not know`, {
-          remedy: 'run the version of millrace that wrote it, or a newer one',
-        })
+        throw unknownKey(name)
     }
   }
 
@@ -82,6 +90,12 @@ export class ControlState {
     this.appends = appends
     return follows
   }
+}
+
+function unknownKey(name: string): Failure {
+  return new Failure('unsupported', `the control topic holds "${name}", which this version does not know`, {
+    remedy: 'run the version of millrace that wrote it, or a newer one',
+  })
 }
 
 export function controlText(control: Control, appends: number): string {

@@ -1,6 +1,7 @@
 /** Dead letters in a compacted topic of their own, by group and id: outside retention, and readable by every process. */
 import type { DeadLetter, DeadLetters } from '../log.ts'
-import { algorithms, placeName, type Client } from './client.ts'
+import { algorithms, type Client } from './client.ts'
+import { placeName } from './connections.ts'
 import { BatchBuilder } from './record-batch.ts'
 
 const fetchBytes = 8 * 2 ** 20
@@ -77,7 +78,7 @@ export class TopicDeadLetters implements DeadLetters {
     const own = this.#letters.get(group) ?? new Map<string, DeadLetter>()
     this.#letters.set(group, own)
     if (value === null) own.delete(id)
-    else own.set(id, JSON.parse(value.toString('utf8')) as DeadLetter)
+    else own.set(id, letterOf(value.toString('utf8')))
   }
 
   async #write(
@@ -97,6 +98,11 @@ export class TopicDeadLetters implements DeadLetters {
     const batch = plainBatch(builder)
     await this.#client.produce(null, [{ topic: await this.#topic(), partition: 0, batch }])
   }
+}
+
+/** JSON leaves out that a delete has no document. */
+function letterOf(text: string): DeadLetter {
+  return { document: undefined, ...(JSON.parse(text) as Omit<DeadLetter, 'document'>) }
 }
 
 const batchBytes = 512 * 1024

@@ -168,7 +168,7 @@ export class EnvelopeWriter {
 
   #text(text: string): void {
     this.#room(text.length)
-    this.#at += this.#bytes.write(text, this.#at, "latin1")
+    this.#at += this.#bytes.write(text, this.#at, 'latin1')
   }
 }
 
@@ -215,18 +215,17 @@ export class EnvelopeReader {
     at = this.#row(into, value, { at: this.#expect(value, at, afterName), side: 'a', nulls })
     const keyAt = into.at
     this.#readKey(into, key)
-    into.end(
-      operation,
-      { table: this.table, committedAtMs: this.#committedAtMs(value, at) },
-      afterAt,
-      keyAt,
-    )
+    into.end(operation, { table: this.table, committedAtMs: this.#committedAtMs(value, at) }, afterAt, keyAt)
   }
 
   #row(
     into: RecordsBuilder,
     value: Buffer,
-    { at: from, side, nulls }: { readonly at: number; readonly side: string; readonly nulls: Set<string> | undefined },
+    {
+      at: from,
+      side,
+      nulls,
+    }: { readonly at: number; readonly side: string; readonly nulls: Set<string> | undefined },
   ): number {
     if (value[from] === 0x6e) return this.#expect(value, from, nullText)
     if (value[from] !== 0x7b) throw this.#corrupt('has a row that is no object')
@@ -284,7 +283,8 @@ export class EnvelopeReader {
 
   #corrupt(what: string): Failure {
     return new Failure('corrupt', `a record of ${this.table.name} ${what}`, {
-      remedy: 'nothing but millrace may write to the topics of its log: find out what did, then reload the pipelines',
+      remedy:
+        'nothing but millrace may write to the topics of its log: find out what did, then reload the pipelines',
     })
   }
 }
@@ -313,7 +313,7 @@ function startsWith(bytes: Buffer, at: number, text: Buffer): boolean {
 }
 
 /** Where the JSON value that begins at `from` ends. */
-export function endOfValue(bytes: Buffer, from: number, end: number): number {
+function endOfValue(bytes: Buffer, from: number, end: number): number {
   let depth = 0
   for (let at = from; at < end; at++) {
     const sign = bytes[at]

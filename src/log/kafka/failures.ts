@@ -2,13 +2,17 @@
 import { Failure, type FailureKind } from '../../change/failure.ts'
 
 /** A Failure that still says which errors of the protocol it comes from. */
-export class BrokerFailure extends Failure {
+class BrokerFailure extends Failure {
   readonly codes: ReadonlySet<string>
 
   constructor(
     kind: FailureKind,
     message: string,
-    detail: { readonly codes: ReadonlySet<string>; readonly remedy: string | undefined; readonly cause: unknown },
+    detail: {
+      readonly codes: ReadonlySet<string>
+      readonly remedy: string | undefined
+      readonly cause: unknown
+    },
   ) {
     const { remedy, cause } = detail
     super(kind, message, { cause, ...(remedy === undefined ? {} : { remedy }) })
@@ -53,7 +57,8 @@ const meanings: readonly Meaning[] = [
   {
     codes: ['UNSUPPORTED_SASL_MECHANISM', 'ILLEGAL_SASL_STATE'],
     kind: 'configuration',
-    remedy: 'set log.kafka.sasl.mechanism to one that the listener offers, and log.kafka.tls.mode as it needs',
+    remedy:
+      'set log.kafka.sasl.mechanism to one that the listener offers, and log.kafka.tls.mode as it needs',
   },
   {
     codes: ['SASL_AUTHENTICATION_FAILED', 'PLT_KFK_AUTHENTICATION'],
@@ -63,7 +68,8 @@ const meanings: readonly Meaning[] = [
   {
     codes: ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'],
     kind: 'configuration',
-    remedy: 'raise max.message.bytes of the topic and log.kafka.messageMb; the change is kept in the source until then',
+    remedy:
+      'raise max.message.bytes of the topic and log.kafka.messageMb; the change is kept in the source until then',
   },
   {
     codes: ['NOT_ENOUGH_REPLICAS', 'NOT_ENOUGH_REPLICAS_AFTER_APPEND'],
@@ -78,17 +84,20 @@ const meanings: readonly Meaning[] = [
   {
     codes: ['POLICY_VIOLATION', 'INVALID_CONFIG'],
     kind: 'configuration',
-    remedy: 'the cluster does not let us make topics as we need them: make them beforehand, as the README says',
+    remedy:
+      'the cluster does not let us make topics as we need them: make them beforehand, as the README says',
   },
   {
     codes: ['PRODUCER_FENCED', 'INVALID_PRODUCER_EPOCH', 'INVALID_PRODUCER_ID_MAPPING'],
     kind: 'conflict',
-    remedy: 'another millrace captures this source into the same topics: stop one, or give it a log.kafka.prefix of its own',
+    remedy:
+      'another millrace captures this source into the same topics: stop one, or give it a log.kafka.prefix of its own',
   },
   {
     codes: ['UNKNOWN_TOPIC_ID', 'INCONSISTENT_TOPIC_ID', 'UNKNOWN_TOPIC_OR_PARTITION'],
     kind: 'transient',
-    remedy: 'a topic of the log is missing; where it was deleted, capture makes it anew and names what was lost',
+    remedy:
+      'a topic of the log is missing; where it was deleted, capture makes it anew and names what was lost',
   },
   {
     codes: ['UNSUPPORTED_VERSION', 'PLT_KFK_UNSUPPORTED_API'],

@@ -1,7 +1,8 @@
 /** Reads the control topic as it grows: one for all that a log does. */
 import { Failure } from '../../change/failure.ts'
 import { Bell } from './bell.ts'
-import { placeName, type Client } from './client.ts'
+import type { Client } from './client.ts'
+import { placeName } from './connections.ts'
 import { ControlState } from './control-state.ts'
 import { hasCode } from './failures.ts'
 
@@ -87,8 +88,12 @@ export class Follower {
     const place = { topic: this.#topic, partition: 0 }
     try {
       const limits = { waitMs, bytes: fetchBytes, partitionBytes: fetchBytes }
-      for (const { records, next } of await this.#fetching.fetch([{ ...place, offset: this.#next }], limits)) {
-        for (const record of records) if (!this.state.take(record)) this.#exactFrom = undefined
+      for (const { records, next } of await this.#fetching.fetch(
+        [{ ...place, offset: this.#next }],
+        limits,
+      )) {
+        const follow = records.map((record) => this.state.take(record))
+        if (follow.includes(false)) this.#exactFrom = undefined
         this.#next = next
       }
     } catch (error) {

@@ -4,8 +4,10 @@ import { randomUUID } from 'node:crypto'
 import type { Offset } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import { RecordsBuilder } from '../../change/records.ts'
-import type { Group, GroupLag, LogAdmin } from '../log.ts'
-import { nobody, placeName, type Client, type Place } from './client.ts'
+import { isAddressedTo, type Group, type GroupLag, type LogAdmin } from '../log.ts'
+import type { Client } from './client.ts'
+import { placeName, type Place } from './connections.ts'
+import { nobody } from './group-calls.ts'
 import type { FetchedRecord } from './committed-records.ts'
 import { groupKey, type ControlState, type DefinedGroup } from './control-state.ts'
 import { plainBatch } from './dead-letters.ts'
@@ -116,15 +118,15 @@ export class GroupAdmin {
     const group = await this.group(name)
     const state = await this.#parts.follower.caughtUp()
     const places = await placesOf(this.#parts, group, state.control?.lanes ?? 0)
-    let oldest: { readonly seq: number; readonly atMs: number } | undefined
+    const found: { readonly seq: number; readonly atMs: number }[] = []
     for (const topic of topicsOf(this.#parts.names, state, group))
-      for (const [lane, { next, offsets }] of places.entries()) {
-        if ((state.topics.get(topic)?.ends[lane] ?? 0) <= next) continue
-        const place = { topic, partition: lane }
+      for (const [partition, { next, offsets }] of places.entries()) {
+        if (endOf(state, { topic, partition }) <= next) continue
         const from = { next, committed: offsets.get(topic) }
-        const found = await this.#oldestIn(group, place, from, state)
-        if (found !== undefined && found.seq < (oldest?.seq ?? Infinity)) oldest = found
+        const first = await this.#oldestIn(group, { topic, partition }, from, state)
+        if (first !== undefined) found.push(first)
       }
+    const [oldest] = found.toSorted((one, other) => one.seq - other.seq)
     if (oldest === undefined) return { changes: 0, oldestCommittedAtMs: undefined }
     const changes = (state.control?.seq ?? 0) - oldest.seq + 1
     return { changes, oldestCommittedAtMs: oldest.atMs }
@@ -146,23 +148,15 @@ export class GroupAdmin {
     for (let piece = 0; piece < piecesMax; piece++) {
       const limits = { waitMs: 0, bytes: pieceBytes, partitionBytes: pieceBytes }
       const [fetched] = await client.fetch([{ ...place, offset }], limits)
-      for (const record of fetched?.records ?? []) {
-        const { seq, addressee, fingerprint } = readHeaders(record.headers)
-        if (seq <= from.next || (addressee !== '' && addressee !== group.name)) continue
-        const table = tableOf(state, fingerprint)
-        if (group.tables.includes(table.name)) return { seq, atMs: ageOf(record, state) }
-      }
+      const record = fetched?.records.find((each) => isWanted(each, group, from.next, state))
+      if (record !== undefined) return { seq: readHeaders(record.headers).seq, atMs: ageOf(record, state) }
       if (fetched === undefined || fetched.next === offset) return undefined
       offset = fetched.next
     }
     return undefined
   }
 
-  async #isLost(
-    group: DefinedGroup,
-    places: readonly LanePlace[],
-    state: ControlState,
-  ): Promise<boolean> {
+  async #isLost(group: DefinedGroup, places: readonly LanePlace[], state: ControlState): Promise<boolean> {
     const { client, names } = this.#parts
     const all = topicsOf(names, state, group).flatMap((topic) =>
       places.map((_, partition) => ({ topic, partition })),
@@ -170,18 +164,12 @@ export class GroupAdmin {
     if (all.length === 0) return false
     const firsts = await client.ends(all, 'first')
     for (const place of all) {
-      const { next = 0, offsets } = places[place.partition] ?? {}
-      const topic = state.topics.get(place.topic)
-      const committed = offsets?.get(place.topic)
-      const isRenewed = (topic?.since ?? 0) > next
+      const own = places[place.partition] ?? { next: 0, offsets: new Map<string, bigint>() }
+      const begin = { ...place, next: own.next, committed: own.offsets.get(place.topic) }
       const first = firsts.get(placeName(place)) ?? 0n
-      if (!isRenewed && (first === 0n || (committed ?? -1n) >= first)) continue
-      try {
-        await beginning(client, state, { ...place, next, committed })
-      } catch (error) {
-        if (error instanceof Failure && error.kind === 'lost') return true
-        throw error
-      }
+      const isWhole = (state.topics.get(place.topic)?.since ?? 0) <= own.next
+      if (isWhole && (first === 0n || (begin.committed ?? -1n) >= first)) continue
+      if (await isLost(client, state, begin)) return true
     }
     return false
   }
@@ -203,6 +191,26 @@ export class GroupAdmin {
     await client.produce(null, [{ topic: names.control, partition: 0, batch: plainBatch(builder) }])
     await follower.caughtUp()
   }
+}
+
+async function isLost(
+  client: Client,
+  state: ControlState,
+  begin: Parameters<typeof beginning>[2],
+): Promise<boolean> {
+  try {
+    await beginning(client, state, begin)
+    return false
+  } catch (error) {
+    if (error instanceof Failure && error.kind === 'lost') return true
+    throw error
+  }
+}
+
+function isWanted(record: FetchedRecord, group: DefinedGroup, next: number, state: ControlState): boolean {
+  const { seq, addressee, fingerprint } = readHeaders(record.headers)
+  const isOurs = isAddressedTo(addressee === '' ? undefined : addressee, group.name)
+  return seq > next && isOurs && group.tables.includes(tableOf(state, fingerprint).name)
 }
 
 /** When a record was committed; one that was read has no such time and is as old as its place in the log. */
@@ -243,4 +251,9 @@ export async function keptFrom(
     const from = offset === 0n ? since : seq === undefined ? (ends[partition] ?? 0) : seq - 1
     return { topic, partition, from, appendedAtMs: record?.appendedAtMs }
   })
+}
+
+/** The last sequence number in a partition; 0 = it has none. */
+function endOf({ topics }: ControlState, { topic, partition }: Place): number {
+  return topics.get(topic)?.ends[partition] ?? 0
 }

@@ -1,8 +1,9 @@
 /** Reads for one group: takes lanes as they are assigned, fetches ahead within bounds, gives out in the order of the log. */
 import { Failure } from '../../change/failure.ts'
-import type { LaneBatch, LaneWatcher } from '../log.ts'
+import { isAddressedTo, type LaneBatch, type LaneWatcher } from '../log.ts'
 import { Bell } from './bell.ts'
-import type { Client, Member } from './client.ts'
+import type { Client } from './client.ts'
+import type { Member } from './group-calls.ts'
 import type { Fetched } from './committed-records.ts'
 import type { ControlState, DefinedGroup } from './control-state.ts'
 import { hasCode } from './failures.ts'
@@ -146,7 +147,8 @@ export class GroupReader {
         number,
         place.next,
         ({ addressee }, table) =>
-          (addressee === '' || addressee === group.name) && group.tables.includes(table.name),
+          isAddressedTo(addressee === '' ? undefined : addressee, group.name) &&
+          group.tables.includes(table.name),
       )
       for (const topic of topicsOf(names, state, group))
         await this.#addPart(lane, topic, { next: place.next, committed: place.offsets.get(topic) }, state)
@@ -168,7 +170,8 @@ export class GroupReader {
 
   async #revoked(lanes: readonly number[]): Promise<void> {
     // What they wait for is finished and committed first: until then they are ours.
-    await Promise.all(lanes.map((lane) => this.#parts.watcher?.revoked(lane)))
+    const { watcher } = this.#parts
+    if (watcher !== undefined) await Promise.all(lanes.map((lane) => watcher.revoked(lane)))
     for (const lane of lanes) {
       this.#lanes.delete(lane)
       this.#toldAtMs.delete(lane)
@@ -180,13 +183,11 @@ export class GroupReader {
     const { follower, names, group } = this.#parts
     while (!signal.aborted) {
       const seen = follower.moved.count
-      if (follower.isExact) {
-        for (const topic of topicsOf(names, follower.state, group))
-          for (const lane of this.#lanes.values())
-            if (!lane.has(topic))
-              await this.#addPart(lane, topic, { next: lane.given, committed: undefined }, follower.state)
-        this.#moved.ring()
-      }
+      const topics = follower.isExact ? topicsOf(names, follower.state, group) : []
+      for (const lane of this.#lanes.values())
+        for (const topic of topics.filter((each) => !lane.has(each)))
+          await this.#addPart(lane, topic, { next: lane.given, committed: undefined }, follower.state)
+      this.#moved.ring()
       await follower.moved.rung(seen, signal)
       if (Date.now() - this.#heardAtMs > silentMs && this.#lanes.size > 0)
         throw new Failure('transient', `brokers have not answered ${group.name} for ${silentMs / 1000} s`)
@@ -237,4 +238,3 @@ export class GroupReader {
 }
 
 const commitAttempts = 20
-

@@ -25,9 +25,7 @@ export class HeaderWriter {
   write(headers: RecordHeaders): Buffer {
     const { epoch, seq, op, fingerprint, addressee, jsonNulls } = headers
     const rest =
-      jsonNulls === ''
-        ? this.#rest(`${fingerprint} ${op} ${epoch} ${addressee}`, headers)
-        : restOf(headers)
+      jsonNulls === '' ? this.#rest(`${fingerprint} ${op} ${epoch} ${addressee}`, headers) : restOf(headers)
     const version = String((BigInt(epoch) << 48n) | BigInt(seq))
     const bytes = this.#bytes
     bytes[0] = 2 * (4 + (addressee === '' ? 0 : 1) + (jsonNulls === '' ? 0 : 1))
@@ -80,7 +78,8 @@ export function readHeaders(
   const { version: digits = '', schema = '', op = '', addressee = '', jsonNulls = '' } = found
   if (!/^\d+$/.test(digits))
     throw new Failure('corrupt', 'a record in a topic of the log has no version', {
-      remedy: 'nothing but millrace may write to the topics of its log: find out what did, then reload the pipelines',
+      remedy:
+        'nothing but millrace may write to the topics of its log: find out what did, then reload the pipelines',
     })
   const version = BigInt(digits)
   return {

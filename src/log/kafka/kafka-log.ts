@@ -23,16 +23,12 @@ import type {
   LogAdmin,
   LogBatch,
   LogPart,
+  LogPlace,
+  LogStretch,
   Retention,
 } from '../log.ts'
-import {
-  algorithms,
-  Client,
-  placeName,
-  type ClientSettings,
-  type Compression,
-  type Place,
-} from './client.ts'
+import { algorithms, Client, type Compression } from './client.ts'
+import { placeName, type ClientSettings, type Place } from './connections.ts'
 import type { FetchedRecord } from './committed-records.ts'
 import type { ControlState } from './control-state.ts'
 import { TopicDeadLetters } from './dead-letters.ts'
@@ -43,6 +39,7 @@ import { GroupReader } from './group-reader.ts'
 import { readHeaders } from './headers.ts'
 import { readerOf, tableOf } from './lane.ts'
 import { namesOf, type Names } from './names.ts'
+import { offsetAt, recordsOf, stretchesOf } from './stretches.ts'
 import { Topics, type TopicSettings } from './topics.ts'
 import { Writer } from './writer.ts'
 
@@ -60,8 +57,6 @@ export interface KafkaLogOptions {
   /** Milliseconds since 1970. */
   readonly now?: () => number
 }
-
-const pieceBytes = 4 * 2 ** 20
 
 /** Throws a Failure of kind `lost` where it is to be read only and there is none yet. */
 export async function openKafkaLog(options: KafkaLogOptions): Promise<Log> {
@@ -84,6 +79,8 @@ async function existing(client: Client, { control }: Names, source: string): Pro
     remedy: 'millrace run begins it',
   })
 }
+
+type FoundEntry = Entry & { readonly addressee: string | undefined }
 
 class KafkaLog implements Log {
   readonly deadLetters: DeadLetters
@@ -204,26 +201,37 @@ class KafkaLog implements Log {
     }))
   }
 
-  async *find(table: string, key: Key): AsyncGenerator<Entry & { readonly addressee: string | undefined }> {
+  async *find(table: string, key: Key): AsyncGenerator<FoundEntry> {
     const state = await this.#follower.caughtUp()
     const lanes = state.control?.lanes ?? 1
-    const forms = new Map<string, Buffer>()
-    for (const each of state.tables.values())
-      if (each.name === table) {
-        const bytes = keyBytes(each, key)
-        forms.set(bytes.toString('latin1'), bytes)
-      }
-    const found: (Entry & { readonly addressee: string | undefined })[] = []
-    for (const form of forms.values())
-      for (const topic of [this.#names.table(table), this.#names.work]) {
-        if (!state.topics.has(topic)) continue
-        const place = { topic, partition: algorithms.partitionOf(form, lanes) }
-        for await (const record of this.#records(place))
-          if (record.key.equals(form)) found.push(entryOf(record, await this.#follower.caughtUp()))
+    const defined = [...state.tables.values()].filter(({ name }) => name === table)
+    const forms = new Set(defined.map((each) => keyBytes(each, key).toString('latin1')))
+    const topics = [this.#names.table(table), this.#names.work].filter((topic) => state.topics.has(topic))
+    const found: FoundEntry[] = []
+    for (const form of forms)
+      for (const topic of topics) {
+        const bytes = Buffer.from(form, 'latin1')
+        const place = { topic, partition: algorithms.partitionOf(bytes, lanes) }
+        found.push(...(await this.#found(place, bytes)))
       }
     yield* found
       .filter(({ change }) => change.table.name === table)
       .toSorted((one, other) => one.offset - other.offset)
+  }
+
+  async #found(place: Place, key: Buffer): Promise<readonly FoundEntry[]> {
+    const found: FoundEntry[] = []
+    for await (const record of recordsOf(this.#client, place))
+      if (record.key.equals(key)) found.push(entryOf(record, await this.#follower.caughtUp()))
+    return found
+  }
+
+  async offsetAt(place: LogPlace): Promise<Offset | undefined> {
+    return await offsetAt(this.#client, await this.#follower.caughtUp(), place, this.#names.control)
+  }
+
+  async *range(from: Offset, to: Offset): AsyncGenerator<LogStretch> {
+    yield* stretchesOf(this.#client, await this.#follower.caughtUp(), from, to)
   }
 
   /** Brokers drop what is too old or too much. */
@@ -249,25 +257,9 @@ class KafkaLog implements Log {
     const topics = await this.#client.topics([...state.topics.keys()])
     return await this.#client.sizes([...topics.values()])
   }
-
-  /** Every record that a partition keeps now. */
-  async *#records(place: Place): AsyncGenerator<FetchedRecord> {
-    const end = (await this.#client.ends([place], 'last')).get(placeName(place)) ?? 0n
-    let offset = (await this.#client.ends([place], 'first')).get(placeName(place)) ?? 0n
-    while (offset < end) {
-      const limits = { waitMs: 100, bytes: pieceBytes, partitionBytes: pieceBytes }
-      const [fetched] = await this.#client.fetch([{ ...place, offset }], limits)
-      if (fetched === undefined) return
-      yield* fetched.records
-      offset = fetched.next
-    }
-  }
 }
 
-function entryOf(
-  record: FetchedRecord,
-  state: ControlState,
-): Entry & { readonly addressee: string | undefined } {
+function entryOf(record: FetchedRecord, state: ControlState): FoundEntry {
   const headers = readHeaders(record.headers)
   const builder = new RecordsBuilder()
   readerOf(tableOf(state, headers.fingerprint)).read(

@@ -71,7 +71,9 @@ export class GroupLane {
   }
 
   /** What is to be read next, less partitions of which enough is waiting. */
-  wants(bytesMax: number): readonly { readonly topic: string; readonly partition: number; readonly offset: bigint }[] {
+  wants(
+    bytesMax: number,
+  ): readonly { readonly topic: string; readonly partition: number; readonly offset: bigint }[] {
     return [...this.#parts.values()]
       .filter(({ bytes }) => bytes < bytesMax)
       .map(({ topic, next }) => ({ topic, partition: this.lane, offset: next }))

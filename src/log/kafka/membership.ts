@@ -4,7 +4,8 @@
  */
 import { Failure } from '../../change/failure.ts'
 import { Bell } from './bell.ts'
-import { rebalanceTimeoutMs, type Client, type Member } from './client.ts'
+import type { Client } from './client.ts'
+import type { Member } from './group-calls.ts'
 import { hasCode } from './failures.ts'
 import { shareOut } from './shares.ts'
 
@@ -25,12 +26,7 @@ const classicEveryMs = 3_000
 const eagerMs = 200
 const eagerAttempts = 50
 /** We are no member any more, or not of this generation: what we had belongs to others. */
-const goneCodes = [
-  'UNKNOWN_MEMBER_ID',
-  'FENCED_MEMBER_EPOCH',
-  'ILLEGAL_GENERATION',
-  'STALE_MEMBER_EPOCH',
-]
+const goneCodes = ['UNKNOWN_MEMBER_ID', 'FENCED_MEMBER_EPOCH', 'ILLEGAL_GENERATION', 'STALE_MEMBER_EPOCH']
 const joining: Member = { id: '', epoch: 0 }
 
 export class Membership {
@@ -47,10 +43,6 @@ export class Membership {
     return this.#member
   }
 
-  owns(lane: number): boolean {
-    return this.#owned.includes(lane)
-  }
-
   /** Keeps our place until the signal aborts, then gives back what we have; throws what cannot be mended here. */
   async run(signal: AbortSignal): Promise<void> {
     try {
@@ -64,13 +56,25 @@ export class Membership {
   /** The group's coordinator assigns; each change is taken step by step (KIP-848). */
   async #runWithBrokers(signal: AbortSignal): Promise<void> {
     const { client, group, topic } = this.#parts
+    try {
+      await this.#beatWithBrokers(signal)
+    } finally {
+      await this.#release(this.#owned)
+      const left = { ...this.#member, epoch: -1 }
+      if (this.#member.epoch > 0)
+        await client.groups.memberHeartbeat(group, left, topic, undefined).catch(() => undefined)
+    }
+  }
+
+  async #beatWithBrokers(signal: AbortSignal): Promise<void> {
+    const { client, group, topic } = this.#parts
     let tellAll = true
     let attempts = 0
     let target: readonly number[] = []
     while (!signal.aborted) {
       try {
         const owned = tellAll ? this.#owned : undefined
-        const answer = await client.memberHeartbeat(group, this.#member, topic, owned, rebalanceTimeoutMs)
+        const answer = await client.groups.memberHeartbeat(group, this.#member, topic, owned)
         this.#member = answer.member
         target = answer.partitions ?? target
         tellAll = await this.#take(target)
@@ -87,24 +91,25 @@ export class Membership {
         await pause(retryMs, signal)
       }
     }
-    await this.#release(this.#owned)
-    if (this.#member.epoch > 0)
-      await client
-        .memberHeartbeat(group, { ...this.#member, epoch: -1 }, topic, undefined, rebalanceTimeoutMs)
-        .catch(() => undefined)
   }
 
   /** One of the members assigns, and all stop for it: what brokers before 4.0 offer. */
   async #runAmongMembers(signal: AbortSignal): Promise<void> {
     const { client, group } = this.#parts
+    try {
+      await this.#rejoinAmongMembers(signal)
+    } finally {
+      await this.#release(this.#owned)
+      if (this.#member.id !== '') await client.groups.leave(group, this.#member.id).catch(() => undefined)
+    }
+  }
+
+  async #rejoinAmongMembers(signal: AbortSignal): Promise<void> {
     let before = ''
     while (!signal.aborted) {
       try {
         await this.#join(before)
-        while (!signal.aborted) {
-          await pause(classicEveryMs, signal)
-          if (!signal.aborted) await client.heartbeat(group, this.#member)
-        }
+        await this.#beat(signal)
       } catch (error) {
         const isGone = hasCode(error, ...goneCodes)
         if (!isGone && (!(error instanceof Failure) || error.kind !== 'transient')) throw error
@@ -114,15 +119,22 @@ export class Membership {
         if (!hasCode(error, 'REBALANCE_IN_PROGRESS')) await pause(retryMs, signal)
       }
     }
-    await this.#release(this.#owned)
-    if (this.#member.id !== '') await client.leave(group, this.#member.id).catch(() => undefined)
+  }
+
+  async #beat(signal: AbortSignal): Promise<void> {
+    const { client, group } = this.#parts
+    for (;;) {
+      await pause(classicEveryMs, signal)
+      if (signal.aborted) return
+      await client.groups.heartbeat(group, this.#member)
+    }
   }
 
   async #join(owned: string): Promise<void> {
     const { client, group, topic, lanes } = this.#parts
-    const { memberId, generation, members } = await client.join(group, this.#member.id, topic, owned)
+    const { memberId, generation, members } = await client.groups.join(group, this.#member.id, topic, owned)
     this.#member = { id: memberId, epoch: generation }
-    const share = await client.sync(group, this.#member, shareOut(lanes, members))
+    const share = await client.groups.sync(group, this.#member, shareOut(lanes, members))
     await this.#take(share === '' ? [] : share.split(',').map(Number))
   }
 

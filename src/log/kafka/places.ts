@@ -4,7 +4,9 @@
  * where no offset is known for a partition it is looked for.
  */
 import { Failure } from '../../change/failure.ts'
-import { placeName, type Client, type CommittedPlace, type Member, type Place } from './client.ts'
+import type { Client } from './client.ts'
+import { placeName, type Place } from './connections.ts'
+import type { CommittedPlace, Member } from './group-calls.ts'
 import type { ControlState, DefinedGroup } from './control-state.ts'
 import { readHeaders } from './headers.ts'
 import type { Names } from './names.ts'
@@ -26,7 +28,7 @@ export async function placesOf(
   group: DefinedGroup,
   lanes: number,
 ): Promise<readonly LanePlace[]> {
-  const committed = await client.committedOffsets(names.group(group.name))
+  const committed = await client.groups.committedOffsets(names.group(group.name))
   return Array.from({ length: lanes }, (_, lane) => {
     let next = group.start
     const offsets = new Map<string, bigint>()
@@ -55,7 +57,7 @@ export async function commitPlace(
     metadata: `${metadata} known`,
   }))
   if (!offsets.has(names.work)) places.push({ topic: names.work, partition: lane, offset: 0n, metadata })
-  await client.commitOffsets(names.group(group.name), member, places)
+  await client.groups.commitOffsets(names.group(group.name), member, places)
 }
 
 /**
@@ -73,13 +75,20 @@ export async function beginning(
     throw lost(`the topic ${topic} was deleted with changes that were not delivered`)
   const first = (await client.ends([place], 'first')).get(placeName(place)) ?? 0n
   if (committed !== undefined && committed >= first) return committed
-  const end = known?.ends[partition] ?? 0
-  if (first > 0n && end > next) {
-    const kept = committed === undefined ? await seqAt(client, place, first) : undefined
-    if (kept === undefined || kept.seq > next + 1)
-      throw lost(`retention dropped changes from ${placeName(place)} that were not delivered`)
-  }
+  const isBehind = (known?.ends[partition] ?? 0) > next
+  if (first > 0n && isBehind) await checkKept(client, place, first)
   return await locate(client, place, { next, first })
+}
+
+/** Whether nothing was dropped behind the place, of a partition that no longer goes back to its beginning. */
+async function checkKept(
+  client: Client,
+  place: Place & { readonly next: number; readonly committed: bigint | undefined },
+  first: bigint,
+): Promise<void> {
+  const kept = place.committed === undefined ? await seqAt(client, place, first) : undefined
+  if (kept === undefined || kept.seq > place.next + 1)
+    throw lost(`retention dropped changes from ${placeName(place)} that were not delivered`)
 }
 
 export function lost(message: string): Failure {

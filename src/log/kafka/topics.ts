@@ -1,6 +1,7 @@
 /** The topics of a log: made when they are first needed, and looked at each time the log is taken over. */
 import { Failure } from '../../change/failure.ts'
-import type { Client, Topic } from './client.ts'
+import type { Client } from './client.ts'
+import type { Topic } from './connections.ts'
 
 export interface TopicSettings {
   /** -1 = as the brokers have it by default. */
@@ -45,11 +46,7 @@ export class Topics {
     })
   }
 
-  async #ensure(
-    name: string,
-    partitions: number,
-    configs: Readonly<Record<string, string>>,
-  ): Promise<Topic> {
+  async #ensure(name: string, partitions: number, configs: Readonly<Record<string, string>>): Promise<Topic> {
     const found = (await this.#client.topics([name])).get(name)
     if (found !== undefined) return checked(found, partitions)
     if (!this.#settings.create) {

@@ -4,10 +4,11 @@
  */
 import type { Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
-import { operations, RecordCursor } from '../../change/records.ts'
+import { countOf, operations, RecordCursor } from '../../change/records.ts'
 import type { Control, LogBatch } from '../log.ts'
-import { algorithms, placeName, type Client, type Compression, type Place, type Producer } from './client.ts'
-import { controlKey, controlText, tableKey, topicKey, type TopicState } from './control-state.ts'
+import { algorithms, type Client, type Compression, type Producer } from './client.ts'
+import { placeName, type Place } from './connections.ts'
+import { barrierKey, controlKey, controlText, tableKey, topicKey, type TopicState } from './control-state.ts'
 import { EnvelopeWriter, opName, type EnvelopeSource } from './envelope.ts'
 import type { Follower } from './follower.ts'
 import type { Names } from './names.ts'
@@ -86,7 +87,7 @@ export class Writer {
     await this.#topic(names.work, lanes)
     const outgoing = new Map<string, Outgoing>()
     const changed = await this.#encode(batch, producer, outgoing)
-    this.#encodeControl(batch.control, changed, { producer, outgoing })
+    this.#encodeControl(batch, changed, { producer, outgoing })
     try {
       await client.addPartitions(producer, [...outgoing.values()])
       await this.#produce(producer, outgoing)
@@ -175,7 +176,7 @@ export class Writer {
   }
 
   #encodeControl(
-    control: Control,
+    { control, barriers, firstSeq, records }: LogBatch,
     changed: ReadonlyMap<string, string>,
     { producer, outgoing }: { readonly producer: Producer; readonly outgoing: Map<string, Outgoing> },
   ): void {
@@ -184,6 +185,12 @@ export class Writer {
       const value = text === '' ? JSON.stringify(this.#topics.get(key.slice(topicKey('').length))) : text
       out.builder.add(Buffer.from(key), Buffer.from(value), noHeaders)
     }
+    if (barriers.length > 0)
+      out.builder.add(
+        Buffer.from(barrierKey(firstSeq - 1 + countOf(records))),
+        Buffer.from(JSON.stringify(barriers)),
+        noHeaders,
+      )
     out.builder.add(Buffer.from(controlKey), Buffer.from(controlText(control, this.#appends + 1)), noHeaders)
     for (const each of outgoing.values()) this.#close(each, producer, this.#parts.now())
   }

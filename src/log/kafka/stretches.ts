@@ -1,0 +1,191 @@
+/** Stretches of the log that somebody names: where they begin, and what they hold, over all topics. */
+import type { Offset } from '../../change/change.ts'
+import { noRecords, RecordsBuilder, type Records } from '../../change/records.ts'
+import type { LogPlace, LogStretch } from '../log.ts'
+import type { Client } from './client.ts'
+import { placeName, type Place } from './connections.ts'
+import type { FetchedRecord } from './committed-records.ts'
+import { ControlState } from './control-state.ts'
+import { keptFrom } from './group-admin.ts'
+import { readHeaders, type RecordHeaders } from './headers.ts'
+import { readerOf, tableOf } from './lane.ts'
+import { beginning, lost, seqAt } from './places.ts'
+
+const pieceBytes = 2 ** 20
+const stretchRecords = 500
+const noBytes = Buffer.alloc(0)
+
+/**
+ * The offset of the first append that fits. Control records are kept for a while only: where the oldest kept one fits
+ * already, the answer is as early as the log goes back.
+ */
+export async function offsetAt(
+  client: Client,
+  state: ControlState,
+  place: LogPlace,
+  control: string,
+): Promise<Offset | undefined> {
+  if (place.kind === 'time') return await offsetSince(client, state, place.appendedAtMs)
+  const seen = new ControlState()
+  let before: Offset | undefined
+  for await (const record of recordsOf(client, { topic: control, partition: 0 })) {
+    const last = seen.control
+    seen.take(record)
+    if (seen.control === undefined || seen.control === last) continue
+    if (place.reached(seen.control))
+      return (
+        before ??
+        Math.max(0, ...(await keptFrom(client, [...state.topics.keys()], state)).map(({ from }) => from))
+      )
+    before = seen.control.seq
+  }
+  return undefined
+}
+
+async function offsetSince(
+  client: Client,
+  state: ControlState,
+  appendedAtMs: number,
+): Promise<Offset | undefined> {
+  const places = placesOf(state)
+  const offsets = await client.offsetsSince(places, appendedAtMs)
+  const found: Offset[] = []
+  for (const place of places) {
+    const offset = offsets.get(placeName(place)) ?? -1n
+    const first = offset < 0n ? undefined : await seqAt(client, place, offset)
+    if (first !== undefined) found.push(first.seq - 1)
+  }
+  return found.length === 0 ? undefined : Math.min(...found)
+}
+
+function placesOf(state: ControlState): readonly Place[] {
+  return [...state.topics].flatMap(([topic, { ends }]) => ends.map((_, partition) => ({ topic, partition })))
+}
+
+/** What was appended from one offset to before another, in order. */
+export async function* stretchesOf(
+  client: Client,
+  state: ControlState,
+  from: Offset,
+  to: Offset,
+): AsyncGenerator<LogStretch> {
+  if (from >= to) return
+  const all = [...state.topics.keys()]
+  for (const kept of await keptFrom(client, all, state))
+    if (kept.from > from) throw lost(`the log does not go back to ${from} in ${placeName(kept)}`)
+  const streams = placesOf(state)
+    .filter(({ topic, partition }) => (state.topics.get(topic)?.ends[partition] ?? 0) > from)
+    .map((place) => behind(client, state, place, from))
+  const barriers = [...state.barriers].filter(([at]) => at >= from && at < to).toSorted(([a], [b]) => a - b)
+  const gathered = new Gathering(state)
+  for await (const each of merged(streams)) {
+    const { seq } = each.headers
+    if (seq > to) break
+    while (barriers[0] !== undefined && barriers[0][0] < seq) {
+      if (!gathered.isEmpty) yield gathered.finish()
+      yield barrierStretch(barriers.shift())
+    }
+    if (!gathered.follows(each.headers)) yield gathered.finish()
+    gathered.add(each)
+  }
+  if (!gathered.isEmpty) yield gathered.finish()
+  for (const each of barriers) yield barrierStretch(each)
+}
+
+interface Numbered {
+  readonly headers: RecordHeaders & { readonly version: bigint }
+  readonly record: FetchedRecord
+}
+
+function barrierStretch(of: readonly [number, LogStretch['barriers']] | undefined): LogStretch {
+  const [offset, barriers] = of ?? [0, []]
+  return { records: noRecords, offset, version: 0n, addressee: undefined, barriers }
+}
+
+/** Records of one addressee that follow each other without a gap. */
+class Gathering {
+  readonly #state: ControlState
+  readonly #builder = new RecordsBuilder()
+  #first: Numbered['headers'] | undefined
+
+  constructor(state: ControlState) {
+    this.#state = state
+  }
+
+  get isEmpty(): boolean {
+    return this.#first === undefined
+  }
+
+  follows({ seq, epoch, addressee }: RecordHeaders): boolean {
+    const first = this.#first
+    if (first === undefined) return true
+    const { count } = this.#builder
+    const isNext = seq === first.seq + count && count < stretchRecords
+    return isNext && epoch === first.epoch && addressee === first.addressee
+  }
+
+  add({ headers, record }: Numbered): void {
+    this.#first ??= headers
+    const reader = readerOf(tableOf(this.#state, headers.fingerprint))
+    reader.read(this.#builder, record.key, record.value ?? noBytes, headers)
+  }
+
+  finish(): LogStretch {
+    const first = this.#first
+    if (first === undefined) throw new Error('nothing was gathered')
+    this.#first = undefined
+    const records: Records = this.#builder.finish()
+    const { seq, version, addressee } = first
+    return {
+      records,
+      offset: seq - 1,
+      version,
+      addressee: addressee === '' ? undefined : addressee,
+      barriers: [],
+    }
+  }
+}
+
+async function* behind(
+  client: Client,
+  state: ControlState,
+  place: Place,
+  from: Offset,
+): AsyncGenerator<Numbered> {
+  const begin = await beginning(client, state, { ...place, next: from, committed: undefined })
+  for await (const record of recordsOf(client, place, begin)) {
+    const headers = readHeaders(record.headers)
+    if (headers.seq > from) yield { headers, record }
+  }
+}
+
+/** Of several ordered streams, what comes next in the log. */
+async function* merged(streams: readonly AsyncGenerator<Numbered>[]): AsyncGenerator<Numbered> {
+  const heads = new Map<AsyncGenerator<Numbered>, Numbered>()
+  const advance = async (stream: AsyncGenerator<Numbered>): Promise<void> => {
+    const { value, done } = await stream.next()
+    if (done === true) heads.delete(stream)
+    else heads.set(stream, value)
+  }
+  await Promise.all(streams.map(advance))
+  while (heads.size > 0) {
+    const [stream, head] = [...heads].reduce((one, other) =>
+      one[1].headers.seq <= other[1].headers.seq ? one : other,
+    )
+    yield head
+    await advance(stream)
+  }
+}
+
+/** Every record that a partition keeps now, from an offset on. */
+export async function* recordsOf(client: Client, place: Place, from?: bigint): AsyncGenerator<FetchedRecord> {
+  const end = (await client.ends([place], 'last')).get(placeName(place)) ?? 0n
+  let offset = from ?? (await client.ends([place], 'first')).get(placeName(place)) ?? 0n
+  while (offset < end) {
+    const limits = { waitMs: 100, bytes: pieceBytes, partitionBytes: pieceBytes }
+    const [fetched] = await client.fetch([{ ...place, offset }], limits)
+    if (fetched === undefined) return
+    yield* fetched.records
+    offset = fetched.next
+  }
+}

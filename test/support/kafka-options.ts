@@ -1,0 +1,62 @@
+/** A log in Kafka as tests open it, and Kafka as an independent client sees it. */
+import { Kafka, logLevel, type Admin } from 'kafkajs'
+import type { KafkaLogOptions } from '../../src/log/kafka/kafka-log.ts'
+import { insertOf, testTable } from './changes.ts'
+import type { LogSubject } from '../contract/log.contract.ts'
+
+const megabyte = 2 ** 20
+
+export function kafkaOptions(
+  broker: string,
+  more: Partial<KafkaLogOptions> & Pick<KafkaLogOptions, 'prefix'>,
+): KafkaLogOptions {
+  return {
+    client: { brokers: [broker], clientId: 'test' },
+    source: 'main',
+    version: 'test',
+    topics: {
+      replication: -1,
+      retentionMs: 3_600_000,
+      retentionBytes: 100 * megabyte,
+      messageBytesMax: 16 * megabyte,
+      create: true,
+    },
+    compression: 'lz4',
+    ...more,
+  }
+}
+
+export function independentClient(broker: string): Kafka {
+  return new Kafka({ clientId: 'independent', brokers: [broker], logLevel: logLevel.NOTHING })
+}
+
+export async function withAdmin<Answer>(
+  broker: string,
+  use: (admin: Admin) => Promise<Answer>,
+): Promise<Answer> {
+  const admin = independentClient(broker).admin()
+  await admin.connect()
+  try {
+    return await use(admin)
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+/** Drops all there is of the topic, as retention does in time. */
+export async function dropRecords(broker: string, topic: string): Promise<void> {
+  await withAdmin(broker, async (admin) => {
+    const offsets = await admin.fetchTopicOffsets(topic)
+    const partitions = offsets.map(({ partition, high }) => ({ partition, offset: high }))
+    await admin.deleteTopicRecords({ topic, partitions })
+  })
+}
+
+/** Retention passes everything that was appended to the orders. */
+export function overflowTopics({ client, prefix }: KafkaLogOptions): NonNullable<LogSubject['overflow']> {
+  return async (log, numbering) => {
+    const orders = testTable('shop.orders')
+    await log.append(numbering.batch([insertOf(orders, 2), insertOf(orders, 3)]))
+    await dropRecords(client.brokers[0] ?? '', `${prefix}.shop.orders`)
+  }
+}
