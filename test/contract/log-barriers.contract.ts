@@ -50,7 +50,8 @@ function toldTo(lane: number, batches: readonly LaneBatch[]): readonly Told[] {
 async function everyLane(subject: LogSubject): Promise<void> {
   const { end } = await begin(subject)
   const wanted = [`22 ${JSON.stringify(emptied)}`, `23 ${JSON.stringify(unknown)}`]
-  for (const log of [subject.log, await subject.reopen()]) {
+  for (const opened of [() => Promise.resolve(subject.log), subject.reopen]) {
+    const log = await opened()
     const batches = await readUntil(log.read(group, alive()), allReached(end, lanes))
     let entries = 0
     for (let lane = 0; lane < lanes; lane++) {

@@ -4,7 +4,7 @@
  *   control         the control record, with a number that counts appends
  *   topic/NAME      which topic it is, and the last sequence number in each of its partitions
  *   table/PRINT     a table's definition by its fingerprint
- *   barrier/OFFSET  statements that changed rows unseen, by our offset behind the records of their append
+ *   barrier/NUMBER  a statement that changed rows unseen, by the sequence number that it took
  *   group/NAME      a group: its tables, where it began, its attributes
  *
  * Capture writes all but groups in the transaction of the records that they describe; so whoever has read a control
@@ -25,6 +25,14 @@ export interface TopicState {
   readonly since: number
 }
 
+/** A barrier with its number. */
+export interface KnownBarrier {
+  readonly seq: number
+  readonly epoch: number
+  readonly appendedAtMs: number
+  readonly barrier: Barrier
+}
+
 /** A group as it was defined. */
 export interface DefinedGroup {
   readonly name: string
@@ -39,7 +47,7 @@ export interface DefinedGroup {
 export const controlKey = 'control'
 export const topicKey = (name: string): string => `topic/${name}`
 export const tableKey = (fingerprint: string): string => `table/${fingerprint}`
-export const barrierKey = (offset: number): string => `barrier/${offset}`
+export const barrierKey = (seq: number): string => `barrier/${seq}`
 export const groupKey = (name: string): string => `group/${name}`
 
 export class ControlState {
@@ -49,8 +57,8 @@ export class ControlState {
   readonly topics = new Map<string, TopicState>()
   readonly tables = new Map<string, Table>()
   readonly groups = new Map<string, DefinedGroup>()
-  /** By the offset behind the records of their append. */
-  readonly barriers = new Map<number, readonly Barrier[]>()
+  /** In the order of their numbers. */
+  readonly barriers: KnownBarrier[] = []
 
   /** Takes a record of the topic; false = appends are missing between this control record and the one before. */
   take({ key, value }: FetchedRecord): boolean {
@@ -73,7 +81,7 @@ export class ControlState {
         this.tables.set(rest, parseTable(text))
         return true
       case 'barrier':
-        this.barriers.set(Number(rest), JSON.parse(text) as readonly Barrier[])
+        this.barriers.push(JSON.parse(text) as KnownBarrier)
         return true
       case 'group':
         this.groups.set(rest, JSON.parse(text) as DefinedGroup)
@@ -90,6 +98,17 @@ export class ControlState {
     this.appends = appends
     return follows
   }
+}
+
+/** Those of a group's tables with numbers above `from`, in order. */
+export function barriersBehind(
+  { barriers }: ControlState,
+  tables: readonly string[],
+  from: number,
+): readonly KnownBarrier[] {
+  let first = barriers.length
+  while ((barriers[first - 1]?.seq ?? 0) > from) first--
+  return barriers.slice(first).filter(({ barrier }) => tables.includes(barrier.table))
 }
 
 function unknownKey(name: string): Failure {

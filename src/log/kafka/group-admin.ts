@@ -4,16 +4,16 @@ import { randomUUID } from 'node:crypto'
 import type { Offset } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import { RecordsBuilder } from '../../change/records.ts'
-import { isAddressedTo, type Group, type GroupLag, type LogAdmin } from '../log.ts'
+import type { Group, GroupLag, LogAdmin } from '../log.ts'
 import type { Client } from './client.ts'
 import { placeName, type Place } from './connections.ts'
 import { nobody } from './group-calls.ts'
 import type { FetchedRecord } from './committed-records.ts'
-import { groupKey, type ControlState, type DefinedGroup } from './control-state.ts'
+import { barriersBehind, groupKey, type ControlState, type DefinedGroup } from './control-state.ts'
 import { plainBatch } from './dead-letters.ts'
 import type { Follower } from './follower.ts'
 import { readHeaders } from './headers.ts'
-import { readerOf, tableOf } from './lane.ts'
+import { isWanted, readerOf, tableOf } from './lane.ts'
 import type { Names } from './names.ts'
 import { beginning, commitPlace, lost, placesOf, topicsOf, type LanePlace } from './places.ts'
 import { BatchBuilder } from './record-batch.ts'
@@ -126,6 +126,9 @@ export class GroupAdmin {
         const first = await this.#oldestIn(group, { topic, partition }, from, state)
         if (first !== undefined) found.push(first)
       }
+    const behind = Math.min(...places.map(({ next }) => next))
+    for (const { seq, appendedAtMs } of barriersBehind(state, group.tables, behind))
+      found.push({ seq, atMs: appendedAtMs })
     const [oldest] = found.toSorted((one, other) => one.seq - other.seq)
     if (oldest === undefined) return { changes: 0, oldestCommittedAtMs: undefined }
     const changes = (state.control?.seq ?? 0) - oldest.seq + 1
@@ -148,7 +151,7 @@ export class GroupAdmin {
     for (let piece = 0; piece < piecesMax; piece++) {
       const limits = { waitMs: 0, bytes: pieceBytes, partitionBytes: pieceBytes }
       const [fetched] = await client.fetch([{ ...place, offset }], limits)
-      const record = fetched?.records.find((each) => isWanted(each, group, from.next, state))
+      const record = fetched?.records.find((each) => isBehind(each, from.next, group, state))
       if (record !== undefined) return { seq: readHeaders(record.headers).seq, atMs: ageOf(record, state) }
       if (fetched === undefined || fetched.next === offset) return undefined
       offset = fetched.next
@@ -207,10 +210,9 @@ async function isLost(
   }
 }
 
-function isWanted(record: FetchedRecord, group: DefinedGroup, next: number, state: ControlState): boolean {
-  const { seq, addressee, fingerprint } = readHeaders(record.headers)
-  const isOurs = isAddressedTo(addressee === '' ? undefined : addressee, group.name)
-  return seq > next && isOurs && group.tables.includes(tableOf(state, fingerprint).name)
+function isBehind(record: FetchedRecord, next: number, group: DefinedGroup, state: ControlState): boolean {
+  const headers = readHeaders(record.headers)
+  return headers.seq > next && isWanted(group, headers, tableOf(state, headers.fingerprint))
 }
 
 /** When a record was committed; one that was read has no such time and is as old as its place in the log. */

@@ -1,6 +1,6 @@
 /** Reads for one group: takes lanes as they are assigned, fetches ahead within bounds, gives out in the order of the log. */
 import { Failure } from '../../change/failure.ts'
-import { isAddressedTo, type LaneBatch, type LaneWatcher } from '../log.ts'
+import type { LaneBatch, LaneWatcher } from '../log.ts'
 import { Bell } from './bell.ts'
 import type { Client } from './client.ts'
 import type { Member } from './group-calls.ts'
@@ -143,13 +143,7 @@ export class GroupReader {
     for (const number of lanes) {
       const place = places[number]
       if (place === undefined) throw new Failure('configuration', `the log has no lane ${number}`)
-      const lane = new GroupLane(
-        number,
-        place.next,
-        ({ addressee }, table) =>
-          isAddressedTo(addressee === '' ? undefined : addressee, group.name) &&
-          group.tables.includes(table.name),
-      )
+      const lane = new GroupLane(number, place.next, group)
       for (const topic of topicsOf(names, state, group))
         await this.#addPart(lane, topic, { next: place.next, committed: place.offsets.get(topic) }, state)
       watcher?.assigned(number, place.next)

@@ -39,7 +39,7 @@ import { GroupReader } from './group-reader.ts'
 import { readHeaders } from './headers.ts'
 import { readerOf, tableOf } from './lane.ts'
 import { namesOf, type Names } from './names.ts'
-import { offsetAt, recordsOf, stretchesOf } from './stretches.ts'
+import { appendAt, recordsOf, stretchesOf } from './stretches.ts'
 import { Topics, type TopicSettings } from './topics.ts'
 import { Writer } from './writer.ts'
 
@@ -226,8 +226,8 @@ class KafkaLog implements Log {
     return found
   }
 
-  async offsetAt(place: LogPlace): Promise<Offset | undefined> {
-    return await offsetAt(this.#client, await this.#follower.caughtUp(), place, this.#names.control)
+  async appendAt(place: LogPlace): ReturnType<LogAdmin['appendAt']> {
+    return await appendAt(this.#client, await this.#follower.caughtUp(), place, this.#names.control)
   }
 
   async *range(from: Offset, to: Offset): AsyncGenerator<LogStretch> {

@@ -6,9 +6,9 @@
 import type { Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import { RecordsBuilder } from '../../change/records.ts'
-import { Entries, noEntries, type LaneBatch } from '../log.ts'
+import { Entries, isAddressedTo, noEntries, type LaneBatch } from '../log.ts'
 import type { Fetched, FetchedRecord } from './committed-records.ts'
-import type { ControlState } from './control-state.ts'
+import { barriersBehind, type ControlState, type DefinedGroup } from './control-state.ts'
 import { EnvelopeReader } from './envelope.ts'
 import { readHeaders, type RecordHeaders } from './headers.ts'
 
@@ -16,6 +16,9 @@ interface Arrived {
   readonly headers: RecordHeaders & { readonly version: bigint }
   readonly record: FetchedRecord
 }
+
+/** The group, and the tables that it wants. */
+export type Wanted = Pick<DefinedGroup, 'name' | 'tables'>
 
 /** One partition of the lane. */
 interface Part {
@@ -39,14 +42,14 @@ const batchBytes = 256 * 1024
 export class GroupLane {
   readonly lane: number
   readonly #parts = new Map<string, Part>()
-  readonly #wanted: (headers: RecordHeaders, table: Table) => boolean
+  readonly #wanted: Wanted
   readonly #builder = new RecordsBuilder(2 * batchBytes)
   #marks: Mark[] = []
   /** Everything up to this sequence number was given out. */
   #given: number
 
   /** `next`: the offset that the group comes to next in this lane. */
-  constructor(lane: number, next: number, wanted: (headers: RecordHeaders, table: Table) => boolean) {
+  constructor(lane: number, next: number, wanted: Wanted) {
     this.lane = lane
     this.#given = next
     this.#wanted = wanted
@@ -103,17 +106,26 @@ export class GroupLane {
     return bound
   }
 
-  /** The next entries; undefined = there is nothing new. */
+  /** The next entries or barrier; undefined = there is nothing new. */
   give(state: ControlState): LaneBatch | undefined {
     const bound = this.#bound(state)
     if (bound <= this.#given) return undefined
-    const { entries, bytes, to } = this.#entries(bound, state)
-    this.#given = to
+    const [barrier] = barriersBehind(state, this.#wanted.tables, this.#given)
+    const isBarred = barrier !== undefined && barrier.seq <= bound
+    const { entries, bytes, to } = this.#entries(isBarred ? barrier.seq - 1 : bound, state)
+    const given = { lane: this.lane, entries, bytes }
+    if (!isBarred || to < barrier.seq - 1 || entries.length > 0) return this.#passed(given, to)
+    const version = (BigInt(barrier.epoch) << 48n) | BigInt(barrier.seq)
+    return this.#passed({ ...given, barrier: { ...barrier.barrier, version } }, barrier.seq)
+  }
+
+  #passed(given: Omit<LaneBatch, 'next'>, next: number): LaneBatch {
+    this.#given = next
     const offsets = [...this.#parts.values()].map(
-      ({ topic, waiting, next }) => [topic, waiting[0]?.record.offset ?? next] as const,
+      ({ topic, waiting, next: end }) => [topic, waiting[0]?.record.offset ?? end] as const,
     )
-    this.#marks.push({ bound: to, offsets: new Map(offsets) })
-    return { lane: this.lane, entries, bytes, next: to }
+    this.#marks.push({ bound: next, offsets: new Map(offsets) })
+    return { ...given, next }
   }
 
   /** The offsets that may be committed when everything before `next` is finished; those before are forgotten. */
@@ -143,7 +155,7 @@ export class GroupLane {
       part.waiting.shift()
       part.bytes -= bytesOf(record)
       const table = tableOf(state, headers.fingerprint)
-      if (!this.#wanted(headers, table)) continue
+      if (!isWanted(this.#wanted, headers, table)) continue
       first ??= headers
       places.push(this.#builder.at)
       ordinals.push(headers.seq - first.seq)
@@ -165,6 +177,10 @@ export class GroupLane {
     }
     return found
   }
+}
+
+export function isWanted({ name, tables }: Wanted, { addressee }: RecordHeaders, table: Table): boolean {
+  return isAddressedTo(addressee === '' ? undefined : addressee, name) && tables.includes(table.name)
 }
 
 function bytesOf({ key, value }: FetchedRecord): number {

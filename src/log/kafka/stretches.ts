@@ -5,7 +5,7 @@ import type { LogPlace, LogStretch } from '../log.ts'
 import type { Client } from './client.ts'
 import { placeName, type Place } from './connections.ts'
 import type { FetchedRecord } from './committed-records.ts'
-import { ControlState } from './control-state.ts'
+import { ControlState, type KnownBarrier } from './control-state.ts'
 import { keptFrom } from './group-admin.ts'
 import { readHeaders, type RecordHeaders } from './headers.ts'
 import { readerOf, tableOf } from './lane.ts'
@@ -15,38 +15,45 @@ const pieceBytes = 2 ** 20
 const stretchRecords = 500
 const noBytes = Buffer.alloc(0)
 
+interface Append {
+  readonly first: Offset
+  readonly next: Offset
+}
+
 /**
- * The offset of the first append that fits. Control records are kept for a while only: where the oldest kept one fits
- * already, the answer is as early as the log goes back.
+ * The first append that fits. Control records are kept for a while only: where the oldest kept one fits already, it may be
+ * any before; and where one is looked for by time, only its first record is known.
  */
-export async function offsetAt(
+export async function appendAt(
   client: Client,
   state: ControlState,
   place: LogPlace,
   control: string,
-): Promise<Offset | undefined> {
-  if (place.kind === 'time') return await offsetSince(client, state, place.appendedAtMs)
+): Promise<Append | undefined> {
+  if (place.kind === 'time') return await appendSince(client, state, place.appendedAtMs)
   const seen = new ControlState()
   let before: Offset | undefined
   for await (const record of recordsOf(client, { topic: control, partition: 0 })) {
     const last = seen.control
     seen.take(record)
     if (seen.control === undefined || seen.control === last) continue
-    if (place.reached(seen.control))
-      return (
-        before ??
-        Math.max(0, ...(await keptFrom(client, [...state.topics.keys()], state)).map(({ from }) => from))
-      )
-    before = seen.control.seq
+    const next = seen.control.seq
+    if (place.reached(seen.control)) return { first: before ?? (await oldest(client, state)), next }
+    before = next
   }
   return undefined
 }
 
-async function offsetSince(
+async function oldest(client: Client, state: ControlState): Promise<Offset> {
+  const kept = await keptFrom(client, [...state.topics.keys()], state)
+  return Math.max(0, ...kept.map(({ from }) => from))
+}
+
+async function appendSince(
   client: Client,
   state: ControlState,
   appendedAtMs: number,
-): Promise<Offset | undefined> {
+): Promise<Append | undefined> {
   const places = placesOf(state)
   const offsets = await client.offsetsSince(places, appendedAtMs)
   const found: Offset[] = []
@@ -55,7 +62,9 @@ async function offsetSince(
     const first = offset < 0n ? undefined : await seqAt(client, place, offset)
     if (first !== undefined) found.push(first.seq - 1)
   }
-  return found.length === 0 ? undefined : Math.min(...found)
+  if (found.length === 0) return undefined
+  const first = Math.min(...found)
+  return { first, next: first + 1 }
 }
 
 function placesOf(state: ControlState): readonly Place[] {
@@ -76,14 +85,14 @@ export async function* stretchesOf(
   const streams = placesOf(state)
     .filter(({ topic, partition }) => (state.topics.get(topic)?.ends[partition] ?? 0) > from)
     .map((place) => behind(client, state, place, from))
-  const barriers = [...state.barriers].filter(([at]) => at >= from && at < to).toSorted(([a], [b]) => a - b)
+  const barriers = state.barriers.filter(({ seq }) => seq > from && seq <= to)
   const gathered = new Gathering(state)
   for await (const each of merged(streams)) {
     const { seq } = each.headers
     if (seq > to) break
-    while (barriers[0] !== undefined && barriers[0][0] < seq) {
+    for (; barriers[0] !== undefined && barriers[0].seq < seq; barriers.shift()) {
       if (!gathered.isEmpty) yield gathered.finish()
-      yield barrierStretch(barriers.shift())
+      yield barrierStretch(barriers[0])
     }
     if (!gathered.follows(each.headers)) yield gathered.finish()
     gathered.add(each)
@@ -97,9 +106,9 @@ interface Numbered {
   readonly record: FetchedRecord
 }
 
-function barrierStretch(of: readonly [number, LogStretch['barriers']] | undefined): LogStretch {
-  const [offset, barriers] = of ?? [0, []]
-  return { records: noRecords, offset, version: 0n, addressee: undefined, barriers }
+function barrierStretch({ seq, epoch, barrier }: KnownBarrier): LogStretch {
+  const version = (BigInt(epoch) << 48n) | BigInt(seq)
+  return { records: noRecords, offset: seq - 1, version, addressee: undefined, barriers: [barrier] }
 }
 
 /** Records of one addressee that follow each other without a gap. */

@@ -8,7 +8,15 @@ import { countOf, operations, RecordCursor } from '../../change/records.ts'
 import type { Control, LogBatch } from '../log.ts'
 import { algorithms, type Client, type Compression, type Producer } from './client.ts'
 import { placeName, type Place } from './connections.ts'
-import { barrierKey, controlKey, controlText, tableKey, topicKey, type TopicState } from './control-state.ts'
+import {
+  barrierKey,
+  controlKey,
+  controlText,
+  tableKey,
+  topicKey,
+  type KnownBarrier,
+  type TopicState,
+} from './control-state.ts'
 import { EnvelopeWriter, opName, type EnvelopeSource } from './envelope.ts'
 import type { Follower } from './follower.ts'
 import type { Names } from './names.ts'
@@ -185,12 +193,12 @@ export class Writer {
       const value = text === '' ? JSON.stringify(this.#topics.get(key.slice(topicKey('').length))) : text
       out.builder.add(Buffer.from(key), Buffer.from(value), noHeaders)
     }
-    if (barriers.length > 0)
-      out.builder.add(
-        Buffer.from(barrierKey(firstSeq - 1 + countOf(records))),
-        Buffer.from(JSON.stringify(barriers)),
-        noHeaders,
-      )
+    const firstBarrier = firstSeq + countOf(records)
+    for (const [at, barrier] of barriers.entries()) {
+      const seq = firstBarrier + at
+      const known: KnownBarrier = { seq, epoch: control.epoch, appendedAtMs: this.#parts.now(), barrier }
+      out.builder.add(Buffer.from(barrierKey(seq)), Buffer.from(JSON.stringify(known)), noHeaders)
+    }
     out.builder.add(Buffer.from(controlKey), Buffer.from(controlText(control, this.#appends + 1)), noHeaders)
     for (const each of outgoing.values()) this.#close(each, producer, this.#parts.now())
   }
