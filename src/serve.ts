@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { alertsOf } from './alerting.ts'
 import { epochsSeen, startKind, startPosition } from './beginning.ts'
 import { Failure } from './change/failure.ts'
 import type { OpenSource, RunOptions } from './cli/parts.ts'
@@ -98,12 +99,14 @@ export async function serve(
   })
   const logger = loggerOf(workshop.configuration)
   const journal = createJournal(store, systemClock)
+  const alerts = alertsOf(settings, journal.note)
   const hearing: readonly Observe[] = [
     (fact) => board.observe(fact),
     metrics.observe,
     health.observe,
     logger.observe,
     journal.observe,
+    alerts.observe,
     ...listeners,
   ]
   const observe: Observe = (fact) => {
@@ -135,6 +138,7 @@ export async function serve(
     await rm(addressFile, { force: true })
     await control.close()
     await upstreams.close()
+    await alerts.close()
     journal.note('stopped')
     await journal.close()
     logger.close()
