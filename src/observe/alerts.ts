@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Fact, Observe } from '../pipeline/facts.ts'
 import { troublesOf, type Trouble } from './troubles.ts'
 
-export interface AlertLimits {
+interface AlertLimits {
   /** What may pass by itself is told when it has lasted so long, ms. */
   readonly afterMs: number
   /** A pipeline that is further behind is told of, seconds. */
