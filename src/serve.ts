@@ -15,6 +15,7 @@ import { Daemon, type DaemonPipeline, type DaemonSource } from './daemon.ts'
 import { tablesIn } from './document/joins.ts'
 import { enricherOf } from './enrichers.ts'
 import { derivingsOf, describeChildren, readingBounds, type ReadingBounds } from './joined.ts'
+import { captureHere } from './captures.ts'
 import { createJournal, type Journal } from './journal.ts'
 import type { Shape } from './document/definition.ts'
 import type { Log } from './log/log.ts'
@@ -286,7 +287,7 @@ function daemonSource({ workshop, options, observe, board }: Serving, opened: Op
 function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFile): DaemonPipeline {
   const { workshop, options, observe, abort, flows, upstreams } = serving
   const { settings } = workshop.configuration
-  const { source, log, capture } = opened
+  const { source, log } = opened
   const target = targetOf(opened, file)
   const limits = deliveryLimits(settings, file)
   const deriving = opened.derivings.get(file.name)
@@ -309,8 +310,12 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
     target: file.target.name,
     table: file.definition.table,
     alias: file.target.index,
-    source,
-    capture,
+    ...captureHere(opened, {
+      group: groupOf(file),
+      limits: loadLimits(settings),
+      observe,
+      clock: systemClock,
+    }),
     log,
     deadLetters: log.deadLetters,
     openIndex,
@@ -324,7 +329,6 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
     observe,
     limits,
     breaker: breakerLimits(settings),
-    loadLimits: loadLimits(settings),
     guardEveryMs,
     definition: fingerprint(file),
     differences: difference,

@@ -9,9 +9,11 @@ import type { ChangeLog, Control } from '../log/log.ts'
 import type { Chunk, Source, SourceBatch } from '../source/source.ts'
 import { Appender, positionIn, type Appended } from './appender.ts'
 import { chunkRecords } from './chunk-records.ts'
+import { demanded, type Captured, type LoadDemand } from './captured.ts'
 import type { Clock } from './clock.ts'
 import type { Observe } from './facts.ts'
 import { demandLoads, loadState, withLoadState, type LoadState } from './load-state.ts'
+import { highestVersion, versionOf } from './numbering.ts'
 import { Signal } from './signal.ts'
 import { appendTouches, type Touched, type TouchRequest } from './touches.ts'
 import { WatermarkWindow } from './watermark-window.ts'
@@ -38,7 +40,7 @@ export interface OpenWindow {
   readonly generation: number
 }
 
-export class Capture {
+export class Capture implements Captured {
   readonly #parts: CaptureParts
   readonly #producer: string
   readonly #windows = new Set<WatermarkWindow>()
@@ -135,6 +137,27 @@ export class Capture {
       return { records: [], addressee: undefined, producers, reserved: 1 }
     })
     this.#moved.notify()
+  }
+
+  async demandLoad(group: string, demand: LoadDemand): Promise<void> {
+    await this.setLoad(group, (state, control) => demanded(state, demand, control))
+  }
+
+  async endLoad(group: string, generation: number): Promise<void> {
+    await this.#running().insert((control) => {
+      const state = loadState(control, group)
+      const isMeant = state !== undefined && state.generation === generation
+      const producers = isMeant
+        ? withLoadState(control.producers, group, { ...state, phase: 'done' })
+        : control.producers
+      return { records: [], addressee: undefined, producers }
+    })
+    this.#moved.notify()
+  }
+
+  get highestVersion(): bigint {
+    const { control } = this
+    return control === undefined ? versionOf(32767, 0) : highestVersion(control)
   }
 
   /** Goes on in a higher epoch, durably. */

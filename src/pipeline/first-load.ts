@@ -9,8 +9,7 @@
 import type { Key, Offset } from '../change/change.ts'
 import type { Chunk, Source } from '../source/source.ts'
 import type { Capture, OpenWindow } from './capture.ts'
-import type { Clock } from './clock.ts'
-import type { Observe } from './facts.ts'
+import { endLoad, type LoadEndingParts } from './load-ending.ts'
 import type { LoadState } from './load-state.ts'
 import type { WatermarkWindow } from './watermark-window.ts'
 
@@ -23,19 +22,12 @@ export interface LoadLimits {
   readonly undeliveredBytesMax: number
 }
 
-export interface FirstLoadParts {
-  readonly group: string
+export interface FirstLoadParts extends LoadEndingParts {
   readonly source: Source
   readonly capture: Capture
-  readonly clock: Clock
-  readonly observe: Observe
   readonly limits: LoadLimits
   /** Makes sure, before a load begins, that the index can hold the table's present columns. */
   readonly prepare: (signal: AbortSignal) => Promise<void>
-  /** Resolves when the group has finished everything before the offset. */
-  readonly passed: (offset: Offset, signal: AbortSignal) => Promise<void>
-  /** Deletes what the table lacks: documents below the version; the numbers scanned and deleted. */
-  readonly sweep: (below: bigint, signal: AbortSignal) => Promise<{ scanned: number; deleted: number }>
 }
 
 export class FirstLoad {
@@ -60,7 +52,7 @@ export class FirstLoad {
       if (announced !== state.generation) await this.#begin(state, signal)
       announced = state.generation
       if (state.phase === 'reading') await this.#readAll(state, signal)
-      else await this.#finish(state, signal)
+      else await endLoad(this.#parts, state, signal)
     }
   }
 
@@ -148,24 +140,6 @@ export class FirstLoad {
     )
     observe({ kind: 'load-read', group, table: read.table, rowsDone: read.rowsDone })
     return 'end'
-  }
-
-  async #finish(state: LoadState, signal: AbortSignal): Promise<void> {
-    const { capture, group, observe, clock } = this.#parts
-    await this.#parts.passed(state.until ?? 0, signal)
-    if (state.sweepBelow !== null) {
-      const swept = await this.#parts.sweep(BigInt(state.sweepBelow), signal)
-      observe({ kind: 'swept', group, ...swept })
-    }
-    await capture.setLoad(group, (now = state) =>
-      now.generation === state.generation ? { ...now, phase: 'done' } : now,
-    )
-    observe({
-      kind: 'load-finished',
-      group,
-      rowsDone: state.rowsDone,
-      seconds: (clock.now() - state.startedAtMs) / 1000,
-    })
   }
 
   /** Waits until the chunks in the log that are not delivered leave room for one more. */

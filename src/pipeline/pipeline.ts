@@ -5,21 +5,20 @@ import type { Shape } from '../document/definition.ts'
 import type { Enricher } from '../document/enricher.ts'
 import type { ChangeLog, Control, DeadLetters, Group, LogAdmin } from '../log/log.ts'
 import type { IndexAdmin, IndexState, Sink } from '../sink/sink.ts'
-import type { Source } from '../source/source.ts'
 import { Barriers } from './barriers.ts'
 import { assertBound, bind, lostGroup, markOf, type Binding, type Wishes } from './binding.ts'
 import type { BreakerLimits } from './breaker.ts'
-import type { Capture } from './capture.ts'
+import type { Captured } from './captured.ts'
 import type { Clock } from './clock.ts'
 import { acceptedShape, ColumnGate, refuseUnaccepted, type Columns } from './column-gate.ts'
 import { Delivery } from './delivery.ts'
 import type { Deriving } from './deriving.ts'
 import type { Observe, PipelineState } from './facts.ts'
-import { FirstLoad, type LoadLimits } from './first-load.ts'
+import type { FirstLoadParts } from './first-load.ts'
 import type { DeliveryLimits } from './lane.ts'
 import { Letters } from './letters.ts'
-import { loadState, newLoad } from './load-state.ts'
-import { epochOf, highestVersion, versionOf } from './numbering.ts'
+import { loadState } from './load-state.ts'
+import { epochOf } from './numbering.ts'
 import { decide, failureOf } from './retry-policy.ts'
 import { sweep, type SweepParts } from './sweep.ts'
 import { together } from './together.ts'
@@ -32,8 +31,7 @@ export interface PipelineParts {
   readonly target: string
   readonly table: string
   readonly alias: string
-  readonly source: Source
-  readonly capture: Capture
+  readonly capture: Captured
   readonly log: ChangeLog & LogAdmin
   readonly deadLetters: DeadLetters
   /** The index as this shape wants it; undefined = the table's present columns, which are checked first. */
@@ -47,7 +45,10 @@ export interface PipelineParts {
   readonly observe: Observe
   readonly limits: DeliveryLimits
   readonly breaker: BreakerLimits
-  readonly loadLimits: LoadLimits
+  /** Reads and ends loads; runs until the signal aborts. */
+  readonly loading: (load: PipelineLoad, signal: AbortSignal) => Promise<void>
+  /** Where other processes deliver the same group: nobody else prepares it meanwhile. */
+  readonly alone: <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T>
   readonly guardEveryMs: number
   /** What makes its documents, as text, and what is different between such texts, each a sentence. */
   readonly definition: string
@@ -64,6 +65,9 @@ export interface PipelineParts {
   /** Ends even what is being written. */
   readonly abort: AbortSignal
 }
+
+/** What a pipeline does before its loads are read, and after. */
+export type PipelineLoad = Pick<FirstLoadParts, 'prepare' | 'passed' | 'sweep'>
 
 /** Attributes of a group: the generation of the load that it needs, and whether a sweep ends it. */
 type Demand = Readonly<Record<'load' | 'sweep', string>>
@@ -98,13 +102,13 @@ export class Pipeline {
   /** Runs until the signal aborts, or throws a Failure; may be run again. */
   async run(signal: AbortSignal): Promise<void> {
     this.#state('starting')
-    const bound = await this.#prepare(signal)
+    const bound = await this.#parts.alone(() => this.#prepare(signal), signal)
     await bound.gate.tell()
     const delivery = this.#delivery(bound)
     const load = this.#load(delivery, bound)
     await together(signal, [
       (ending) => this.#deliver(delivery, ending),
-      (ending) => load.run(ending),
+      (ending) => this.#parts.loading(load, ending),
       (ending) => this.#guardRegularly(bound, ending),
       (ending) => this.#tellState(ending),
       ...this.#parts.companions,
@@ -249,17 +253,13 @@ export class Pipeline {
     const generation = Number(group.attributes['load'])
     if (generation <= (capture.loadState(group.name)?.generation ?? 0)) return
     const estimate = await rowsEstimate()
-    await capture.setLoad(group.name, (state, control) => {
-      // A barrier may have asked for the same meanwhile, with a sweep.
-      if (state !== undefined && state.generation >= generation) return state
-      return newLoad({
-        table,
-        generation,
-        sweepBelow: group.attributes['sweep'] === 'yes' ? highestVersion(control) + 1n : undefined,
-        rowsEstimate: estimate,
-        reason: binding.load === 'fill' ? 'the index is new' : 'the index is renewed',
-        startedAtMs: clock.now(),
-      })
+    await capture.demandLoad(group.name, {
+      table,
+      generation,
+      sweeps: group.attributes['sweep'] === 'yes',
+      rowsEstimate: estimate,
+      reason: binding.load === 'fill' ? 'the index is new' : 'the index is renewed',
+      startedAtMs: clock.now(),
     })
   }
 
@@ -285,21 +285,15 @@ export class Pipeline {
       observe,
       limits,
       abort,
-      highestVersion: () => this.#highest(),
+      highestVersion: () => this.#parts.capture.highestVersion,
       guard: () => this.#guard({ index, admin }),
     })
   }
 
-  #load(delivery: Delivery, { index, admin, gate, accepted }: Bound): FirstLoad {
-    const { source, capture, clock, observe, loadLimits, group } = this.#parts
+  #load(delivery: Delivery, { index, admin, gate, accepted }: Bound): PipelineLoad {
+    const { capture } = this.#parts
     const swept = this.#swept(index, admin)
-    return new FirstLoad({
-      group,
-      source,
-      capture,
-      clock,
-      observe,
-      limits: loadLimits,
+    return {
       prepare: async (signal) => {
         this.#refuseEpoch(capture.control?.epoch ?? 0, index)
         // What came before the columns changed is delivered, even where nothing after it may be.
@@ -308,7 +302,7 @@ export class Pipeline {
       },
       passed: (offset, signal) => delivery.passed(offset, signal),
       sweep: (below, signal) => sweep(swept, { below, keepsRefused: true }, signal),
-    })
+    }
   }
 
   #swept(index: IndexState, admin: IndexAdmin): SweepParts {
@@ -318,7 +312,7 @@ export class Pipeline {
       sink: sinkFor(index),
       letters: this.#letters,
       clock,
-      highestVersion: () => this.#highest(),
+      highestVersion: () => this.#parts.capture.highestVersion,
     }
   }
 
@@ -326,11 +320,6 @@ export class Pipeline {
   #refuseEpoch(epoch: number, { mark, name }: IndexState): void {
     if (mark !== undefined && epoch > mark.epoch)
       throw new Failure('transient', `epoch ${epoch} has begun: the index ${name} is to be marked with it`)
-  }
-
-  #highest(): bigint {
-    const control = this.#parts.capture.control
-    return control === undefined ? versionOf(32767, 0) : highestVersion(control)
   }
 
   async #guardRegularly(bound: Bound, signal: AbortSignal): Promise<void> {

@@ -10,6 +10,7 @@ import { isDealtWith } from '../../src/pipeline/barriers.ts'
 import { Capture } from '../../src/pipeline/capture.ts'
 import type { Clock } from '../../src/pipeline/clock.ts'
 import type { Observe } from '../../src/pipeline/facts.ts'
+import { FirstLoad } from '../../src/pipeline/first-load.ts'
 import { Feed } from '../../src/pipeline/feed.ts'
 import { lookingUp } from '../../src/pipeline/look-up.ts'
 import { Lever } from '../../src/pipeline/lever.ts'
@@ -213,6 +214,7 @@ export class Life {
       observe: around.observe,
       rowsPerSecond: 0,
     })
+    const reading = { group, source, capture, ...around, limits: settings.load }
     return new Pipeline({
       ...around,
       name: 'items',
@@ -221,7 +223,6 @@ export class Life {
       target: 'main',
       table,
       alias: 'items',
-      source,
       capture,
       log,
       deadLetters: log.deadLetters,
@@ -240,7 +241,8 @@ export class Life {
       },
       limits: settings.delivery,
       breaker: { count: 1_000_000, share: 1 },
-      loadLimits: settings.load,
+      loading: (load, ending) => new FirstLoad({ ...load, ...reading }).run(ending),
+      alone: (work) => work(),
       guardEveryMs: settings.guardEveryMs,
       definition: 'the definition',
       differences: () => [],

@@ -5,6 +5,7 @@ import { limitedTo, shapeOf } from '../../src/document/shape.ts'
 import { Capture } from '../../src/pipeline/capture.ts'
 import type { Clock } from '../../src/pipeline/clock.ts'
 import type { ColumnPolicy } from '../../src/pipeline/column-gate.ts'
+import { FirstLoad } from '../../src/pipeline/first-load.ts'
 import { Feed } from '../../src/pipeline/feed.ts'
 import { Pipeline, type PipelineParts } from '../../src/pipeline/pipeline.ts'
 import { supervise } from '../../src/pipeline/supervise.ts'
@@ -150,6 +151,14 @@ export class Process {
 
   #parts(source: MemorySource, clock: Clock): PipelineParts {
     const { index } = this.#world
+    const reading = {
+      group,
+      source,
+      capture: this.capture,
+      clock,
+      observe: this.facts.observe,
+      limits: { chunkRows: 2, chunkBytes: 10_000, rowsPerSecond: 0, undeliveredBytesMax: 1_000_000 },
+    }
     const openIndex = async (): Promise<IndexAdmin> => {
       await this.opening()
       return index
@@ -161,7 +170,6 @@ export class Process {
       target: 'main',
       table,
       alias: 'items',
-      source,
       capture: this.capture,
       log: this.log,
       deadLetters: this.log.deadLetters,
@@ -179,7 +187,8 @@ export class Process {
         queuedBytesMax: 1_000_000,
       },
       breaker: { count: 50, share: 0.5 },
-      loadLimits: { chunkRows: 2, chunkBytes: 10_000, rowsPerSecond: 0, undeliveredBytesMax: 1_000_000 },
+      loading: (load, ending) => new FirstLoad({ ...load, ...reading }).run(ending),
+      alone: (work) => work(),
       guardEveryMs: 1_000,
       definition: 'the definition',
       differences: () => [],
