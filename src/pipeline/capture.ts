@@ -139,6 +139,11 @@ export class Capture implements Captured {
     this.#moved.notify()
   }
 
+  /** The control record is known here before its versions are. */
+  reached(): Promise<void> {
+    return Promise.resolve()
+  }
+
   async demandLoad(group: string, demand: LoadDemand): Promise<void> {
     await this.setLoad(group, (state, control) => demanded(state, demand, control))
   }

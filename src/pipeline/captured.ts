@@ -18,6 +18,8 @@ export interface Captured {
   readonly movements: number
   /** Resolves when something changed; at once if it did since `seen`. */
   moved(seen: number, signal: AbortSignal): Promise<number>
+  /** Resolves when the control record known here is not older than this version: a read may wait for what it has. */
+  reached(version: bigint, signal: AbortSignal): Promise<void>
   loadState(group: string): LoadState | undefined
   /** Goes on in a higher epoch, durably. */
   raiseEpoch(epoch: number): Promise<void>

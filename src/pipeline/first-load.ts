@@ -41,11 +41,20 @@ export class FirstLoad {
 
   /** Carries out every load that the log's control record asks for; runs until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
+    await this.#carryOut(['reading', 'delivering'], signal)
+  }
+
+  /** Only reads them: whoever delivers ends them. */
+  async read(signal: AbortSignal): Promise<void> {
+    await this.#carryOut(['reading'], signal)
+  }
+
+  async #carryOut(phases: readonly LoadState['phase'][], signal: AbortSignal): Promise<void> {
     let announced = -1
     for (;;) {
       const seen = this.#parts.capture.movements
       const state = this.#parts.capture.loadState(this.#parts.group)
-      if (state === undefined || state.phase === 'done') {
+      if (state === undefined || !phases.includes(state.phase)) {
         await this.#parts.capture.moved(seen, signal)
         continue
       }

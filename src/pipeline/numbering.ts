@@ -15,6 +15,10 @@ export function versionOf(epoch: number, seq: number): bigint {
   return (BigInt(epoch) << 48n) | BigInt(seq)
 }
 
+export function seqOf(version: bigint): number {
+  return Number(version & 0xffff_ffff_ffffn)
+}
+
 export function epochOf(version: bigint): number {
   return Number(version >> 48n)
 }

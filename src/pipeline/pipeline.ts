@@ -271,10 +271,14 @@ export class Pipeline {
       group,
       log,
       sink: sinkFor(index),
-      enrich: async (entries, ...rest) => {
-        if (entries.length > 0) this.#refuseEpoch(epochOf(entries.version(entries.length - 1)), index)
+      enrich: async (entries, signal) => {
+        if (entries.length > 0) {
+          const newest = entries.version(entries.length - 1)
+          this.#refuseEpoch(epochOf(newest), index)
+          await this.#parts.capture.reached(newest, signal)
+        }
         await gate.admit(entries)
-        return await enrich(entries, ...rest)
+        return await enrich(entries, signal)
       },
       barrier: async (barrier, signal) => {
         this.#refuseEpoch(epochOf(barrier.version), index)

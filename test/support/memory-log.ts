@@ -61,13 +61,14 @@ export class MemoryLogContents {
   readonly letters = new Map<string, Map<string, DeadLetter>>()
   /** The log that may append: the last one whose tail was read. */
   owner: MemoryLog | undefined
+  /** Readers at the end, whichever log object they have. */
+  waiting: (() => void)[] = []
 }
 
 export class MemoryLog implements ChangeLog, LogAdmin {
   readonly deadLetters: DeadLetters
   readonly #contents: MemoryLogContents
   readonly #now: () => number
-  #waiting: (() => void)[] = []
 
   constructor(contents: MemoryLogContents, now: () => number) {
     this.#contents = contents
@@ -95,8 +96,8 @@ export class MemoryLog implements ChangeLog, LogAdmin {
     }
     for (const barrier of barriers) this.#bar(barrier, batch)
     this.#contents.control = batch.control
-    const waiting = this.#waiting
-    this.#waiting = []
+    const { waiting } = this.#contents
+    this.#contents.waiting = []
     for (const wake of waiting) wake()
     return records.length
   }
@@ -280,7 +281,7 @@ export class MemoryLog implements ChangeLog, LogAdmin {
         signal.removeEventListener('abort', wake)
         resolve()
       }
-      this.#waiting.push(wake)
+      this.#contents.waiting.push(wake)
       signal.addEventListener('abort', wake)
     })
   }
