@@ -38,7 +38,6 @@ class Node {
     const source = this.#source()
     const log = new MemoryLog(this.#world.contents, () => clock.now())
     const { observe } = this.facts
-    const groupsOf = () => [{ group, table }]
     const capture = new Capture({
       name: 'main',
       source,
@@ -47,7 +46,7 @@ class Node {
       observe,
       batchBytesMax: 10_000,
       windowKeysMax: 100,
-      groupsOf,
+      rereading: () => [{ group, table }],
     })
     const feed = new Feed({
       name: 'main',
@@ -102,6 +101,7 @@ class Node {
         batchAgeMs: 0,
         queuedBytesMax: 1_000_000,
       },
+      breaker: { count: 50, share: 0.5 },
       guardEveryMs: 1_000,
       definition: 'the definition',
       differences: () => [],
