@@ -4,7 +4,7 @@ export class Holders {
   readonly #free: (() => void) | undefined
 
   /** Whoever makes it holds it, too. */
-  constructor(free: (() => void) | undefined) {
+  constructor(free?: () => void) {
     this.#free = free
   }
 

@@ -8,6 +8,7 @@
 import type { BufferPool } from '../../change/buffer-pool.ts'
 import type { Offset } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
+import { Holders } from '../../change/holders.ts'
 import { diskFailure, type DiskFile } from './disk.ts'
 import { Frame, frameBytes, headerBytes, readHeader, readPayload, type FrameHeader } from './record.ts'
 
@@ -95,7 +96,8 @@ export class FrameReader {
     const pool = this.#pool
     const own = pool?.take(payload.length) ?? Buffer.allocUnsafeSlow(payload.length)
     payload.copy(own)
-    return new Frame(header, this.at, own.subarray(0, payload.length), () => pool?.give(own))
+    const holders = pool === undefined ? undefined : new Holders(() => pool.give(own))
+    return new Frame(header, this.at, own.subarray(0, payload.length), holders)
   }
 
   #broken(why: string): Next {

@@ -109,7 +109,7 @@ export class Lanes {
 
   add(frame: Frame, tables: readonly Table[]): void {
     this.#next = frame.next
-    const holders = new Holders(frame.release)
+    const holders = frame.holders ?? new Holders()
     if (this.#finder.concerns(frame)) {
       let offset = frame.header.first
       let version = firstVersion(frame.header)

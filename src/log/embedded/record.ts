@@ -48,6 +48,7 @@
 import { crc32 } from 'node:zlib'
 import type { Barrier, BarrierEffect, Offset, Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
+import type { Holders } from '../../change/holders.ts'
 import { Unpacker } from '../../change/packing.ts'
 import { Records } from '../../change/records.ts'
 import { textOf } from '../../change/row.ts'
@@ -98,15 +99,15 @@ export class Frame {
   readonly definitions: Definitions | undefined
   /** Kept alive as long as any of its records; nothing else is in the same buffer. */
   readonly payload: Buffer
-  /** Lets its memory be used again, when nobody looks at it or its records any more. Need not be called. */
-  readonly release: (() => void) | undefined
+  /** Of its memory. Who got the frame is one of them, and may let go when nobody looks at it or its records any more. */
+  readonly holders: Holders | undefined
   readonly #piecesAt: number
   /** Where the control record begins in the head. */
   readonly #controlAt: number
 
-  constructor(header: FrameHeader, at: number, payload: Buffer, release?: () => void) {
+  constructor(header: FrameHeader, at: number, payload: Buffer, holders?: Holders) {
     this.header = header
-    this.release = release
+    this.holders = holders
     this.at = at
     this.end = at + frameBytes(header)
     this.next = header.first + header.count

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import type { Offset } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
+import { Holders } from '../../change/holders.ts'
 import { countOf } from '../../change/records.ts'
 import type { Control, LogBatch } from '../log.ts'
 import { SegmentDefinitions } from './definitions.ts'
@@ -29,7 +30,7 @@ export interface WriterOptions {
 export class Writer {
   /** One more with each append, and at the close. */
   generation = 0
-  readonly recent: RecentFrames
+  readonly recent = new RecentFrames()
   readonly #files: SegmentFiles
   readonly #options: WriterOptions
   readonly #definitions = new SegmentDefinitions()
@@ -43,7 +44,6 @@ export class Writer {
 
   constructor(files: SegmentFiles, options: WriterOptions) {
     this.#files = files
-    this.recent = new RecentFrames(files.pool)
     this.#options = options
   }
 
@@ -176,7 +176,7 @@ export class Writer {
     await this.#file.write(bytes, segment.bytes)
     await this.#file.sync()
     this.#definitions.keep()
-    const frame = frameOf(bytes, segment)
+    const frame = this.#frameOf(bytes, segment)
     this.#files.index(segment).learn(frame)
     this.recent.keep(segment, frame)
     this.#segments[this.#segments.length - 1] = {
@@ -201,6 +201,14 @@ export class Writer {
       flags,
     }
     return encodeFrame(head, pieces, fields, this.#files.pool.take)
+  }
+
+  /** The frame that was just written at the end of the segment, as whoever reads the file gets it. */
+  #frameOf(bytes: Buffer, segment: WrittenSegment): Frame {
+    const header = readHeader(bytes, 0, segment.path)
+    assert(header !== undefined, 'what was encoded is a frame')
+    const payload = bytes.subarray(headerBytes, headerBytes + header.payloadBytes)
+    return new Frame(header, segment.bytes, payload, new Holders(() => this.#files.pool.give(bytes)))
   }
 
   /** A new, empty segment at the end. */
@@ -271,13 +279,6 @@ export class Writer {
       throw damaged(last.path, 0, `the segment before it ends with offset ${index.next}`)
     return lastFrame.control()
   }
-}
-
-/** The frame that was just written at the end of the segment, as whoever reads the file gets it. */
-function frameOf(bytes: Buffer, segment: WrittenSegment): Frame {
-  const header = readHeader(bytes, 0, segment.path)
-  assert(header !== undefined, 'what was encoded is a frame')
-  return new Frame(header, segment.bytes, bytes.subarray(headerBytes, headerBytes + header.payloadBytes))
 }
 
 function writtenSegment(segment: Segment, index: SegmentIndex): WrittenSegment {

@@ -17,7 +17,7 @@ export interface SearchSinkOptions {
 export class SearchSink implements Sink {
   readonly #options: SearchSinkOptions
   readonly #path: string
-  readonly #buffers = new BufferPool({ stepBytes: 256 * 1024, freeMax: 4 })
+  readonly #buffers = new BufferPool({ stepBytes: 64 * 1024, freeMax: 4 })
   #verifiedAtMs = -Infinity
 
   constructor(options: SearchSinkOptions) {

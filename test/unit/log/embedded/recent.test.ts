@@ -1,7 +1,6 @@
 /** The end of the log in memory: what readers get from it is what they get from the files, and safe. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BufferPool } from '../../../../src/change/buffer-pool.ts'
 import { Failure } from '../../../../src/change/failure.ts'
 import { openEmbeddedLog } from '../../../../src/log/embedded/embedded-log.ts'
 import { RecentFrames } from '../../../../src/log/embedded/recent.ts'
@@ -103,6 +102,21 @@ test('of what a reader took from memory nothing is overwritten', async () => {
   const wide = 'x'.repeat(1_000_000)
   for (let id = 40; id < 50; id++) await log.append(numbering.batch([insertOf(orders, id, wide)]))
   assert.equal(entriesOf(lent).length, count)
+})
+
+test('the memory of frames at the end is used again only when readers and the end have let it go', async () => {
+  const log = await begun(new MemoryDisk())
+  const numbering = new Numbering(lanes)
+  const wide = 'x'.repeat(1_000_000)
+  const write = async (from: number): Promise<void> => {
+    for (let id = from; id < from + 10; id++) await log.append(numbering.batch([insertOf(orders, id, wide)]))
+  }
+  await log.append(numbering.batch([insertOf(orders, 0)]))
+  const batches = (await readAll(log)).filter(({ entries }) => entries.length > 0)
+  for (const { release } of batches) release?.()
+  assert.equal(entriesOf(batches).length, 1, 'it is still at the end of the log')
+  await write(1)
+  for (const { entries } of batches) assert.throws(() => [...entries], Failure)
 })
 
 test('a reader that comes to the end along the files goes on in memory without a gap', async () => {
@@ -207,7 +221,7 @@ test('what is dropped with a part that was not yet read is lost, not skipped', a
 
 test('memory is bounded by bytes and by frames, and the oldest go first', () => {
   const segment = segmentAt('/log', 0, 1)
-  const recent = new RecentFrames(new BufferPool({ stepBytes: 1024, freeMax: 1 }))
+  const recent = new RecentFrames()
   const frames = Array.from({ length: 5 }, (_, at) => frameOf(at * 2 ** 20, 2 ** 20 - 45))
   for (const frame of frames) recent.keep(segment, frame)
   assert.deepEqual(
