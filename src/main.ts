@@ -1,5 +1,4 @@
 /** The process: arguments in, exit code out; the only exits and signal handlers. */
-import { enableCompileCache } from 'node:module'
 import { exit, type Context } from './cli/context.ts'
 import { version } from './version.ts'
 
@@ -18,8 +17,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
-// Compiled code is kept between starts: three times as quick, and a compiler less in memory.
-enableCompileCache()
 const { main } = await import('./cli/cli.ts')
 
 process.exit(await main(process.argv.slice(2), contextOf(stop.signal)))

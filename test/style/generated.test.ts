@@ -42,5 +42,5 @@ test('the image starts the program with the flags of bin/millrace', () => {
     .filter((word) => word.startsWith('--'))
   assert(flags.length > 0)
   const entrypoint = /ENTRYPOINT (\[.*\])/.exec(readFileSync(join(root, 'Dockerfile'), 'utf8'))?.[1] ?? '[]'
-  assert.deepEqual(JSON.parse(entrypoint), ['node', ...flags, '/app/src/main.ts'])
+  assert.deepEqual(JSON.parse(entrypoint), ['node', ...flags, '/app/bin/millrace'])
 })

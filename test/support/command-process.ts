@@ -9,7 +9,7 @@ export interface CommandResult {
   readonly err: string
 }
 
-const program = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+const program = fileURLToPath(new URL('../../bin/millrace', import.meta.url))
 
 /** Runs `millrace WORDS` to its end. */
 export async function millrace(

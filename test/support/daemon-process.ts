@@ -43,7 +43,7 @@ export class DaemonProcess implements AsyncDisposable {
     const configFile = writeConfiguration(options)
     this.#stateDirectory = join(directory, 'state')
     this.#outputFile = join(directory, 'daemon.log')
-    const program = options.program ?? fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+    const program = options.program ?? fileURLToPath(new URL('../../bin/millrace', import.meta.url))
     this.startedAt = performance.now()
     this.#startedAtMs = Date.now()
     this.#process = new GuardedProcess({
