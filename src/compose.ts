@@ -10,6 +10,7 @@ import { transformed } from './document/transform.ts'
 import { examineStore, existingStore } from './open-store.ts'
 import type { Enricher } from './document/enricher.ts'
 import { isJoined } from './document/joins.ts'
+import { examineJoins } from './join-findings.ts'
 import { describeChildren, joinedEnricher, readingBounds } from './joined.ts'
 import type { Source } from './source/source.ts'
 import { examineState } from './examine.ts'
@@ -45,6 +46,7 @@ export function compose(configuration: Configuration, listeners: readonly Observ
     openSource: (name) => workshop.openSource(name, tablesOf(workshop.pipelinesOf(name))),
     openLog: (source) => workshop.readLog(source),
     examineTarget: (pipeline) => examineTarget(workshop, pipeline),
+    examineJoins,
     examineState: async () => [
       ...(await examineState(settings.state, settings.log.ceilingGb * gigabyte)),
       ...(await examineStore(configuration)),

@@ -59,6 +59,8 @@ export interface Parts {
   openLog(source: string): Promise<LogAdmin>
   /** What stands in the way of delivery: the target reached, its version, our rights, the index. Never throws for a bad one. */
   examineTarget(pipeline: Pipeline): Promise<readonly Finding[]>
+  /** Whether the columns that join a pipeline's tables can be compared, and have indexes. Never throws for bad ones. */
+  examineJoins(pipeline: Pipeline, source: OpenSource): Promise<readonly Finding[]>
   /** The state folder: writable, room on its disk, who holds it. Never throws for a bad one. */
   examineState(): Promise<readonly Finding[]>
   /** From the state folder alone. */

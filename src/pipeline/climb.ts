@@ -49,8 +49,10 @@ export async function climb(
       waiting.push(next)
       break
     }
-    const { found, more } = await step(parts, view, next, signal)
+    const { found, more, later } = await step(parts, view, next, signal)
     waiting.push(...more.flatMap(inStatements))
+    // One that has very many rows comes last.
+    waiting.unshift(...later)
     for (const key of found) roots.add(key)
   }
   return { roots: [...roots], rest: waiting }
@@ -83,12 +85,19 @@ function directKeys({ ascents, root }: ClimbParts, { ascent, values }: Climb): r
 /** Values of these kinds are equal only where their cells are, whatever the column. */
 const exactKinds: ReadonlySet<string> = new Set(['integer', 'uuid', 'date'])
 
+interface Step {
+  readonly found: readonly Key[]
+  readonly more: readonly Climb[]
+  /** The next page. */
+  readonly later: readonly Climb[]
+}
+
 async function step(
   { ascents, pageRows, querying }: ClimbParts,
   view: View,
   { ascent, values, after }: Climb,
   signal: AbortSignal,
-): Promise<{ readonly found: readonly Key[]; readonly more: readonly Climb[] }> {
+): Promise<Step> {
   const way = ascents[ascent]
   if (way === undefined) throw new Error(`there is no ascent ${ascent}`)
   const above = way.parent === undefined ? undefined : ascents[way.parent]
@@ -110,14 +119,11 @@ async function step(
   if (isFull && values.length > 1) {
     const middle = values.length >> 1
     const halves = [values.slice(0, middle), values.slice(middle)]
-    return { found: [], more: halves.map((half) => ({ ascent, values: half })) }
+    return { found: [], more: halves.map((half) => ({ ascent, values: half })), later: [] }
   }
-  const rest = isFull ? [{ ascent, values, after: rows.at(-1)?.key }] : []
+  const later = isFull ? [{ ascent, values, after: rows.at(-1)?.key }] : []
   if (above === undefined || way.parent === undefined)
-    return { found: rows.map(({ key }) => key), more: rest }
+    return { found: rows.map(({ key }) => key), more: [], later }
   const onward = distinctValues(table, rows, above.by)
-  return {
-    found: [],
-    more: [...rest, ...(onward.length === 0 ? [] : [{ ascent: way.parent, values: onward }])],
-  }
+  return { found: [], more: onward.length === 0 ? [] : [{ ascent: way.parent, values: onward }], later }
 }

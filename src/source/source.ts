@@ -182,6 +182,8 @@ export interface SourceAdmin {
   /** A position for people. */
   show(position: Position): string
   describe(table: string): Promise<TableDescription>
+  /** The columns of each of the table's indexes, in their order. */
+  indexes(table: string): Promise<readonly (readonly string[])[]>
   /** Every precondition of capture for these tables, good or bad. Never throws for a bad one. */
   examine(tables: readonly string[]): Promise<readonly Finding[]>
   /** How far the reading is from losing its place. */

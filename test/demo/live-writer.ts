@@ -36,14 +36,6 @@ export class LiveWriter {
     }
   }
 
-  /** One last change, whose arrival shows that everything before it was read. Resolves with the row's number and its new value. */
-  async mark(): Promise<{ readonly id: number; readonly population: number }> {
-    const id = this.#pick()
-    const population = 1 + Math.floor(Math.random() * 1e9)
-    await this.#change(`UPDATE ${citiesTable} SET population = ? WHERE city_id = ?`, [population, id])
-    return { id, population }
-  }
-
   async #transaction(): Promise<void> {
     await this.#connection.query('BEGIN')
     const changes = 1 + Math.floor(Math.random() * 6)

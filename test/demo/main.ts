@@ -8,14 +8,15 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { untilCaughtUp } from '../support/caught-up.ts'
 import { DaemonProcess } from '../support/daemon-process.ts'
 import { SearchIndex } from '../support/search-index.ts'
 import { printProgress } from '../stack/progress.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
-import { compareCities } from './checker.ts'
 import { loadCities } from './cities-table.ts'
 import { LiveWriter } from './live-writer.ts'
 import { observe } from './observer.ts'
+import { plays, type Play } from './plays.ts'
 import { Screen } from './screen.ts'
 
 const help = `npm run demo -- [options]
@@ -28,12 +29,15 @@ application would. Servers that this machine lacks are fetched once and kept in 
                  with every document, prints \`equal: N documents\` and exits 0, or what differs and exits 1
   --minutes N    the same after N minutes of live changes
   --rate N       changes a second (default 300)
+  --pipeline P   what is shown: cities (one table, the default), or regions (a document of three tables: a region, its
+                 country and its largest cities)
   --help         this text`
 
 interface Options {
   /** How long rows change after the first load; undefined = until interrupted. */
   readonly liveMs: number | undefined
   readonly changesPerSecond: number
+  readonly play: Play
 }
 
 async function main(): Promise<number> {
@@ -42,6 +46,7 @@ async function main(): Promise<number> {
       once: { type: 'boolean', default: false },
       minutes: { type: 'string' },
       rate: { type: 'string', default: '300' },
+      pipeline: { type: 'string', default: 'cities' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -49,10 +54,16 @@ async function main(): Promise<number> {
     console.log(help)
     return 0
   }
+  const play = plays.find(({ name }) => name === values.pipeline)
+  if (play === undefined) {
+    console.error(`--pipeline knows ${plays.map(({ name }) => name).join(' and ')}, not "${values.pipeline}"`)
+    return 2
+  }
   const minutes = values.minutes === undefined ? undefined : Number(values.minutes)
   const options = {
     liveMs: minutes === undefined ? (values.once ? onceMs : undefined) : minutes * 60_000,
     changesPerSecond: Number(values.rate),
+    play,
   }
   // Before all serves there is nothing to stop in order: what was started ends with this process.
   for (const signal of interruptions) process.on(signal, endAtOnce)
@@ -71,7 +82,9 @@ interface Terminal {
 }
 
 async function run(stack: Stack, options: Options, { screen, interrupt }: Terminal): Promise<number> {
+  const { play } = options
   const connection = await stack.mysql.connect()
+  const other = await stack.mysql.connect()
   const ids = await loadCities(connection, (done, all) =>
     screen.show({
       lines: [['cities', `${done} of ${all} rows into MySQL`]],
@@ -81,21 +94,23 @@ async function run(stack: Stack, options: Options, { screen, interrupt }: Termin
   screen.say(
     `${ids.length} cities are in MySQL: mysql --host 127.0.0.1 --port ${stack.mysql.port} --user root geo`,
   )
-  const index = new SearchIndex(stack.elasticsearch.url, 'cities')
-  const searchCommand = `curl -s '${stack.elasticsearch.url}/cities/_search?q=name:london&sort=population:desc&size=3&pretty&filter_path=hits.hits._source'`
+  await play.prepare(connection)
+  const index = new SearchIndex(stack.elasticsearch.url, play.name)
+  const searchCommand = `curl -s '${stack.elasticsearch.url}/${play.name}/_search?${play.search}&pretty&filter_path=hits.hits._source'`
   screen.say(`When the first documents are there, try:\n  ${searchCommand}`)
   await using daemon = await DaemonProcess.start({
     directory: join(stack.directory, 'daemon'),
     mysqlUrl: stack.mysql.cdcUrl,
     elasticsearchUrl: stack.elasticsearch.url,
-    pipelines: { cities: readFileSync(pipelineFile, 'utf8') },
+    pipelines: { [play.name]: readFileSync(new URL(`${play.name}.yaml`, pipelineFiles), 'utf8') },
   })
   const writer = new LiveWriter(connection, ids)
   const over = new AbortController()
   const writing = new AbortController()
   const ends = AbortSignal.any([interrupt, over.signal])
+  const changing = AbortSignal.any([ends, writing.signal])
   const works = [
-    writer.run(options.changesPerSecond, AbortSignal.any([ends, writing.signal])),
+    Promise.all([writer.run(options.changesPerSecond, changing), play.change(other, changing)]),
     observe({ daemon, index, writer, screen, searchCommand }, ends),
   ]
   try {
@@ -103,19 +118,21 @@ async function run(stack: Stack, options: Options, { screen, interrupt }: Termin
     if (interrupt.aborted) return options.liveMs === undefined ? 0 : interruptedCode
     writing.abort()
     await works[0]
-    await caughtUp(daemon, index, writer)
+    await untilCaughtUp(daemon, connection, catchUpTimeoutMs)
     over.abort()
     await Promise.all(works)
-    return await compare(stack, index, screen)
+    await index.refresh()
+    return await compare(stack, index, screen, play)
   } finally {
     over.abort()
     await Promise.allSettled(works)
     await connection.end()
+    await other.end()
   }
 }
 
 /** Never resolves: what works until it is told to end can only be raced for its failure. */
-async function untilFailed(work: Promise<void>): Promise<never> {
+async function untilFailed(work: Promise<unknown>): Promise<never> {
   await work
   return await new Promise(() => {})
 }
@@ -134,29 +151,12 @@ async function untilRunning(daemon: DaemonProcess, signal: AbortSignal): Promise
   )
 }
 
-/** Resolves when everything that was written is findable. Only the order of one row's changes is kept, so two facts are asked. */
-async function caughtUp(daemon: DaemonProcess, index: SearchIndex, writer: LiveWriter): Promise<void> {
-  const { id, population } = await writer.mark()
-  const begun = performance.now()
-  while ((await index.document(String(id)))?.['population'] !== population) {
-    if (performance.now() - begun > catchUpTimeoutMs)
-      throw new Error(`the last change, of city ${id}, did not arrive`)
-    await delay(20)
-  }
-  await daemon.until('caught up', ({ pipelines }) => pipelines.every(({ lagChanges }) => lagChanges === 0))
-  await index.refresh()
-}
-
-async function compare(stack: Stack, index: SearchIndex, screen: Screen): Promise<number> {
+async function compare(stack: Stack, index: SearchIndex, screen: Screen, play: Play): Promise<number> {
   screen.say('The writer has stopped and the index has caught up; comparing every row with every document.')
   const connection = await stack.mysql.connect()
   try {
-    const { rows, documents, differences, examples } = await compareCities(
-      connection,
-      index.server,
-      index.name,
-    )
-    if (differences === 0 && rows === documents && rows >= rowsExpected) {
+    const { rows, documents, differences, examples } = await play.compare(connection, index)
+    if (differences === 0 && rows === documents && rows >= play.documentsMin) {
       screen.say(`equal: ${documents} documents`)
       return 0
     }
@@ -185,10 +185,8 @@ function interruption(): AbortSignal {
   return interrupt.signal
 }
 
-const pipelineFile = new URL('../../config/pipelines/cities.yaml', import.meta.url)
+const pipelineFiles = new URL('../../config/pipelines/', import.meta.url)
 const onceMs = 10_000
-/** Fewer cities than this were not all that there are. */
-const rowsExpected = 130_000
 const loadTimeoutMs = 600_000
 const catchUpTimeoutMs = 120_000
 const foreverMs = 2 ** 31 - 1

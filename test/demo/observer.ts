@@ -22,7 +22,7 @@ export async function observe(observed: Observed, signal: AbortSignal): Promise<
   const gauge = new FreshnessGauge()
   let before = { at: performance.now(), changes: writer.changes }
   while (!signal.aborted) {
-    const pipeline = await daemon.pipeline('cities')
+    const pipeline = await daemon.pipeline(index.name)
     if (pipeline.state === 'failed' || pipeline.state === 'stopped') {
       throw new Error(`the pipeline ${pipeline.state}: ${pipeline.error ?? 'it did not say why'}`)
     }

@@ -80,6 +80,7 @@ function partsWith(given: Partial<Parts>): Parts {
     documentTypes: unasked,
     transformOf: unasked,
     previewReplay: unasked,
+    examineJoins: unasked,
     proposeMappings: unasked,
     ...given,
   }

@@ -1,6 +1,7 @@
 import { Failure } from '../../change/failure.ts'
 import type { Configuration } from '../../config/load.ts'
 import type { Pipeline } from '../../config/pipeline.ts'
+import type { RowDefinition } from '../../document/definition.ts'
 import type { Finding } from '../../source/source.ts'
 import { examineColumns } from '../columns.ts'
 import { composed, configured } from '../configured.ts'
@@ -78,16 +79,28 @@ async function examineSource(
     return [findingOf('connection', error)]
   }
   try {
-    const tables = [...new Set(pipelines.map(({ definition }) => definition.table))]
+    const tables = [...new Set(pipelines.flatMap(({ definition }) => tablesIn(definition)))]
     const findings = [...(await source.examine(tables))]
     // Who cannot be reached has no columns to look at, and has been told of once.
     if (findings.some(({ level, fact }) => level === 'fatal' && fact === 'connection')) return findings
-    for (const pipeline of pipelines.filter(({ target }) => target.isPrimary))
+    for (const pipeline of pipelines.filter(({ target }) => target.isPrimary)) {
       findings.push(...(await columnsOf(source, pipeline)))
+      if (pipeline.definition.children !== undefined)
+        findings.push(...(await parts.examineJoins(pipeline, source)))
+    }
     return findings
   } finally {
     await source.close()
   }
+}
+
+/** The root's and its children's, each once. */
+function tablesIn({ table, children = {} }: RowDefinition): readonly string[] {
+  const others = Object.values(children).flatMap((child) => [
+    ...(child.through === undefined ? [] : [child.through.table]),
+    ...tablesIn(child),
+  ])
+  return [...new Set([table, ...others])]
 }
 
 async function columnsOf(source: OpenSource, pipeline: Pipeline): Promise<readonly Finding[]> {

@@ -195,6 +195,25 @@ export function splitName(name: string): readonly [schema: string, table: string
   return [name.slice(0, Math.max(point, 0)), name.slice(point + 1)]
 }
 
+/** The columns of each index, in their order; up to a part that is an expression or a prefix. */
+export async function indexColumns(
+  connection: Connection,
+  name: string,
+): Promise<readonly (readonly string[])[]> {
+  const rows = await query(
+    connection,
+    `SELECT INDEX_NAME AS name, COLUMN_NAME AS column_name, SUB_PART AS part
+     FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?
+     ORDER BY INDEX_NAME, SEQ_IN_INDEX`,
+    splitName(name),
+    `reading the indexes of ${name}`,
+  )
+  return [...Map.groupBy(rows, (row) => textOf(row['name'])).values()].map((parts) => {
+    const end = parts.findIndex(({ column_name: column, part }) => column === null || part !== null)
+    return parts.slice(0, end < 0 ? undefined : end).map((row) => textOf(row['column_name']))
+  })
+}
+
 function typeOfRow(row: SqlRow): ColumnType | string {
   const columnType = textOf(row['column_type'])
   if (/mariadb-5\.3/.test(columnType) && Number(row['fraction'] ?? 0) > 0)

@@ -18,7 +18,7 @@ import type {
 } from '../source.ts'
 import { BinlogStream } from './binlog-stream.ts'
 import { connect, hangUp, serverAddress, type Connection, type MysqlSettings } from './connection.ts'
-import { describeTable, type TableOptions } from './describe.ts'
+import { describeTable, indexColumns, type TableOptions } from './describe.ts'
 import { parseGtidSet } from './gtid-set.ts'
 import type { Flavor } from './gtid.ts'
 import { covers, formatPosition, showPosition } from './position.ts'
@@ -138,6 +138,10 @@ class MysqlSource implements Source, SourceAdmin {
       const { table: definition, excluded, rowsEstimate } = await describeTable(connection, table, options)
       return { table: definition, excluded, rowsEstimate }
     })
+  }
+
+  async indexes(table: string): Promise<readonly (readonly string[])[]> {
+    return await this.#with(async ({ connection }) => await indexColumns(connection, table))
   }
 
   async examine(tables: readonly string[]): Promise<readonly Finding[]> {

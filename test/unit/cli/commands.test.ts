@@ -35,6 +35,7 @@ function sourceWith(findings: readonly Finding[]): OpenSource & { closed: boolea
     earliest: unasked,
     parse: unasked,
     show: unasked,
+    indexes: unasked,
     headroom: unasked,
     head: unasked,
     chunk: unasked,
