@@ -8,16 +8,16 @@
  */
 import type { Key, Offset, Table } from '../change/change.ts'
 import { Failure } from '../change/failure.ts'
-import { RecordCursor } from '../change/records.ts'
 import { keyCells } from '../change/row.ts'
-import type { ChildChanges, Concern } from '../document/enricher.ts'
-import type { ChangeLog, Entries, Group, LogAdmin } from '../log/log.ts'
+import type { ChildChanges } from '../document/enricher.ts'
+import type { ChangeLog, Group, LogAdmin } from '../log/log.ts'
 import type { Source, View } from '../source/source.ts'
 import type { Capture } from './capture.ts'
 import { climb, type Climb } from './climb.ts'
 import type { Clock } from './clock.ts'
 import type { Observe } from './facts.ts'
 import { FanOuts } from './fan-outs.ts'
+import { Gathered } from './gathered.ts'
 import { newLoad } from './load-state.ts'
 import { highestVersion } from './numbering.ts'
 import { keepPace, type Pace } from './pace.ts'
@@ -63,7 +63,9 @@ const pagesMax = 4
 const commitEveryMs = 100
 /** How long a description of the root table is good for, ms: changes of its columns have loads of their own. */
 const describedMs = 5_000
-const roomEveryMs = 50
+const roomEveryMs = 20
+/** So long at most changes are gathered while others are on their way, ms. */
+const gatherMs = 500
 
 export class Deriving {
   readonly #parts: DerivingParts
@@ -71,6 +73,9 @@ export class Deriving {
   readonly #moved = new Signal()
   /** Places that are done and not committed, by lane. */
   readonly #done = new Map<number, Offset>()
+  /** Something was gathered. */
+  readonly #arrived = new Signal()
+  #gathered = new Gathered()
   #fanOuts = new FanOuts(undefined)
   #defined: Promise<Group> | undefined
   readonly #failed = new Signal()
@@ -99,9 +104,11 @@ export class Deriving {
       await this.#capturing(signal)
       await this.define()
       this.#done.clear()
+      this.#gathered = new Gathered()
       try {
         await together(signal, [
           (ending) => this.#read(ending),
+          (ending) => this.#derive(ending),
           (ending) => this.#fanOut(ending),
           (ending) => this.#commitRegularly(ending),
         ])
@@ -173,29 +180,38 @@ export class Deriving {
     return (await log.groups()).filter(({ name }) => name.startsWith(`${pipeline}@`))
   }
 
+  /** Takes in what is there; roots that several changes concern are touched once. */
   async #read(signal: AbortSignal): Promise<void> {
     for await (const { entries, lane, next } of this.#parts.log.read(this.#name, signal)) {
-      for (let seen = this.#moved.count; this.#fanOuts.isFull;) seen = await this.#moved.next(seen, signal)
-      if (entries.length > 0) await this.#derive(entries, signal)
-      this.#done.set(lane, next)
+      for (let seen = this.#moved.count; this.#gathered.isFull || this.#fanOuts.isFull;)
+        seen = await this.#moved.next(seen, signal)
+      this.#gathered.take(this.#parts.changes, entries)
+      this.#gathered.places.set(lane, next)
+      this.#arrived.notify()
     }
   }
 
-  async #derive(entries: Entries, signal: AbortSignal): Promise<void> {
-    const { observe, pipeline, changes } = this.#parts
-    const cursor = new RecordCursor(entries.records)
-    const concerns: Concern[] = []
-    const untold = new Map<string, Set<Key>>()
-    for (let at = 0; at < entries.length; at++) {
-      cursor.seek(entries.place(at))
-      for (const concern of changes.concerns(cursor)) {
-        if (concern.values !== undefined) concerns.push(concern)
-        else add(untold, cursor.table.name, cursor.key)
+  /** Touches what was gathered; more is gathered while what was touched before is on its way. */
+  async #derive(signal: AbortSignal): Promise<void> {
+    const { observe, pipeline } = this.#parts
+    let before: Offset = 0
+    for (;;) {
+      const seen = this.#arrived.count
+      const { changes, places } = this.#gathered
+      if (places.size === 0) {
+        await this.#arrived.next(seen, signal)
+        continue
       }
+      if (changes > 0) await this.#room(before, signal, gatherMs)
+      const gathered = this.#gathered
+      this.#gathered = new Gathered()
+      this.#moved.notify()
+      const climbs = await this.#withoutNoted(gathered.climbs())
+      const { roots, until } = await this.#climb(climbs, gathered.untold, signal)
+      before = Math.max(before, until)
+      for (const [lane, next] of gathered.places) this.#done.set(lane, next)
+      if (gathered.changes > 0) observe({ kind: 'derived', pipeline, changes: gathered.changes, roots })
     }
-    const climbs = await this.#withoutNoted(climbsOf(concerns))
-    const roots = climbs.length + untold.size === 0 ? 0 : await this.#climb(climbs, untold, entries, signal)
-    observe({ kind: 'derived', pipeline, changes: entries.length, roots })
   }
 
   /** Leaves out values whose work is noted: it will be done once more. */
@@ -215,53 +231,34 @@ export class Deriving {
 
   async #climb(
     climbs: readonly Climb[],
-    untold: ReadonlyMap<string, ReadonlySet<Key>>,
-    { records }: Entries,
+    untold: Gathered['untold'],
     signal: AbortSignal,
-  ): Promise<number> {
+  ): Promise<{ readonly roots: number; readonly until: Offset }> {
+    if (climbs.length + untold.size === 0) return { roots: 0, until: 0 }
     const { roots, rest } = await this.#view(async (view, root) => {
-      const read = await this.#untold(view, untold, records.tables, signal)
+      const read = await this.#untold(view, untold, signal)
       const all = [...climbs, ...read]
-      return await climb(
-        this.#climbParts(root, signal),
-        view,
-        { climbs: all, pagesMax: all.length + pagesMax },
-        signal,
-      )
+      const share = { climbs: all, pagesMax: all.length + pagesMax }
+      return await climb(this.#climbParts(root, signal), view, share, signal)
     }, signal)
-    await this.#touch(roots, signal)
+    const until = await this.#touch(roots, signal)
     if (rest.length > 0) {
       for (const each of rest) this.#fanOuts.add(each)
       await this.#save()
     }
-    return roots.length
+    return { roots: roots.length, until }
   }
 
   /** Rows that are known by their keys alone. */
-  async #untold(
-    view: View,
-    untold: ReadonlyMap<string, ReadonlySet<Key>>,
-    tables: readonly Table[],
-    signal: AbortSignal,
-  ): Promise<readonly Climb[]> {
+  async #untold(view: View, untold: Gathered['untold'], signal: AbortSignal): Promise<readonly Climb[]> {
     const found: Climb[] = []
-    for (const [name, keys] of untold) {
-      const table = tables.find((each) => each.name === name)
-      if (table === undefined) continue
+    for (const { table, keys } of untold.values()) {
       const by = table.key.map((at) => table.columns[at]?.name ?? '')
       const values = [...keys].map((key) => keyCells(key).map((cell) => cell ?? 'null'))
       for (const [ascent, way] of this.#parts.changes.ascents.entries()) {
-        if (way.table !== name) continue
-        const request = {
-          table: name,
-          columns: way.by,
-          by,
-          values,
-          marks: [],
-          order: [],
-          rowsMax: values.length,
-        }
-        const rows = await view.related(request, signal)
+        if (way.table !== table.name) continue
+        const wanted = { table: table.name, columns: way.by, by, values, marks: [], order: [] }
+        const rows = await view.related({ ...wanted, rowsMax: values.length }, signal)
         found.push({ ascent, values: distinctValues(rows.table, rows.rows, way.by) })
       }
     }
@@ -330,11 +327,12 @@ export class Deriving {
   }
 
   /** Waits until some target has delivered what was touched before: a slow one does not hold up the others. */
-  async #room(until: Offset, signal: AbortSignal): Promise<void> {
-    for (;;) {
+  async #room(until: Offset, signal: AbortSignal, atMostMs = Infinity): Promise<void> {
+    const { clock } = this.#parts
+    for (const endMs = clock.now() + atMostMs; clock.now() < endMs;) {
       const targets = await this.#targets()
       if (targets.length === 0 || targets.some(({ lanes }) => Math.min(...lanes) >= until)) return
-      await this.#parts.clock.sleep(roomEveryMs, signal)
+      await clock.sleep(roomEveryMs, signal)
     }
   }
 
@@ -357,21 +355,4 @@ export class Deriving {
     this.#done.clear()
     for (const [lane, next] of done) await this.#parts.log.commit(this.#name, lane, next)
   }
-}
-
-function add(sets: Map<string, Set<Key>>, name: string, member: Key): void {
-  const known = sets.get(name)
-  if (known === undefined) sets.set(name, new Set([member]))
-  else known.add(member)
-}
-
-/** Each combination of values once for each ascent. */
-function climbsOf(concerns: readonly Concern[]): readonly Climb[] {
-  const byAscent = new Map<number, Map<string, readonly string[]>>()
-  for (const { ascent, values = [] } of concerns) {
-    const known = byAscent.get(ascent) ?? new Map<string, readonly string[]>()
-    byAscent.set(ascent, known)
-    known.set(values.join('\n'), values)
-  }
-  return [...byAscent].map(([ascent, values]) => ({ ascent, values: [...values.values()] }))
 }
