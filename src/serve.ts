@@ -12,7 +12,7 @@ import { groupOf, isMeant, type Pipeline as PipelineFile } from './config/pipeli
 import type { Operations } from './control/operations.ts'
 import { startControl } from './control/server.ts'
 import { Daemon, type DaemonPipeline, type DaemonSource } from './daemon.ts'
-import { tablesIn } from './document/joins.ts'
+import { mayAlter } from './document/concern.ts'
 import { enricherOf } from './enrichers.ts'
 import { derivingsOf, describeChildren, readingBounds, type ReadingBounds } from './joined.ts'
 import { captureHere } from './captures.ts'
@@ -203,7 +203,7 @@ async function openSource(
     // What changed unseen in a child table may concern any document.
     rereading: (barrier) =>
       own
-        .filter(({ definition }) => tablesIn(definition).includes(barrier.table))
+        .filter(({ definition }) => mayAlter(definition, barrier))
         .filter(({ definition }) => !isDealtWith(barrier, definition.table))
         .map((pipeline) => ({ group: groupOf(pipeline), table: pipeline.definition.table })),
   })

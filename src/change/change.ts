@@ -92,7 +92,10 @@ export interface Barrier {
   readonly effect?: BarrierEffect
 }
 
-/** `emptied`: none of the rows that were there before it is there after it. */
-export interface BarrierEffect {
-  readonly kind: 'emptied'
-}
+/**
+ * `emptied`: none of the rows that were there before it is there after it. `widened`: the table has these columns more, named
+ * in small letters; every other column of every row is as it was.
+ */
+export type BarrierEffect =
+  | { readonly kind: 'emptied' }
+  | { readonly kind: 'widened'; readonly columns: readonly string[] }

@@ -4,6 +4,7 @@ import { printProgress } from '../stack/progress.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { passHugeTransaction } from './huge-transaction.ts'
 import { moveLeaders } from './leader-moves.ts'
+import { changeOnline } from './schema-change.ts'
 import { fillBehindSlowTarget } from './slow-target.ts'
 
 const help = `npm run test:soak -- NAME [options]
@@ -17,13 +18,18 @@ const help = `npm run test:soak -- NAME [options]
   leader-moves        servers die in turns under load, some with their last changes (about 10 minutes)
     --moves N         how often (default 50)
     --mariadb         MariaDB instead of MySQL
+  schema-change       a tool changes a table's columns online, under load (about 2 minutes)
+    --tool PATH       gh-ost or pt-online-schema-change, which you have installed
+    --server NAME     the server's name in the stack (default mysql@8.0)
 
-Exit code 0: held; 1: did not hold.`
+Exit code 0: held; 1: did not hold; 2: bad use.`
 
 interface SoakOptions {
   readonly megabytes: number | undefined
   readonly moves: number
   readonly mariadb: boolean
+  readonly tool: string | undefined
+  readonly server: string
 }
 
 type Soak = (options: SoakOptions) => Promise<void>
@@ -33,6 +39,7 @@ const soaks: Readonly<Record<string, Soak>> = {
   'packed-transaction': async ({ megabytes = 300 }) => await hugeTransaction(megabytes, true),
   'slow-target': slowTarget,
   'leader-moves': leaderMoves,
+  'schema-change': schemaChange,
 }
 
 async function main(): Promise<number> {
@@ -42,6 +49,8 @@ async function main(): Promise<number> {
       megabytes: { type: 'string' },
       moves: { type: 'string', default: '50' },
       mariadb: { type: 'boolean', default: false },
+      tool: { type: 'string' },
+      server: { type: 'string', default: 'mysql@8.0' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -51,7 +60,7 @@ async function main(): Promise<number> {
     return values.help ? 0 : 2
   }
   const megabytes = values.megabytes === undefined ? undefined : Number(values.megabytes)
-  await soak({ ...values, megabytes, moves: Number(values.moves) })
+  await soak({ ...values, tool: values.tool, megabytes, moves: Number(values.moves) })
   return 0
 }
 
@@ -86,6 +95,13 @@ async function leaderMoves({ moves, mariadb }: SoakOptions): Promise<void> {
     onProgress: printProgress(),
   })
   const result = await moveLeaders(stack, { moves, servers, say })
+  console.log(`held: ${JSON.stringify(result)}`)
+}
+
+async function schemaChange({ tool, server }: SoakOptions): Promise<void> {
+  if (tool === undefined) throw new Error('say which tool: --tool PATH')
+  await using stack = await startStack({ servers: [server, 'elasticsearch'], onProgress: printProgress() })
+  const result = await changeOnline(stack, { tool, server, rows: 5_000, say })
   console.log(`held: ${JSON.stringify(result)}`)
 }
 

@@ -24,6 +24,8 @@ export type Meaning =
       readonly empties: readonly string[]
       /** A temporary table of such a name would be emptied by the same words. */
       readonly meansTemporary: boolean
+      /** All that changes is that the table has these columns more, in small letters. */
+      readonly adds?: readonly string[]
     }
   /** It wrote rows as a statement; `names` are all the names in it, in small letters. */
   | { readonly kind: 'write'; readonly names: ReadonlySet<string> }
@@ -61,10 +63,11 @@ export interface Certainty {
  */
 export function effectOn(
   table: string,
-  { empties, meansTemporary }: Definition,
+  { empties, meansTemporary, adds }: Definition,
   { hasFailed, mayBeTemporary }: Certainty,
 ): BarrierEffect | undefined {
   if (hasFailed || (mayBeTemporary && meansTemporary)) return undefined
+  if (adds !== undefined) return { kind: 'widened', columns: adds }
   const all = `${table.slice(0, table.indexOf('.'))}.*`
   return empties.includes(table) || empties.includes(all) ? { kind: 'emptied' } : undefined
 }
@@ -210,6 +213,8 @@ function altered(cursor: Cursor): Meaning {
   const clauses = cursor.clauses()
   // ALTER IGNORE deletes rows that a new unique key forbids.
   if (!ignores && clauses.every(isHarmless)) return { ...changed([table]), harmless: true }
+  const adds = ignores ? [] : columnsAddedBy(clauses)
+  if (adds.length > 0) return { ...changed([table]), adds }
   const others = clauses.flatMap((clause) => tablesNamedBy(clause, cursor.schema))
   return { ...changed([table, ...others]), renames: others.length > 0 }
 }
@@ -234,6 +239,34 @@ function isHarmless(clause: readonly Word[]): boolean {
     .map(({ keyword, kind }) => (kind === 'word' || kind === 'sign' ? keyword : '?'))
     .join(' ')
   return harmlessClauses.some((form) => form.test(start))
+}
+
+/** The columns that the clauses add; none where one of them does anything else, or makes a key of a new column. */
+function columnsAddedBy(clauses: readonly (readonly Word[])[]): readonly string[] {
+  const others = clauses.filter((clause) => !isHarmless(clause))
+  const added = others.map(columnAddedBy)
+  return added.every((name) => name !== undefined) ? added : []
+}
+
+const notAColumn = new Set(
+  'CONSTRAINT PRIMARY UNIQUE FULLTEXT SPATIAL INDEX KEY FOREIGN CHECK PARTITION PERIOD SYSTEM VECTOR ('.split(
+    ' ',
+  ),
+)
+/** Within the definition of a column. */
+const makesAKey = new Set(['PRIMARY', 'UNIQUE', 'KEY', 'AUTO_INCREMENT', 'SERIAL', 'REFERENCES'])
+
+/** `ADD [COLUMN] [IF NOT EXISTS] name type ...`. */
+function columnAddedBy(clause: readonly Word[]): string | undefined {
+  const cursor = new Cursor(clause, '')
+  if (!cursor.skip('ADD')) return undefined
+  const isColumn = cursor.skip('COLUMN')
+  cursor.skipIfExists()
+  const [name, ...rest] = cursor.rest
+  if (name === undefined || rest.length === 0 || name.keyword === '(') return undefined
+  if (!isColumn && name.kind === 'word' && notAColumn.has(name.keyword)) return undefined
+  const isKey = rest.some(({ kind, keyword }) => kind === 'word' && makesAKey.has(keyword))
+  return isKey || !isName(name) ? undefined : name.value.toLowerCase()
 }
 
 /** RENAME TO x, EXCHANGE PARTITION p WITH TABLE x, CONVERT PARTITION p TO TABLE x, CONVERT TABLE x TO PARTITION. */
@@ -279,6 +312,10 @@ class Cursor {
   constructor(words: readonly Word[], schema: string) {
     this.#words = words.at(-1)?.value === ';' ? words.slice(0, -1) : words
     this.schema = schema
+  }
+
+  get rest(): readonly Word[] {
+    return this.#words.slice(this.#at)
   }
 
   get done(): boolean {

@@ -148,3 +148,34 @@ test('a statement is shortened for people', () => {
   assert.equal(shorten('TRUNCATE\n\t a '), 'TRUNCATE a')
   assert.equal(shorten('x'.repeat(500)).length, 160)
 })
+
+test('of an ALTER TABLE that does nothing but add columns, these are known', () => {
+  const cases: Readonly<Record<string, readonly string[] | undefined>> = {
+    'ADD a INT': ['a'],
+    'ADD COLUMN a INT NOT NULL DEFAULT 5 AFTER b': ['a'],
+    "ADD COLUMN IF NOT EXISTS `A b` ENUM('x', 'key') COMMENT 'PRIMARY' FIRST, ADD INDEX (c)": ['a b'],
+    'ADD COLUMN a INT, ADD `key` INT, ALGORITHM=INSTANT': ['a', 'key'],
+    'ADD a INT AS (b + 1) VIRTUAL': ['a'],
+    'ADD a INT, DROP COLUMN b': undefined,
+    'ADD a INT, MODIFY b INT': undefined,
+    'ADD (a INT, b INT)': undefined,
+    'ADD COLUMN (a INT)': undefined,
+    'ADD a INT PRIMARY KEY': undefined,
+    'ADD a INT UNIQUE': undefined,
+    'ADD a INT AUTO_INCREMENT, ADD KEY (a)': undefined,
+    'ADD a SERIAL': undefined,
+    'ADD PRIMARY KEY (a)': undefined,
+    'ADD PARTITION (PARTITION p VALUES LESS THAN (5))': undefined,
+    'ADD PERIOD FOR SYSTEM_TIME (a, b)': undefined,
+    'ADD SYSTEM VERSIONING': undefined,
+    'ORDER BY a': undefined,
+    'ADD INDEX (a)': undefined,
+  }
+  for (const [clauses, adds] of Object.entries(cases)) {
+    const meaning = meaningOf(`ALTER TABLE t ${clauses}`, 'shop')
+    assert(meaning.kind === 'definition')
+    assert.deepEqual(meaning.adds, adds, clauses)
+  }
+  const ignoring = meaningOf('ALTER IGNORE TABLE t ADD a INT, ADD UNIQUE (b)', 'shop')
+  assert(ignoring.kind === 'definition' && ignoring.adds === undefined)
+})
