@@ -36,10 +36,14 @@ function limitsOf({ url, limits, requestTimeoutSeconds }: TargetSettings, lanes:
   }
 }
 
+/** Of the time that a document may be behind; the rest is for writing it and for finding it. */
+const windowShare = 0.5
+
 export function deliveryLimits({ delivery }: Settings, { policy }: Pipeline): DeliveryLimits {
   return {
     requestCountMax: delivery.bulkCount,
     requestBytesMax: Math.round(delivery.bulkMb * megabyte),
+    windowMs: Math.round(policy.freshnessSeconds * 1000 * windowShare),
     attemptsMax: delivery.attemptsMax,
     waitSecondsMax: delivery.waitSecondsMax,
     batchAgeMs: policy.batchAgeMs ?? delivery.batchAgeMs,

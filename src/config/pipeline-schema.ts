@@ -113,6 +113,14 @@ const pipelineType = Type.Object(
           batchAgeMs: Type.Optional(
             Type.Integer({ minimum: 0, maximum: 60_000, description: 'Overrides delivery.batchAgeMs.' }),
           ),
+          freshness: Type.Optional(
+            Type.Number({
+              minimum: 0,
+              maximum: 3600,
+              description:
+                'So many seconds a document may be behind its row: the more, the fewer writes, for of several changes within half of it only the last is written. Default: 0, as soon as possible.',
+            }),
+          ),
           onLost: Type.Optional(
             Type.Enum(['stop', 'reload'], {
               description:

@@ -46,6 +46,8 @@ export interface Pipeline {
     readonly start: Start
     /** undefined = as the settings say. */
     readonly batchAgeMs: number | undefined
+    /** So far behind its row a document may be. */
+    readonly freshnessSeconds: number
     /** What a change of the table's columns does. */
     readonly ddl: 'auto' | 'propose' | 'freeze'
     /** What is done when the log had to let go of what a target lacks. */
@@ -147,6 +149,7 @@ function policyOf({ policy = {} }: PipelineFile): Pipeline['policy'] {
   return {
     start: startOf(policy.start ?? 'load'),
     batchAgeMs: policy.batchAgeMs,
+    freshnessSeconds: policy.freshness ?? 0,
     ddl: policy.ddl ?? 'auto',
     onLost: policy.onLost ?? 'stop',
   }

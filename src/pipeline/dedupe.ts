@@ -17,6 +17,13 @@ interface Place {
   readonly holders: Holders | undefined
 }
 
+export interface Taking {
+  /** Of the memory that the entries and the operation are in; let go by `remove`. */
+  readonly holders?: Holders
+  /** See PendingWork; of work that is already held, the first counts. */
+  readonly openUntilMs?: number
+}
+
 export class PendingWork {
   operation: Operation
   /** How often the target failed on it. */
@@ -25,7 +32,11 @@ export class PendingWork {
   delays = 0
   /** It is not to be written again before, ms since 1970. */
   notBeforeMs = 0
+  /** Until then later entries may take its place, ms since 1970: what changes often is written once. */
+  openUntilMs: number
   bytes: number
+  /** With those of the entries that asked for it before. */
+  heldBytes: number
   #entries: Entries
   #at: number
   #holders: Holders | undefined
@@ -33,11 +44,13 @@ export class PendingWork {
   #earlier: Place[] | undefined
 
   /** `holders`: of the memory that the entries and the operation are in. */
-  constructor(entries: Entries, { at, operation }: Work, holders?: Holders) {
+  constructor(entries: Entries, { at, operation }: Work, { holders, openUntilMs = 0 }: Taking) {
+    this.openUntilMs = openUntilMs
     holders?.add()
     this.#holders = holders
     this.operation = operation
     this.bytes = bytesOf(operation)
+    this.heldBytes = this.bytes
     this.#entries = entries
     this.#at = at
   }
@@ -93,6 +106,9 @@ export class PendingWork {
   }
 }
 
+/** What is held open is written all the same when its entries take as much as so many requests. */
+const heldRequests = 4
+
 /** About what the operation takes in a request. */
 function bytesOf({ body, id }: Operation): number {
   return (body?.bytesMax ?? 0) + id.length + 100
@@ -101,6 +117,8 @@ function bytesOf({ body, id }: Operation): number {
 export class PendingOperations {
   readonly #byId = new Map<string, PendingWork>()
   #bytes = 0
+  /** Of all entries that are held, those that others took the place of included. */
+  #heldBytes = 0
 
   get count(): number {
     return this.#byId.size
@@ -110,27 +128,31 @@ export class PendingOperations {
     return this.#bytes
   }
 
-  /** `holders`: of the memory that the entries and the operation are in; let go by `remove`. */
-  add(entries: Entries, work: Work, holders?: Holders): void {
+  add(entries: Entries, work: Work, taking: Taking = {}): void {
     const { id } = work.operation
     const known = this.#byId.get(id)
     if (known === undefined) {
-      const pending = new PendingWork(entries, work, holders)
+      const pending = new PendingWork(entries, work, taking)
       this.#byId.set(id, pending)
       this.#bytes += pending.bytes
+      this.#heldBytes += pending.bytes
       return
     }
     this.#bytes -= known.bytes
-    known.replace(entries, work, holders)
+    known.replace(entries, work, taking.holders)
     this.#bytes += known.bytes
+    this.#heldBytes += known.bytes
+    known.heldBytes += known.bytes
   }
 
   /** The oldest work that is due, at most so many operations and so many bytes, but at least one where one is due. */
   first(countMax: number, bytesMax: number, nowMs: number): PendingWork[] {
+    const isFull =
+      this.count >= countMax || this.bytes >= bytesMax || this.#heldBytes >= heldRequests * bytesMax
     const chosen: PendingWork[] = []
     let bytes = 0
     for (const work of this.#byId.values()) {
-      if (work.notBeforeMs > nowMs) continue
+      if (work.notBeforeMs > nowMs || (!isFull && work.openUntilMs > nowMs)) continue
       if (chosen.length > 0 && (chosen.length >= countMax || bytes + work.bytes > bytesMax)) break
       chosen.push(work)
       bytes += work.bytes
@@ -141,13 +163,15 @@ export class PendingOperations {
   /** When the first is due, ms since 1970; Infinity where there is none. */
   get dueAtMs(): number {
     let dueAtMs = Infinity
-    for (const { notBeforeMs } of this.#byId.values()) dueAtMs = Math.min(dueAtMs, notBeforeMs)
+    for (const { notBeforeMs, openUntilMs } of this.#byId.values())
+      dueAtMs = Math.min(dueAtMs, Math.max(notBeforeMs, openUntilMs))
     return dueAtMs
   }
 
   remove(work: PendingWork): void {
     if (!this.#byId.delete(work.operation.id)) return
     this.#bytes -= work.bytes
+    this.#heldBytes -= work.heldBytes
     work.letGo()
   }
 }

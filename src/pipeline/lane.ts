@@ -10,6 +10,7 @@
  */
 import type { Offset } from '../change/change.ts'
 import { Failure } from '../change/failure.ts'
+import { committedAtMsOf } from '../change/records.ts'
 import { Holders } from '../change/holders.ts'
 import type { Enricher } from '../document/enricher.ts'
 import type { ChangeLog, DeadLetter, LaneBatch, NumberedBarrier } from '../log/log.ts'
@@ -30,6 +31,8 @@ export interface DeliveryLimits {
   readonly requestBytesMax: number
   /** How long the first change of a request may wait for others, ms; 0 = write at once. */
   readonly batchAgeMs: number
+  /** A document is written at most once in so long, ms; 0 = as soon as it can be. */
+  readonly windowMs: number
   /** A document is put aside when the target failed on it so often without saying why. */
   readonly attemptsMax: number
   readonly waitSecondsMax: number
@@ -176,15 +179,24 @@ export class Lane {
     if (entries.length === 0) return
     const works = await this.#parts.enrich(entries, signal)
     const holders = new Holders(release)
+    const [open, ready] = [{ holders, openUntilMs: this.#openUntilMs }, { holders }]
     for (let from = 0; from < works.length;) {
       const at = works[from]?.at ?? -1
       let to = from
+      // What nobody committed just now, such as the row of a load, waits for nothing.
+      const isHeld = open.openUntilMs > 0 && committedAtMsOf(entries.records, entries.place(at)) > 0
       for (let work = works[to]; work?.at === at; work = works[++to])
-        this.#pending.add(entries, work, holders)
+        this.#pending.add(entries, work, isHeld ? open : ready)
       this.#acks.start(entries.offset(at), to - from)
       from = to
     }
     holders.drop()
+  }
+
+  /** Windows of all documents end together, so that they go into one request. */
+  get #openUntilMs(): number {
+    const { limits, clock } = this.#parts
+    return limits.windowMs === 0 ? 0 : (Math.floor(clock.now() / limits.windowMs) + 1) * limits.windowMs
   }
 
   async #writeSome(signal: AbortSignal): Promise<void> {

@@ -93,6 +93,7 @@ export function drawSettings(random: Random): Settings {
     delivery: {
       requestCountMax: random.pick([1, 7, 50, 500]),
       requestBytesMax: random.pick([600, 20_000]),
+      windowMs: random.pick([0, 0, 300]),
       attemptsMax: 15,
       waitSecondsMax: 30,
       batchAgeMs: random.pick([0, 0, 20]),

@@ -51,6 +51,7 @@ export function remove(id: number, name: string): Change {
 const limits: DeliveryLimits = {
   requestCountMax: 100,
   requestBytesMax: 100_000,
+  windowMs: 0,
   attemptsMax: 3,
   waitSecondsMax: 30,
   batchAgeMs: 0,

@@ -181,6 +181,7 @@ export class Process {
       limits: {
         requestCountMax: 100,
         requestBytesMax: 100_000,
+        windowMs: 0,
         attemptsMax: 3,
         waitSecondsMax: 30,
         batchAgeMs: 0,

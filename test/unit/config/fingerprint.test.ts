@@ -24,7 +24,13 @@ const pipeline: Pipeline = {
   enrich: [],
   transform: undefined,
   target: { name: 'primary', isPrimary: true, index: 'orders', adopt: false, settings: {}, mappings: {} },
-  policy: { start: { kind: 'load' }, batchAgeMs: undefined, ddl: 'auto', onLost: 'stop' },
+  policy: {
+    start: { kind: 'load' },
+    batchAgeMs: undefined,
+    freshnessSeconds: 0,
+    ddl: 'auto',
+    onLost: 'stop',
+  },
 }
 
 function changed(definition: Partial<Pipeline['definition']>): string {
@@ -40,7 +46,7 @@ test('what does not alter documents does not alter the fingerprint', () => {
       fields: { title: 'name', id: 'id' },
       where: pipeline.definition.where.toReversed(),
     },
-    policy: { start: { kind: 'now' }, batchAgeMs: 5, ddl: 'freeze', onLost: 'reload' },
+    policy: { start: { kind: 'now' }, batchAgeMs: 5, freshnessSeconds: 9, ddl: 'freeze', onLost: 'reload' },
     target: { ...pipeline.target, settings: { number_of_replicas: 2 } },
   })
   assert.equal(same, fingerprint(pipeline))

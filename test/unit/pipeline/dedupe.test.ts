@@ -121,9 +121,9 @@ test('the memory of entries is let go when the last work that needs it is remove
   const freed: string[] = []
   const [older, newer] = [new Holders(() => freed.push('older')), new Holders(() => freed.push('newer'))]
   const pending = new PendingOperations()
-  pending.add(entries, work('a', 1, '{}'), older)
-  pending.add(entries, work('b', 2, '{}'), older)
-  pending.add(entries, work('a', 3, '{}'), newer)
+  pending.add(entries, work('a', 1, '{}'), { holders: older })
+  pending.add(entries, work('b', 2, '{}'), { holders: older })
+  pending.add(entries, work('a', 3, '{}'), { holders: newer })
   older.drop()
   newer.drop()
   const [a, b] = all(pending)

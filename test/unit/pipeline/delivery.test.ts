@@ -223,3 +223,38 @@ test('a full lane holds the log back, and goes on when there is room', async () 
 function isFailure(kind: FailureKind): (error: unknown) => boolean {
   return (error) => error instanceof Failure && error.kind === kind
 }
+
+test('a document that changes often is written at most once in each window, and its last state is right', async () => {
+  const subject = await new Subject().begin()
+  const windowMs = 1000
+  const delivery = await subject.delivery({ windowMs })
+  const stop = new AbortController()
+  const running = delivery.run(stop.signal)
+  const beganMs = subject.clock.now()
+  for (let round = 0; round < 100; round++) {
+    await subject.append(Array.from({ length: 100 }, (_, at) => insert(1, `state ${round * 100 + at}`)))
+    await subject.append([insert(10 + round, 'others')])
+    await subject.clock.advance(100)
+  }
+  const windows = Math.ceil((subject.clock.now() - beganMs) / windowMs) + 1
+  await subject.clock.until(delivery.passed(subject.contents.records.length, stop.signal))
+  stop.abort()
+  await running
+  assert.equal(subject.documents()['1'], 'state 9999')
+  assert.equal(subject.index.documents().size, 101)
+  const written = subject.facts.of('written')
+  assert(written.length <= windows, `${written.length} requests in ${windows} windows`)
+})
+
+test('what is held open is written all the same when it takes too much memory, and rows of a load never wait', async () => {
+  const subject = await new Subject().begin()
+  const windowMs = 1_000_000
+  await subject.append(Array.from({ length: 50 }, (_, id) => insert(id, 'x')))
+  await subject.deliverAll({ windowMs, requestCountMax: 50 })
+  await subject.append(Array.from({ length: 300 }, (_, at) => insert(1, `state ${at}`)))
+  await subject.deliverAll({ windowMs, requestBytesMax: 5000 })
+  await subject.append([{ ...insert(99, 'of a load'), committedAtMs: 0 }])
+  await subject.deliverAll({ windowMs })
+  assert.equal(subject.documents()['1'], 'state 299')
+  assert.equal(subject.documents()['99'], 'of a load')
+})

@@ -30,7 +30,7 @@ function worksOf(agesMs: readonly (number | undefined)[]): readonly PendingWork[
       repeatable: true,
       body: bodyOf('{}'),
     } as const
-    return new PendingWork(entries, { at, operation })
+    return new PendingWork(entries, { at, operation }, {})
   })
 }
 
