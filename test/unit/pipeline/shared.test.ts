@@ -96,6 +96,7 @@ class Node {
       limits: {
         requestCountMax: 100,
         requestBytesMax: 100_000,
+        windowMs: 0,
         attemptsMax: 3,
         waitSecondsMax: 30,
         batchAgeMs: 0,
