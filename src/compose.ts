@@ -1,24 +1,20 @@
 /** The composition root: a configuration becomes finished parts. With workshop.ts and serve.ts, the only files that know every room. */
 import { Failure } from './change/failure.ts'
-import type { OpenSource, Parts } from './cli/parts.ts'
+import type { Parts } from './cli/parts.ts'
 import type { Configuration } from './config/load.ts'
-import { groupOf, type Pipeline } from './config/pipeline.ts'
-import type { Shape } from './document/definition.ts'
+import type { Pipeline } from './config/pipeline.ts'
 import { documentType, typesHead } from './document/document-types.ts'
 import { documentFields } from './document/mapping.ts'
 import { transformed } from './document/transform.ts'
 import { examineStore, existingStore } from './open-store.ts'
-import type { Enricher } from './document/enricher.ts'
-import { isJoined } from './document/joins.ts'
 import { examineJoins } from './join-findings.ts'
-import { describeChildren, joinedEnricher, readingBounds } from './joined.ts'
-import type { Source } from './source/source.ts'
 import { examineState } from './examine.ts'
 import { letterKinds, lettersOf, type LetterPlace } from './dead-letters.ts'
 import type { Log } from './log/log.ts'
 import type { Observe } from './pipeline/facts.ts'
-import { acceptedShape } from './pipeline/column-gate.ts'
 import { verify } from './pipeline/verify.ts'
+import { openAtRest } from './at-rest.ts'
+import { comparePipelines, preview } from './preview.ts'
 import { previewReplay } from './preview-replay.ts'
 import { serve } from './serve.ts'
 import { mappingOf } from './sink/search/index-definition.ts'
@@ -30,9 +26,9 @@ import { statusOf } from './status.ts'
 import { systemClock } from './system-clock.ts'
 import { recentIn } from './journal.ts'
 import { gigabyte, megabyte } from './units.ts'
-import { openTransform, Upstreams } from './upstreams.ts'
+import { openTransform } from './upstreams.ts'
 import { version } from './version.ts'
-import { mapperOf, statusPipeline, tablesOf, Workshop } from './workshop.ts'
+import { statusPipeline, tablesOf, Workshop } from './workshop.ts'
 
 /** Ids that verify remembers at a time. */
 const verifyIdsMax = 4_000_000
@@ -61,6 +57,8 @@ export function compose(configuration: Configuration, listeners: readonly Observ
       const transform = pipeline.transform === undefined ? undefined : await openTransform(pipeline.transform)
       return transform === undefined ? (text) => text : (text) => transformed(transform, text)
     },
+    preview: (pipeline, request, signal) => preview(workshop, pipeline, request, signal),
+    comparePipelines: (files, rowsMax, signal) => comparePipelines(workshop, files, rowsMax, signal),
     previewReplay: (pipeline, request, signal) => previewReplay(workshop, pipeline, request, signal),
     proposeMappings: (table) =>
       Object.fromEntries(table.columns.map((column) => [column.name, mappingOf(column)])),
@@ -147,36 +145,25 @@ async function* verifyPipeline(
   signal: AbortSignal,
 ): ReturnType<Parts['verify']> {
   const { load } = workshop.configuration.settings
-  const source = await workshop.openSource(pipeline.source, tablesOf([pipeline]))
-  const target = workshop.target(pipeline.target.name)
-  const upstreams = await Upstreams.open(workshop, [pipeline], () => {})
-  try {
-    refuseUnlisted(target, pipeline)
-    const { table, rowsEstimate } = await source.describe(pipeline.definition.table)
-    const accepted = await acceptedOf(workshop, pipeline)
-    const fields = accepted?.fields ?? documentFields(pipeline.definition, table)
-    const index = target.index(pipeline, fields, await describeChildren(pipeline.definition, source))
-    await existing(index, pipeline)
-    const refine = upstreams.refineFor(pipeline)
-    return yield* verify(
-      {
-        table: pipeline.definition.table,
-        source,
-        index,
-        enrich: refine(verifying(workshop, pipeline, accepted, source)),
-        chunkRows: load.chunkRows,
-        chunkBytes: load.chunkMb * megabyte,
-        idsMax: verifyIdsMax,
-        rowsEstimate,
-        progress,
-      },
-      signal,
-    )
-  } finally {
-    await upstreams.close()
-    await target.close()
-    await source.close()
-  }
+  await using parts = await openAtRest(workshop, pipeline)
+  const { source, target, enrich, rowsEstimate } = parts
+  refuseUnlisted(target, pipeline)
+  const index = parts.index()
+  await existing(index, pipeline)
+  return yield* verify(
+    {
+      table: pipeline.definition.table,
+      source,
+      index,
+      enrich,
+      chunkRows: load.chunkRows,
+      chunkBytes: load.chunkMb * megabyte,
+      idsMax: verifyIdsMax,
+      rowsEstimate,
+      progress,
+    },
+    signal,
+  )
 }
 
 function refuseUnlisted({ lists }: Target, { target }: Pipeline): void {
@@ -192,39 +179,6 @@ async function examineTarget(workshop: Workshop, pipeline: Pipeline): Promise<re
     return await target.examine(pipeline)
   } finally {
     await target.close()
-  }
-}
-
-/** What makes the documents that the index is held against. */
-function verifying(
-  workshop: Workshop,
-  pipeline: Pipeline,
-  accepted: Shape | undefined,
-  source: Source & OpenSource,
-): Enricher {
-  if (!isJoined(pipeline.definition)) {
-    const mapper = mapperOf(pipeline, accepted)
-    return (entries) => Promise.resolve(mapper.map(entries).works)
-  }
-  return joinedEnricher(pipeline, accepted, {
-    ...readingBounds(workshop.configuration.settings),
-    group: groupOf(pipeline),
-    source,
-    position: () => source.head(),
-    observe: () => undefined,
-    admit: () => Promise.resolve(),
-  })
-}
-
-/** What a person has accepted of the table's columns; undefined = all of them. */
-async function acceptedOf(workshop: Workshop, pipeline: Pipeline): Promise<Shape | undefined> {
-  if (pipeline.policy.ddl === 'auto') return undefined
-  const log = await workshop.readLog(pipeline.source)
-  try {
-    const group = (await log.groups()).find(({ name }) => name === groupOf(pipeline))
-    return acceptedShape(group)
-  } finally {
-    await log.close()
   }
 }
 

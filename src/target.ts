@@ -27,6 +27,8 @@ export interface Target {
   index(pipeline: Pipeline, fields: Shape['fields'], children: readonly IndexChild[]): IndexAdmin
   /** A sink that writes to this very index, in requests of at most so many bytes. */
   sink(pipeline: Pipeline, index: IndexState, bytesMax: number): Sink
+  /** Deletes an index that was made to try something out; undefined = nothing is tried out there. */
+  readonly discard: ((index: IndexState) => Promise<void>) | undefined
   /** What doctor says of it. Never throws for a bad one. */
   examine(pipeline: Pipeline): Promise<readonly Finding[]>
   close(): Promise<void>
@@ -49,6 +51,12 @@ export function openTarget(configuration: Configuration, name: string): Target {
       }),
     sink: ({ target }, { uuid }, bulkBytesMax) =>
       new SearchSink({ client, alias: target.index, uuid, bulkBytesMax }),
+    discard: async ({ name: index }) => {
+      await client.send(
+        { method: 'DELETE', path: `/${encodeURIComponent(index)}` },
+        AbortSignal.timeout(discardMs),
+      )
+    },
     examine: async ({ target }) => [
       ...(await examineSearch(client, { name, alias: target.index })),
       ...tagsOf(name, settings),
@@ -56,6 +64,8 @@ export function openTarget(configuration: Configuration, name: string): Target {
     close: () => client.close(),
   }
 }
+
+const discardMs = 30_000
 
 function serviceTarget(configuration: Configuration, name: string, settings: TargetSettings): Target {
   const service = serviceOf(configuration, name, settings)
@@ -76,6 +86,7 @@ function serviceTarget(configuration: Configuration, name: string, settings: Tar
       }),
     sink: ({ target }, { uuid }, batchBytesMax) =>
       new ServiceSink({ service, index: target.index, uuid, batchBytesMax }),
+    discard: undefined,
     examine: async ({ target }) => [
       ...(await examineService(service, { name, index: target.index })),
       ...tagsOf(name, settings),

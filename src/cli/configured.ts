@@ -1,6 +1,6 @@
 /** The configuration that a command's options name. */
 import { Failure } from '../change/failure.ts'
-import { loadConfiguration, type Configuration } from '../config/load.ts'
+import { loadConfiguration, loadPipelineFile, type Configuration } from '../config/load.ts'
 import { isMeant, type Pipeline } from '../config/pipeline.ts'
 import { nearest } from '../config/problems.ts'
 import type { Context } from './context.ts'
@@ -15,6 +15,15 @@ export function configured(args: Arguments, context: Context, offline = false): 
   const configuration = loadConfiguration({ environment, workingDirectory, file, overrides, offline })
   context.redactWith(configuration.redact)
   return configuration
+}
+
+/** The pipeline of a file that is not among those of the configuration; of several targets, that of the first. */
+export function pipelineFrom(args: Arguments, context: Context, path: string): Pipeline {
+  const { environment, workingDirectory } = context
+  const request = { environment, workingDirectory, file: args.value('config'), overrides: args.values('set') }
+  const [pipeline] = loadPipelineFile(request, path)
+  if (pipeline === undefined) throw new Failure('configuration', `${path} holds no pipeline`)
+  return pipeline
 }
 
 export async function composed(configuration: Configuration, context: Context): Promise<Parts> {

@@ -46,6 +46,33 @@ export type Difference =
   | { readonly kind: 'orphan'; readonly id: string }
   | { readonly kind: 'different'; readonly id: string; readonly fields: readonly string[] }
 
+/** A row that was asked for by its key; texts are JSON. */
+export interface PreviewedRow {
+  readonly key: string
+  /** undefined = the table has none. */
+  readonly row: string | undefined
+  readonly operations: readonly PreviewedOperation[]
+}
+
+export interface PreviewedOperation {
+  readonly op: 'index' | 'delete'
+  readonly id: string
+  readonly routing?: string
+  readonly document?: string
+  /** Why it would be refused, or what it lacks. */
+  readonly remark?: string
+  /** What the target says of it. */
+  readonly target?: string
+}
+
+export interface PreviewComparison {
+  readonly equal: number
+  readonly differences: readonly { readonly id: string; readonly fields: readonly string[] }[]
+  /** Ids of documents that only the first file makes, and only the second. */
+  readonly removed: readonly string[]
+  readonly added: readonly string[]
+}
+
 /** JSON text to JSON text; undefined = no document. Throws what the user's function throws. */
 export type TransformText = (document: string) => string | undefined
 
@@ -75,6 +102,18 @@ export interface Parts {
     progress: (done: VerifyProgress) => void,
     signal: AbortSignal,
   ): AsyncGenerator<Difference, VerifyProgress>
+  /** What the pipeline would make of rows; where `tried`, with what the target thinks of it. */
+  preview(
+    pipeline: Pipeline,
+    request: { readonly keys: readonly string[]; readonly tried: boolean },
+    signal: AbortSignal,
+  ): Promise<readonly PreviewedRow[]>
+  /** The documents of the first rows of the table, as two files would make them. */
+  comparePipelines(
+    files: { readonly before: Pipeline; readonly after: Pipeline },
+    rowsMax: number,
+    signal: AbortSignal,
+  ): Promise<PreviewComparison>
   /** TypeScript of the documents that the pipelines' transforms get, from the live tables. */
   documentTypes(pipelines: readonly Pipeline[]): Promise<string>
   /** What a pipeline's transform makes of a document; each document itself where it has none. */

@@ -52,6 +52,16 @@ export function loadConfiguration(request: LoadRequest): Configuration {
   })
 }
 
+/** One pipeline file beside those of the configuration: a draft of one of them. Throws as `loadConfiguration` does. */
+export function loadPipelineFile(request: LoadRequest, path: string): readonly Pipeline[] {
+  const reading = { ...request, secrets: createSecrets(), offline: request.offline === true }
+  const settings = loadSettings(request, reading)
+  const document = readDocument(resolve(request.workingDirectory, path), pipelineSchema, reading)
+  const { pipelines, problems } = readPipelines([document], settings)
+  refuse([...document.problems, ...problems])
+  return pipelines
+}
+
 /** A configuration without files, for a command that makes the first one: defaults, and what is given. */
 export function configurationOf(given: Tree, workingDirectory: string): Configuration {
   const secrets = createSecrets()

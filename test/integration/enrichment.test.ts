@@ -5,7 +5,7 @@ import { after, before, suite, test } from 'node:test'
 import type { Connection } from 'mysql2/promise'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
-import { millrace } from '../support/command-process.ts'
+import { millrace, type CommandResult } from '../support/command-process.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { SearchIndex } from '../support/search-index.ts'
 import { startService, type ServiceRequest } from '../support/service.ts'
@@ -98,6 +98,9 @@ suite('documents that are enriched and transformed', () => {
     assert.match(types.out, /interface TripsDocument \{\n.*\n {2}readonly id: number \| bigint\n/)
     const verified = await command('verify', 'trips')
     assert.equal(verified.out, 'equal: 491 documents\n', verified.err)
+    await previews(command, options)
+    const indices = await (await fetch(`${stack.elasticsearch.url}/_cat/indices/*preview*?h=index`)).text()
+    assert.equal(indices, '', 'what was tried out is gone')
   })
 
   test('an upstream that is down: documents are written without its part and made whole when it answers again', async () => {
@@ -152,6 +155,30 @@ suite('documents that are enriched and transformed', () => {
     for (const statement of statements) await connection.query(statement)
   }
 })
+
+/** What the table's rows become, and what a changed file would make of them. */
+async function previews(
+  command: (...words: readonly string[]) => Promise<CommandResult>,
+  options: DaemonOptions,
+): Promise<void> {
+  const shown = await command('preview', 'trips', '101', '100', '102')
+  assert.deepEqual(shown.out.split('\n').slice(0, -1), [
+    'key [100]',
+    '  row       {"id":100,"city":2,"km":1}',
+    '  request   delete 100',
+    'key [101]',
+    '  row       {"id":101,"city":5,"km":101}',
+    '  request   index 101',
+    '  document  {"id":101,"city":5,"degrees":-5,"metres":101000}',
+    '  target    accepts it',
+    'key [102]',
+    '  row       is not there: a document of this key would be deleted',
+  ])
+  assert.equal(shown.code, 1)
+  file(options, 'draft.yaml', JSON.stringify({ table: 'trips.trip', fields: { id: 'id', km: 'km' } }))
+  const compared = await command('preview', 'trips', '--against', 'config/draft.yaml', '--rows', '10')
+  assert.match(compared.out, /^0 documents are the same\n.* differ in .*metres/)
+}
 
 /** Beside the daemon's configuration. */
 function file({ directory }: DaemonOptions, name: string, text: string): void {

@@ -77,6 +77,8 @@ function partsWith(given: Partial<Parts>): Parts {
     letterKinds: unasked,
     letters: unasked,
     verify: unasked,
+    preview: unasked,
+    comparePipelines: unasked,
     documentTypes: unasked,
     transformOf: unasked,
     previewReplay: unasked,
