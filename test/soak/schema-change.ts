@@ -28,8 +28,9 @@ export interface SchemaChangeResult {
   readonly loads: number
 }
 
-/** What the tool is asked for: a column with values, one without, and one that is gone. */
-const change = "ADD COLUMN colour VARCHAR(10) NOT NULL DEFAULT 'blue', ADD COLUMN size INT, DROP COLUMN note"
+/** What the tool is asked for: a column with values, one without, and one of another type. */
+const change =
+  "ADD COLUMN colour VARCHAR(10) NOT NULL DEFAULT 'blue', ADD COLUMN size INT, MODIFY name VARCHAR(200) NOT NULL"
 const schema = 'online'
 const table = `${schema}.items`
 
@@ -80,7 +81,8 @@ export async function changeOnline(
 const untilDoneMs = 900_000
 
 function expect(row: TextRow): { readonly id: string; readonly document: TextRow } {
-  return { id: String(row['id']), document: row }
+  const changedAt = `${row['changed_at']?.replace(' ', 'T')}Z`
+  return { id: String(row['id']), document: { ...row, changed_at: changedAt } }
 }
 
 function argumentsOf(tool: string, { host, port }: SqlServer): readonly string[] {
