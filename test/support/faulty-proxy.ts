@@ -1,0 +1,132 @@
+/**
+ * Stands between the daemon and the search server, and lets bulk requests fail as they were told to: each fault is for one
+ * request; what comes after the last passes.
+ *
+ *   daemon ──▶ proxy ──▶ search server
+ *                └─ refuse, cut in mid-body, answer with half or with another outcome of items, or not at all
+ */
+import { once } from 'node:events'
+import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+export type Fault =
+  /** Answered with this status, by the proxy alone. */
+  | { readonly kind: 'status'; readonly status: number; readonly body?: string }
+  /** The connection is cut while the request is being sent; the server sees none of it. */
+  | { readonly kind: 'cut' }
+  /** The server carries it out, and the answer is lost. */
+  | { readonly kind: 'lost' }
+  /** The server carries it out, and the answer ends in the middle. */
+  | { readonly kind: 'half' }
+  /** The server carries it out, and every nth item is said to have found no room. */
+  | { readonly kind: 'busy'; readonly every: number }
+
+export class FaultyProxy implements AsyncDisposable {
+  /** For the next bulk requests, in order. */
+  readonly faults: Fault[] = []
+  /** Bulk requests with more bytes are refused with 413. */
+  bytesMax = Infinity
+  readonly #server: Server
+  readonly #target: URL
+  #met = 0
+
+  private constructor(target: string) {
+    this.#target = new URL(target)
+    this.#server = createServer((incoming, outgoing) => {
+      this.#pass(incoming, outgoing).catch(() => outgoing.destroy())
+    })
+  }
+
+  /** Listens on a free port of 127.0.0.1. */
+  static async start(target: string): Promise<FaultyProxy> {
+    const proxy = new FaultyProxy(target)
+    proxy.#server.listen(0, '127.0.0.1')
+    await once(proxy.#server, 'listening')
+    return proxy
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  /** Requests that have met a fault. */
+  get met(): number {
+    return this.#met
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#server, 'close')
+    this.#server.close()
+    this.#server.closeAllConnections()
+    await closed
+  }
+
+  async #pass(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const isBulk = incoming.method === 'POST' && /\/_bulk(\?|$)/.test(incoming.url ?? '')
+    const fault = isBulk ? this.faults.shift() : undefined
+    if (fault !== undefined) this.#met++
+    if (fault?.kind === 'cut') {
+      await once(incoming, 'data')
+      incoming.socket.destroy()
+      return
+    }
+    const body = await bytesOf(incoming)
+    if (fault?.kind === 'status') refuse(outgoing, fault.status, fault.body)
+    else if (isBulk && body.length > this.bytesMax) {
+      this.#met++
+      refuse(outgoing, 413)
+    } else answer(outgoing, await this.#ask(incoming, body), fault)
+  }
+
+  async #ask(incoming: IncomingMessage, body: Buffer): Promise<Answer> {
+    const onward = request({
+      host: this.#target.hostname,
+      port: this.#target.port,
+      method: incoming.method,
+      path: incoming.url,
+      headers: incoming.headers,
+    })
+    onward.end(body)
+    const [response] = (await once(onward, 'response')) as [IncomingMessage]
+    const text = (await bytesOf(response)).toString()
+    return { status: response.statusCode ?? 502, headers: response.headers, text }
+  }
+}
+
+interface Answer {
+  readonly status: number
+  readonly headers: IncomingMessage['headers']
+  readonly text: string
+}
+
+function answer(outgoing: ServerResponse, { status, headers, text }: Answer, fault: Fault | undefined): void {
+  if (fault?.kind === 'lost') {
+    outgoing.destroy()
+    return
+  }
+  const { 'content-length': _, 'transfer-encoding': __, ...rest } = headers
+  outgoing.writeHead(status, rest)
+  if (fault?.kind === 'half') outgoing.write(text.slice(0, text.length / 2), () => outgoing.destroy())
+  else outgoing.end(fault?.kind === 'busy' ? withBusyItems(text, fault.every) : text)
+}
+
+function refuse(outgoing: ServerResponse, status: number, body = ''): void {
+  outgoing.writeHead(status, { 'content-type': 'application/json', 'x-elastic-product': 'Elasticsearch' })
+  outgoing.end(body)
+}
+
+async function bytesOf(stream: IncomingMessage): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  for await (const piece of stream) pieces.push(piece as Buffer)
+  return Buffer.concat(pieces)
+}
+
+function withBusyItems(text: string, every: number): string {
+  const told = JSON.parse(text) as { errors: boolean; items: Record<string, object>[] }
+  const error = { type: 'es_rejected_execution_exception', reason: 'rejected execution' }
+  for (const [at, item] of told.items.entries()) {
+    const [op = 'index'] = Object.keys(item)
+    if (at % every === 0) item[op] = { status: 429, error }
+  }
+  return JSON.stringify({ ...told, errors: true })
+}
