@@ -6,6 +6,7 @@ import type { Control, DeadLetters, Group, LogAdmin } from './log/log.ts'
 import type { Board, PipelineBoard, SourceBoard } from './pipeline/board.ts'
 import { derivingGroup, fanOutsOf } from './pipeline/deriving.ts'
 import { loadState } from './pipeline/load-state.ts'
+import { categoryOf, remedyOf } from './pipeline/retry-policy.ts'
 
 interface StatusSource {
   readonly name: string
@@ -137,10 +138,12 @@ async function pipelineStatus(parts: StatusParts, shown: Shown): Promise<Pipelin
 
 function pipelineBoard(
   seen: PipelineBoard | undefined,
-): Pick<PipelineStatus, 'state' | 'error' | 'remedy' | keyof typeof unseenPipeline> {
-  if (seen === undefined) return { state: 'offline', error: null, remedy: null, ...unseenPipeline }
+): Pick<PipelineStatus, 'state' | 'error' | 'remedy' | 'category' | keyof typeof unseenPipeline> {
+  if (seen === undefined)
+    return { state: 'offline', error: null, remedy: null, category: null, ...unseenPipeline }
   const { state, failure, indexed, deleted, lookedUp, proposed } = seen
-  return { state, ...fault(failure), indexed, deleted, lookedUp, proposed }
+  const said = failure === undefined ? {} : { remedy: remedyOf(failure), category: categoryOf(failure) }
+  return { state, category: null, ...fault(failure), ...said, indexed, deleted, lookedUp, proposed }
 }
 
 const unseenPipeline = { indexed: null, deleted: null, lookedUp: null, proposed: {} }

@@ -27,6 +27,8 @@ export interface PipelineStatus {
   /** What is wrong and what mends it; null while all is well. */
   readonly error: string | null
   readonly remedy: string | null
+  /** Of what is wrong: transient, overload, document, target, authorisation, unknown, operator; null while all is well. */
+  readonly category: string | null
   readonly lagChanges: number
   /** Seconds since the commit of the oldest undelivered change; 0 when none is undelivered. */
   readonly lagSeconds: number

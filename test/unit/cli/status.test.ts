@@ -22,6 +22,7 @@ const pipeline: PipelineStatus = {
   indexed: 99,
   deleted: 1,
   lookedUp: 0,
+  category: null,
   proposed: {},
 }
 

@@ -132,6 +132,7 @@ function of(target: string, lanes: readonly number[], deadLetters: number): Pipe
     indexed: 0,
     deleted: 0,
     lookedUp: 0,
+    category: null,
     proposed: {},
   }
 }
