@@ -2,6 +2,8 @@
 import type { Configuration } from './config/load.ts'
 import type { Pipeline } from './config/pipeline.ts'
 import type { Settings, TargetSettings } from './config/schema.ts'
+import type { DocumentDefinition } from './document/definition.ts'
+import { isJoined } from './document/joins.ts'
 import type { Observe } from './pipeline/facts.ts'
 import type { BreakerLimits } from './pipeline/breaker.ts'
 import type { LoadLimits } from './pipeline/first-load.ts'
@@ -55,9 +57,13 @@ export function breakerLimits({ delivery }: Settings): BreakerLimits {
   return { count: delivery.breakerCount, share: delivery.breakerShare }
 }
 
-export function loadLimits({ load }: Settings): LoadLimits {
+export function loadLimits({ load, log, documents }: Settings, definition: DocumentDefinition): LoadLimits {
+  // Where documents are built by reading, a chunk gives each lane a batch that is worth its queries.
+  const chunkRows = isJoined(definition)
+    ? Math.max(load.chunkRows, documents.batch * log.lanes)
+    : load.chunkRows
   return {
-    chunkRows: load.chunkRows,
+    chunkRows,
     chunkBytes: Math.round(load.chunkMb * megabyte),
     rowsPerSecond: load.rowsPerSecond,
     undeliveredBytesMax: load.undeliveredMb * megabyte,

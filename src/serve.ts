@@ -312,7 +312,7 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
     alias: file.target.index,
     ...captureHere(opened, {
       group: groupOf(file),
-      limits: loadLimits(settings),
+      limits: loadLimits(settings, file.definition),
       observe,
       clock: systemClock,
     }),

@@ -15,7 +15,7 @@ import type { Observe } from './facts.ts'
 import { demandLoads, loadState, withLoadState, type LoadState } from './load-state.ts'
 import { highestVersion, versionOf } from './numbering.ts'
 import { Signal } from './signal.ts'
-import { appendTouches, type Touched, type TouchRequest } from './touches.ts'
+import { appendTouches, touchRecords, type Touched, type TouchRequest } from './touches.ts'
 import { WatermarkWindow } from './watermark-window.ts'
 
 export interface CaptureParts {
@@ -38,6 +38,8 @@ export interface OpenWindow {
   readonly window: WatermarkWindow
   /** The load that the chunk is for: a barrier that came between its cursor and the window began another one. */
   readonly generation: number
+  /** The rows' documents are built by reading: their keys are all that is appended. */
+  readonly touches: boolean
 }
 
 export class Capture implements Captured {
@@ -191,11 +193,11 @@ export class Capture implements Captured {
     )
   }
 
-  openWindow({ table, generation }: LoadState): OpenWindow {
+  openWindow({ table, generation }: LoadState, touches = false): OpenWindow {
     const low = this.position
     const window = new WatermarkWindow(table, this.#parts.windowKeysMax)
     this.#windows.add(window)
-    return { low, window, generation }
+    return { low, window, generation, touches }
   }
 
   /** The window is not needed any more. */
@@ -209,7 +211,7 @@ export class Capture implements Captured {
    */
   async appendChunk(
     group: string,
-    { window, generation }: OpenWindow,
+    { window, generation, touches }: OpenWindow,
     chunk: Chunk,
     signal: AbortSignal,
   ): Promise<{ readonly appended: number; readonly dropped: number } | undefined> {
@@ -225,7 +227,14 @@ export class Capture implements Captured {
       const after: Key | null = chunk.last ?? state.after
       const next: LoadState = { ...state, after, rowsDone: state.rowsDone + chunk.rows.length }
       return {
-        records: [chunkRecords(chunk.table, rows)],
+        records: [
+          touches
+            ? touchRecords(
+                chunk.table,
+                rows.map(({ key }) => key),
+              )
+            : chunkRecords(chunk.table, rows),
+        ],
         addressee: group,
         producers: withLoadState(control.producers, group, next),
       }

@@ -26,6 +26,8 @@ export interface FirstLoadParts extends LoadEndingParts {
   readonly source: Source
   readonly capture: Capture
   readonly limits: LoadLimits
+  /** The documents are built by reading: the log gets the rows' keys alone. */
+  readonly touches?: boolean | undefined
   /** Makes sure, before a load begins, that the index can hold the table's present columns. */
   readonly prepare: (signal: AbortSignal) => Promise<void>
 }
@@ -92,7 +94,7 @@ export class FirstLoad {
   async #chunk(state: LoadState, rowsMax: number, signal: AbortSignal): Promise<number | 'repeat' | 'end'> {
     const { capture, group, observe, clock } = this.#parts
     const startedAtMs = clock.now()
-    const opened = capture.openWindow(state)
+    const opened = capture.openWindow(state, this.#parts.touches)
     try {
       const chunk = await this.#readWhileOpen(state, opened, rowsMax, signal)
       if (chunk === undefined) return 'repeat'

@@ -59,7 +59,8 @@ async function* inBatches(keys: Iterable<Key> | AsyncIterable<Key>): AsyncGenera
   if (batch.length > 0) yield batch
 }
 
-function touchRecords(table: Table, keys: readonly Key[]): Records {
+/** Records that say no more than that these rows are to be read. */
+export function touchRecords(table: Table, keys: readonly Key[]): Records {
   const builder = new RecordsBuilder()
   for (const key of keys)
     builder.add({ op: 'touch', table, key, before: undefined, after: undefined, committedAtMs: 0 })

@@ -142,7 +142,7 @@ function relatedQuery(
   return { sql, parameters: [...wanted.parameters, ...(rest?.parameters ?? [])] }
 }
 
-/** `a IN (?, ?)`, and for several columns `((a = ? AND b = ?) OR ...)`: points of an index. */
+/** `a IN (?, ?)`, and for several columns `(a, b) IN ((?, ?), ...)`: points of an index. */
 function conditionOf(
   { table, types }: TableShape,
   by: readonly string[],
@@ -160,10 +160,9 @@ function conditionOf(
   const [only] = columns
   if (only !== undefined && columns.length === 1)
     return { sql: `${only.name} IN (${combinations.map((cells) => sqlOf(cells, 0)).join(', ')})`, parameters }
-  const points = combinations.map(
-    (cells) => `(${columns.map(({ name }, at) => `${name} = ${sqlOf(cells, at)}`).join(' AND ')})`,
-  )
-  return { sql: `(${points.join(' OR ')})`, parameters }
+  // Looked up in a sorted list for each row, where a chain of OR would be gone through.
+  const rows = combinations.map((cells) => `(${columns.map((_, at) => sqlOf(cells, at)).join(', ')})`)
+  return { sql: `(${columns.map(({ name }) => name).join(', ')}) IN (${rows.join(', ')})`, parameters }
 }
 
 function typeAt(types: TableShape['types'], at: number): ColumnType {
