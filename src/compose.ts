@@ -14,6 +14,7 @@ import type { Log } from './log/log.ts'
 import type { Observe } from './pipeline/facts.ts'
 import { verify } from './pipeline/verify.ts'
 import { openAtRest } from './at-rest.ts'
+import { plan } from './plan.ts'
 import { comparePipelines, preview } from './preview.ts'
 import { previewReplay } from './preview-replay.ts'
 import { serve } from './serve.ts'
@@ -57,6 +58,7 @@ export function compose(configuration: Configuration, listeners: readonly Observ
       const transform = pipeline.transform === undefined ? undefined : await openTransform(pipeline.transform)
       return transform === undefined ? (text) => text : (text) => transformed(transform, text)
     },
+    plan: (pipeline, rowsMax, signal) => plan(workshop, pipeline, rowsMax, signal),
     preview: (pipeline, request, signal) => preview(workshop, pipeline, request, signal),
     comparePipelines: (files, rowsMax, signal) => comparePipelines(workshop, files, rowsMax, signal),
     previewReplay: (pipeline, request, signal) => previewReplay(workshop, pipeline, request, signal),

@@ -46,6 +46,26 @@ export type Difference =
   | { readonly kind: 'orphan'; readonly id: string }
   | { readonly kind: 'different'; readonly id: string; readonly fields: readonly string[] }
 
+export interface Plan {
+  readonly pipeline: string
+  readonly table: string
+  /** Rows that were looked at. */
+  readonly sampled: number
+  readonly rows: number
+  readonly documents: number
+  /** Bytes of one document, on average. */
+  readonly documentBytes: number
+  /** Bytes of all documents as text. */
+  readonly sourceBytes: number
+  /** Bytes that the load takes in the log. */
+  readonly logBytes: number
+  readonly shards: number
+  /** How many reads the table is loaded in, and how long one takes. */
+  readonly chunks: number
+  readonly chunkMs: number
+  readonly atLeastSeconds: number
+}
+
 /** A row that was asked for by its key; texts are JSON. */
 export interface PreviewedRow {
   readonly key: string
@@ -102,6 +122,8 @@ export interface Parts {
     progress: (done: VerifyProgress) => void,
     signal: AbortSignal,
   ): AsyncGenerator<Difference, VerifyProgress>
+  /** What a first load comes to, by a sample of at most so many rows. */
+  plan(pipeline: Pipeline, rowsMax: number, signal: AbortSignal): Promise<Plan>
   /** What the pipeline would make of rows; where `tried`, with what the target thinks of it. */
   preview(
     pipeline: Pipeline,

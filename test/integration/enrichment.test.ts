@@ -99,6 +99,14 @@ suite('documents that are enriched and transformed', () => {
     const verified = await command('verify', 'trips')
     assert.equal(verified.out, 'equal: 491 documents\n', verified.err)
     await previews(command, options)
+    const planned = await command('plan', 'trips', '--json')
+    const { rows, documents, shards } = JSON.parse(planned.out) as Readonly<Record<string, number>>
+    assert.deepEqual({ rows, documents, shards }, { rows: 500, documents: 491, shards: 1 })
+    const people = await command('plan', 'trips', '--sample', '10')
+    assert.match(
+      people.out,
+      /^trips, by a sample of 10 of about \d+ rows of trips.trip\n {2}documents {2}\d+, \d+ bytes/,
+    )
     const indices = await (await fetch(`${stack.elasticsearch.url}/_cat/indices/*preview*?h=index`)).text()
     assert.equal(indices, '', 'what was tried out is gone')
   })

@@ -77,6 +77,7 @@ function partsWith(given: Partial<Parts>): Parts {
     letterKinds: unasked,
     letters: unasked,
     verify: unasked,
+    plan: unasked,
     preview: unasked,
     comparePipelines: unasked,
     documentTypes: unasked,

@@ -1,0 +1,61 @@
+/** What a first load of a pipeline will come to, judged by a sample of its rows. */
+import { openAtRest } from './at-rest.ts'
+import type { Plan } from './cli/parts.ts'
+import type { Pipeline } from './config/pipeline.ts'
+import { Entries } from './log/log.ts'
+import { chunkRecords } from './pipeline/chunk-records.ts'
+import { textOfBody } from './sink/sink.ts'
+import { gigabyte, megabyte } from './units.ts'
+import type { Workshop } from './workshop.ts'
+
+/** The sample is the first rows of the table, at most so many. Throws a Failure as opening the pipeline's parts does. */
+export async function plan(
+  workshop: Workshop,
+  pipeline: Pipeline,
+  rowsMax: number,
+  signal: AbortSignal,
+): Promise<Plan> {
+  const { load } = workshop.configuration.settings
+  await using parts = await openAtRest(workshop, pipeline)
+  const { source, table, enrich, rowsEstimate } = parts
+  const includes = await source.head()
+  const begun = performance.now()
+  const { rows, last } = await source.chunk(
+    { table: table.name, after: undefined, rowsMax, bytesMax: sampleBytesMax, includes },
+    signal,
+  )
+  const readSeconds = (performance.now() - begun) / 1000
+  const records = chunkRecords(table, rows)
+  const works = await enrich(Entries.all(records, { offset: 0, version: 1n }), signal)
+  const madeSeconds = (performance.now() - begun) / 1000
+  const bodies = works.flatMap(({ operation }) => (operation.op === 'index' ? [operation.body] : []))
+  const bytes = bodies.reduce((sum, body) => sum + Buffer.byteLength(textOfBody(body)), 0)
+  // A sample of the whole table leaves nothing to estimate.
+  const count =
+    last === undefined || rows.length < rowsMax ? rows.length : Math.max(rowsEstimate, rows.length)
+  const documents = Math.round((count * bodies.length) / Math.max(1, rows.length))
+  const documentBytes = bodies.length === 0 ? 0 : Math.round(bytes / bodies.length)
+  const rate =
+    load.rowsPerSecond > 0
+      ? Math.min(load.rowsPerSecond, rows.length / madeSeconds)
+      : rows.length / madeSeconds
+  return {
+    pipeline: pipeline.name,
+    table: table.name,
+    sampled: rows.length,
+    rows: count,
+    documents,
+    documentBytes,
+    sourceBytes: documents * documentBytes,
+    logBytes: Math.round((records.bytes.length / Math.max(1, rows.length)) * count),
+    shards: Math.max(1, Math.ceil((documents * documentBytes) / shardBytes)),
+    chunks: Math.ceil(count / load.chunkRows),
+    chunkMs: Math.round((readSeconds * 1000 * Math.min(load.chunkRows, count)) / Math.max(1, rows.length)),
+    atLeastSeconds: rows.length === 0 ? 0 : Math.ceil(count / rate),
+  }
+}
+
+const sampleBytesMax = 64 * megabyte
+
+/** Elasticsearch's own advice is 10 to 50 GB in a shard; the documents' text is about what they take there. */
+const shardBytes = 30 * gigabyte
