@@ -22,6 +22,7 @@ import type { Log } from './log/log.ts'
 import { reachableStore } from './open-store.ts'
 import { breakerLimits, deliveryLimits, loadLimits, targetFlows } from './limits.ts'
 import { letterOperations, letterWorks } from './dead-letters.ts'
+import { findsBy } from './finds-by.ts'
 import { createHealth, type Health } from './observe/health.ts'
 import { createLogger } from './observe/logger.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
@@ -204,7 +205,9 @@ async function openSource(
     rereading: (barrier) =>
       own
         .filter(({ definition }) => mayAlter(definition, barrier))
-        .filter(({ definition }) => !isDealtWith(barrier, definition.table))
+        .filter(
+          (each) => !isDealtWith(barrier, { table: each.definition.table, findsBy: findsBy(each, settings) }),
+        )
         .map((pipeline) => ({ group: groupOf(pipeline), table: pipeline.definition.table })),
   })
   const names = new Set(own.map(({ target }) => target.name))
@@ -324,6 +327,10 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
       return heedingRemarks(flows.get(file.target.name)?.through(sink) ?? sink)
     },
     columns: columnsOf(file, source),
+    cascades: {
+      findsBy: findsBy(file, settings),
+      describe: async () => (await source.describe(file.definition.table)).table,
+    },
     enricher: (shown, admit) => refine(documentsOf(shown, admit)),
     clock: systemClock,
     observe,

@@ -92,10 +92,19 @@ export interface Barrier {
   readonly effect?: BarrierEffect
 }
 
-/**
- * `emptied`: none of the rows that were there before it is there after it. `widened`: the table has these columns more, named
- * in small letters; every other column of every row is as it was.
- */
 export type BarrierEffect =
+  /** None of the rows that were there before it is there after it. */
   | { readonly kind: 'emptied' }
+  /** The table has these columns more, named in small letters; every other column of every row is as it was. */
   | { readonly kind: 'widened'; readonly columns: readonly string[] }
+  | Cascade
+
+/** Only rows were changed that had one of the values in the column, none of whose columns of keys changed; or they are gone. */
+export interface Cascade {
+  readonly kind: 'cascade'
+  /** Of integers; its case may be another than the table's. */
+  readonly column: string
+  readonly change: 'deleted' | 'updated'
+  /** As their JSON texts. */
+  readonly values: readonly string[]
+}

@@ -115,6 +115,11 @@ function tellLoad(fact: Fact): Told {
         fact.deleted > 0 ? 'info' : 'debug',
         `${nameOf(fact)}: ${fact.statement}: ${count(fact.deleted)} documents are deleted`,
       ]
+    case 'cascaded':
+      return [
+        fact.keys > 0 ? 'info' : 'debug',
+        `${nameOf(fact)}: ${fact.statement}: ${count(fact.keys)} rows are read again`,
+      ]
     case 'load-finished':
       return ['info', `${nameOf(fact)}: loaded, ${count(fact.rowsDone)} rows in ${seconds(fact.seconds)}`]
     default:

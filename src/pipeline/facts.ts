@@ -77,6 +77,14 @@ export type Fact =
       readonly scanned: number
       readonly deleted: number
     }
+  /** A foreign key changed rows: those that had its values are touched. Told of each pass over the index. */
+  | {
+      readonly kind: 'cascaded'
+      readonly group: string
+      readonly table: string
+      readonly statement: string
+      readonly keys: number
+    }
   | {
       readonly kind: 'load-finished'
       readonly group: string

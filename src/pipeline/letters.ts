@@ -96,6 +96,16 @@ export class Letters {
     )
   }
 
+  /** The keys of their rows. */
+  keys(): Promise<readonly string[]> {
+    const { group, deadLetters } = this.#parts
+    return this.#inTurn(async () => {
+      const keys: string[] = []
+      for await (const { key } of deadLetters.list(group)) keys.push(key)
+      return keys
+    })
+  }
+
   async #settle(ids: readonly string[]): Promise<void> {
     if (this.#open === 0 || ids.length === 0) return
     await this.#parts.deadLetters.settle(this.#parts.group, ids)

@@ -5,7 +5,7 @@ import type { Shape } from '../document/definition.ts'
 import type { Enricher } from '../document/enricher.ts'
 import type { ChangeLog, Control, DeadLetters, Group, LogAdmin } from '../log/log.ts'
 import type { IndexAdmin, IndexState, Sink } from '../sink/sink.ts'
-import { Barriers } from './barriers.ts'
+import { barriersOf, type Cascades } from './barriers-of.ts'
 import { assertBound, bind, lostGroup, markOf, type Binding, type Wishes } from './binding.ts'
 import type { BreakerLimits } from './breaker.ts'
 import type { Captured } from './captured.ts'
@@ -39,6 +39,8 @@ export interface PipelineParts {
   /** A sink that writes to this very index. */
   readonly sinkFor: (index: IndexState) => Sink
   readonly columns: Columns
+  /** For documents that can be found by a foreign key; undefined = after a cascade the table is read again. */
+  readonly cascades?: Cascades
   /** Makes documents; of no other fields than this shape has, if there is one. What it reads itself must be admitted. */
   readonly enricher: (shown: Shape | undefined, admit: (table: Table) => Promise<void>) => Enricher
   readonly clock: Clock
@@ -264,9 +266,9 @@ export class Pipeline {
   }
 
   #delivery({ group, index, admin, gate, accepted }: Bound): Delivery {
-    const { log, enricher, clock, observe, limits, abort, sinkFor, table } = this.#parts
+    const { log, enricher, clock, observe, limits, abort, sinkFor } = this.#parts
     const enrich = enricher(accepted, (found) => gate.admitTable(found))
-    const barriers = new Barriers({ ...this.#swept(index, admin), group: group.name, table, observe })
+    const barriers = barriersOf(this.#parts, this.#swept(index, admin))
     return new Delivery({
       group,
       log,

@@ -90,6 +90,13 @@ export interface StoredDocument {
   readonly source: string | undefined
 }
 
+export interface ScanOptions {
+  /** Asks for the documents' content. */
+  readonly source: boolean
+  /** Only documents with one of these numbers (JSON texts) in a field, or with nothing in it, are wanted; others may come, too. */
+  readonly where?: { readonly field: string; readonly anyOf: readonly string[] }
+}
+
 /** The index itself, as opposed to documents in it. All calls throw a Failure with a remedy when they cannot. */
 export interface IndexAdmin {
   /** undefined = there is no such index or alias. */
@@ -104,8 +111,8 @@ export interface IndexAdmin {
   /** Writes lineage and epoch into the mapping's `_meta`; before the first document of an epoch. */
   mark(mark: IndexMark): Promise<void>
   refresh(): Promise<void>
-  /** All documents at one point in time, in pages; `source` asks for their content. */
-  scan(options: { source: boolean }, signal: AbortSignal): AsyncIterable<readonly StoredDocument[]>
+  /** All documents at one point in time, in pages, or at least those that a condition names. */
+  scan(options: ScanOptions, signal: AbortSignal): AsyncIterable<readonly StoredDocument[]>
   /** Documents by id, in real time; missing ones are left out. */
   get(ids: readonly { id: string; routing: string | undefined }[]): Promise<readonly StoredDocument[]>
 }

@@ -6,6 +6,7 @@ import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
+import { differencesOf } from '../support/mirror.ts'
 import { differencesOfItems } from '../support/items.ts'
 import { SearchIndex } from '../support/search-index.ts'
 import { createItems, Workload } from '../support/workload.ts'
@@ -14,7 +15,7 @@ suite('barriers', { concurrency: false }, () => {
   let stack: Stack
 
   before(async () => {
-    stack = await startStack({ servers: ['mysql', 'mariadb', 'elasticsearch'] })
+    stack = await startStack({ servers: ['mysql', 'mysql@8.0', 'mariadb', 'elasticsearch'] })
   })
   after(() => stack?.[Symbol.asyncDispose]())
 
@@ -68,6 +69,62 @@ suite('barriers', { concurrency: false }, () => {
       }
     })
 
+  for (const name of ['mysql@8.0', 'mariadb'] as const)
+    test(`${name}: rows that a foreign key deletes or changes unseen are found in the index and read, and no others`, async () => {
+      const server = stack.servers.get(name) as SqlServer
+      const schema = `cascades_${name.replaceAll(/\W/g, '_')}`
+      const [deleted, changed] = [`${schema}_deleted`, `${schema}_changed`]
+      const connection = await server.connect()
+      const foreign = (actions: string): string =>
+        `FOREIGN KEY (parent) REFERENCES ${schema}.parents (id) ${actions}`
+      await server.execute(
+        `CREATE DATABASE ${schema}`,
+        `CREATE TABLE ${schema}.parents (id BIGINT UNSIGNED PRIMARY KEY, name VARCHAR(20))`,
+        `CREATE TABLE ${schema}.deleted (id INT PRIMARY KEY, parent BIGINT UNSIGNED, ${foreign('ON DELETE CASCADE ON UPDATE CASCADE')})`,
+        `CREATE TABLE ${schema}.changed (id INT PRIMARY KEY, parent BIGINT UNSIGNED,
+           ${foreign('ON DELETE SET NULL ON UPDATE CASCADE')})`,
+        `INSERT INTO ${schema}.parents VALUES ${tuples(40, (id) => `${id === 39 ? '18446744073709551615' : id}, 'p'`)}`,
+        ...['deleted', 'changed'].map(
+          (table) =>
+            `INSERT INTO ${schema}.${table} VALUES ${tuples(2000, (id) => `${id}, ${id % 50 < 39 ? id % 50 : id % 50 === 39 ? '18446744073709551615' : 'NULL'}`)}`,
+        ),
+      )
+      const options = optionsOf(schema, server, {
+        [deleted]: { table: `${schema}.deleted` },
+        [changed]: { table: `${schema}.changed` },
+      })
+      try {
+        await using first = await DaemonProcess.start(options)
+        await untilCaughtUp(first, connection)
+        await server.execute(
+          `USE ${schema}`,
+          'BEGIN',
+          'DELETE FROM parents WHERE id IN (3, 18446744073709551615)',
+          'INSERT INTO deleted VALUES (9003, 4)',
+          'DELETE FROM parents WHERE id = 5',
+          'COMMIT',
+          'UPDATE parents SET id = 777 WHERE id = 7',
+          "UPDATE parents SET name = 'other' WHERE id = 8",
+        )
+        await first.until('meet the barriers', () => barriersIn(first) >= 2)
+        await first.kill()
+        await server.execute(`DELETE FROM ${schema}.parents WHERE id = 10`)
+        await using second = await DaemonProcess.start(options)
+        await untilCaughtUp(second, connection)
+        for (const table of ['deleted', 'changed']) {
+          const index = new SearchIndex(stack.elasticsearch.url, `${schema}_${table}`)
+          const differences = await differencesOf({ connection, table: `${schema}.${table}`, index })
+          assert.deepEqual(differences.slice(0, 10), [], table)
+        }
+        const { pipelines } = await second.status()
+        for (const { load, state } of pipelines) assert.deepEqual([load?.rowsDone, state], [2000, 'running'])
+        const started = second.logLines().filter(({ fact }) => fact === 'load-started')
+        assert.equal(started.length, 2, 'no table was read again')
+      } finally {
+        connection.destroy()
+      }
+    })
+
   function optionsOf(name: string, server: SqlServer, pipelines: DaemonOptions['pipelines']): DaemonOptions {
     return {
       directory: join(stack.directory, name),
@@ -78,6 +135,11 @@ suite('barriers', { concurrency: false }, () => {
     }
   }
 })
+
+/** `(...), (...)` for so many ids. */
+function tuples(count: number, row: (id: number) => string): string {
+  return Array.from({ length: count }, (_, id) => `(${row(id)})`).join(', ')
+}
 
 function barriersIn(daemon: DaemonProcess): number {
   return daemon.logLines().filter(({ fact }) => fact === 'barrier').length

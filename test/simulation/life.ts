@@ -175,7 +175,7 @@ export class Life {
       observe,
       batchBytesMax,
       windowKeysMax,
-      rereading: (barrier) => (isDealtWith(barrier, table) ? [] : [{ group, table }]),
+      rereading: (barrier) => (isDealtWith(barrier, { table }) ? [] : [{ group, table }]),
     })
   }
 

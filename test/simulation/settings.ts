@@ -53,6 +53,7 @@ export type Trouble =
   | 'rewrite'
   | 'barrierInLoad'
   | 'updateAll'
+  | 'touch'
 
 /** How often, where it happens at all: a chance per step. */
 const chances: Readonly<Record<Trouble, number>> = {
@@ -74,6 +75,7 @@ const chances: Readonly<Record<Trouble, number>> = {
   rewrite: 0.03,
   barrierInLoad: 0.5,
   updateAll: 0.04,
+  touch: 0.1,
 }
 
 /** How many kinds of trouble a request to the target can meet. */

@@ -1,5 +1,7 @@
 /** One seed's story in acts: steps full of trouble, then rest; and at rest the index must equal the table. */
+import type { Key } from '../../src/change/change.ts'
 import { loadState } from '../../src/pipeline/load-state.ts'
+import { table } from './application.ts'
 import { assertEqual } from './equality.ts'
 import { group } from './life.ts'
 import { hasEnded, replay } from './person.ts'
@@ -100,6 +102,19 @@ const troubles: Readonly<Record<Trouble, (world: World) => Promise<void> | void>
     await world.pass(world.random.below(10))
   },
   updateAll: (world) => world.application.updateAll(),
+  touch: (world) => touchSome(world),
+}
+
+/** A person has rows read again, some of which are not there; the process may die meanwhile. */
+function touchSome({ life, random, database }: World): void {
+  const keys = Array.from({ length: 1 + random.below(30) }, () => `[${random.below(220)}]` as Key)
+  const addressee = random.pick(['', group, 'items', 'others@main'])
+  const touched = life.capture?.touch(
+    { table: database.definition(table), keys, ...(addressee === '' ? {} : { addressee }) },
+    new AbortController().signal,
+  )
+  // Capture may not be running, or come to its end.
+  touched?.catch(() => undefined)
 }
 
 /** By an empty one, or by one from a backup: some documents as they were, others not at all. */

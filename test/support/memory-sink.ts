@@ -11,6 +11,7 @@ import {
   type IndexState,
   type Operation,
   type Outcome,
+  type ScanOptions,
   type Sink,
   type StoredDocument,
 } from '../../src/sink/sink.ts'
@@ -99,11 +100,8 @@ export class MemoryIndex implements IndexAdmin {
     index.searchable = new Map([...index.now].filter(([, { body }]) => body !== undefined))
   }
 
-  async *scan(
-    { source }: { source: boolean },
-    signal: AbortSignal,
-  ): AsyncIterable<readonly StoredDocument[]> {
-    const all = [...this.#existing().searchable]
+  async *scan({ source, where }: ScanOptions, signal: AbortSignal): AsyncIterable<readonly StoredDocument[]> {
+    const all = [...this.#existing().searchable].filter(([, { body }]) => fits(body, where))
     for (let first = 0; first < all.length; first += this.#options.pageSize) {
       signal.throwIfAborted()
       yield all
@@ -219,6 +217,12 @@ function stateOf({ name, uuid, searchable, mark }: Index): IndexState {
 
 function documentOf(id: string, { version, routing, body }: Stored, source: boolean): StoredDocument {
   return { id, version, routing, source: source && body !== undefined ? body : undefined }
+}
+
+function fits(body: string | undefined, where: ScanOptions['where']): boolean {
+  if (where === undefined || body === undefined) return true
+  const value = (JSON.parse(body) as Readonly<Record<string, unknown>>)[where.field]
+  return value === undefined || value === null || where.anyOf.includes(JSON.stringify(value))
 }
 
 async function orAborted(until: Promise<void>, signal: AbortSignal): Promise<void> {

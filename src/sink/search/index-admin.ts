@@ -1,6 +1,6 @@
 /** The index behind an alias: made, compared, marked and read. */
 import { Failure } from '../../change/failure.ts'
-import type { IndexAdmin, IndexMark, IndexState, StoredDocument } from '../sink.ts'
+import type { IndexAdmin, IndexMark, IndexState, ScanOptions, StoredDocument } from '../sink.ts'
 import {
   creationOf,
   defineIndex,
@@ -94,11 +94,8 @@ export class SearchIndex implements IndexAdmin {
     if ((shards?.failed ?? 0) > 0) throw new Failure('transient', `refreshing ${this.#alias}: a shard failed`)
   }
 
-  async *scan(
-    { source }: { source: boolean },
-    signal: AbortSignal,
-  ): AsyncIterable<readonly StoredDocument[]> {
-    yield* scan(this.#client, { alias: this.#alias, source }, signal)
+  async *scan(options: ScanOptions, signal: AbortSignal): AsyncIterable<readonly StoredDocument[]> {
+    yield* scan(this.#client, { alias: this.#alias, ...options }, signal)
   }
 
   async get(ids: readonly { id: string; routing: string | undefined }[]): Promise<readonly StoredDocument[]> {

@@ -1,15 +1,13 @@
 /** All documents behind an alias as they were at one moment, page by page. */
 import { Failure } from '../../change/failure.ts'
-import type { StoredDocument } from '../sink.ts'
+import type { ScanOptions, StoredDocument } from '../sink.ts'
 import type { PointInTimeCalls } from './dialect.ts'
 import { failureOf } from './outcomes.ts'
 import { membersOf, objectsOf, stringOf } from '../../change/raw-json.ts'
 import type { Answer, Call, SearchClient } from './search-client.ts'
 
-export interface Scanned {
+export interface Scanned extends ScanOptions {
   readonly alias: string
-  /** Whether the documents' content is wanted. */
-  readonly source: boolean
 }
 
 export async function* scan(
@@ -40,7 +38,7 @@ async function* byPointInTime(
     let after = ''
     for (;;) {
       const body =
-        `{"size":${sizeOf(source)},"pit":{"id":${JSON.stringify(id)},` +
+        `{"size":${sizeOf(source)}${conditionOf(scanned)},"pit":{"id":${JSON.stringify(id)},` +
         `"keep_alive":"${keepAlive}"},"sort":[{"_shard_doc":"asc"}],"track_total_hits":false,` +
         `"version":true,"_source":${source}${after}}`
       const answer = await ask({ method: 'POST', path: '/_search', query: queryOf(source), body })
@@ -59,7 +57,7 @@ async function* byScroll({ ask, client, scanned }: Reading): AsyncGenerator<read
   const { alias, source } = scanned
   let id: string | undefined
   try {
-    const body = `{"size":${sizeOf(source)},"sort":["_doc"],"version":true,"_source":${source}}`
+    const body = `{"size":${sizeOf(source)}${conditionOf(scanned)},"sort":["_doc"],"version":true,"_source":${source}}`
     const path = `/${encodeURIComponent(alias)}/_search`
     const query = { ...queryOf(source), scroll: keepAlive }
     let page = readPage((await ask({ method: 'POST', path, query, body })).text, alias)
@@ -90,6 +88,13 @@ async function forget(client: SearchClient, call: Call): Promise<void> {
 const untilAnswered = new AbortController().signal
 const keepAlive = '5m'
 const sizeOf = (source: boolean): number => (source ? 1000 : 5000)
+
+function conditionOf({ where }: ScanOptions): string {
+  if (where === undefined) return ''
+  const field = JSON.stringify(where.field)
+  const some = `{"terms":{${field}:[${where.anyOf.join(',')}]}}`
+  return `,"query":{"bool":{"should":[${some},{"bool":{"must_not":{"exists":{"field":${field}}}}}]}}`
+}
 
 // A shard that cannot answer must not look like one without documents.
 const pageQuery = { allow_partial_search_results: 'false' }

@@ -1,5 +1,6 @@
 /** Watches the statements of the binlog for those that may have changed rows of captured tables unseen, by a cascade. */
-import type { Barrier, Change, Table } from '../../change/change.ts'
+import type { Barrier, Cascade, Change, Table } from '../../change/change.ts'
+import { Failure } from '../../change/failure.ts'
 import { RecordsBuilder } from '../../change/records.ts'
 import { unpackRow } from '../../change/row.ts'
 import type { BinlogEvent, RowsHeader } from './binlog-events.ts'
@@ -11,15 +12,15 @@ import { parseTableMap, TableMapCache, type TableContext, type TableMap } from '
 export class CascadeWatch {
   #keys: ForeignKeys
   readonly #context: TableContext
-  /** Child → the statement's tables that reach it. */
-  readonly #reached = new Map<string, Set<string>>()
-  /** Maps of parents that are not captured, read in full because others follow their columns. */
+  /** By child. */
+  readonly #reached = new Map<string, Reached>()
+  /** Maps of parents that are not captured, read in full because others follow their rows. */
   readonly #watched = new Map<number, TableMap>()
 
   constructor(keys: ForeignKeys, context: TableContext) {
     this.#keys = keys
-    const follows = (table: string) => this.#keys.followedColumns(table.toLowerCase()).size > 0
-    this.#context = { ...context, captured: follows, cache: new TableMapCache(), excluded: () => new Set() }
+    const isParent = (table: string) => this.#keys.isParent(table.toLowerCase())
+    this.#context = { ...context, captured: isParent, cache: new TableMapCache(), excluded: () => new Set() }
   }
 
   replace(keys: ForeignKeys): void {
@@ -33,7 +34,9 @@ export class CascadeWatch {
     try {
       this.#watched.set(map.tableId, parseTableMap(event.buffer, event.from, event.to, this.#context))
     } catch (error) {
-      if (error instanceof SchemaNeeded) throw error
+      // Where only deletes matter, the rows' values are not worth asking the server for columns.
+      const isFollowed = this.#keys.followedColumns(nameOf(map)).size > 0
+      if (error instanceof SchemaNeeded && isFollowed) throw error
       // Its rows cannot be read, so that each update counts as one of the followed columns.
       this.#watched.delete(map.tableId)
     }
@@ -46,49 +49,108 @@ export class CascadeWatch {
 
   rows(event: BinlogEvent, header: RowsHeader, map: TableMap): void {
     const table = nameOf(map)
-    if (header.kind === 'delete') return this.#reach(table, 'deleted')
     const columns = this.#keys.followedColumns(table)
-    if (columns.size === 0) return undefined
-    const updates = this.#updatesOf(event, header, map)
-    if (updates === undefined || updates.some((change) => touches(change, columns)))
-      this.#reach(table, 'updated')
+    if (header.kind !== 'delete' && columns.size === 0) return
+    const changes = this.#changesOf(event, header, map)
+    if (header.kind === 'delete') this.#reach(table, 'deleted', changes)
+    else if (changes === undefined || changes.some((change) => touches(change, columns)))
+      this.#reach(table, 'updated', changes)
   }
 
   /** Rows of this table that cannot be read. */
   unreadable(map: TableMap): void {
-    this.#reach(nameOf(map), 'deleted')
-    this.#reach(nameOf(map), 'updated')
+    this.#reach(nameOf(map), 'deleted', undefined)
+    this.#reach(nameOf(map), 'updated', undefined)
   }
 
   /** The statement ended: the tables to read again. */
   end(): readonly Barrier[] {
     if (this.#watched.size > 0) this.#watched.clear()
     if (this.#reached.size === 0) return []
-    const barriers = [...this.#reached].map(([child, parents]) => ({
+    const barriers = [...this.#reached].map(([child, { parents, cascade }]) => ({
       table: child,
       statement: `foreign-key cascade from ${[...parents].join(', ')}`,
+      ...(cascade === undefined ? {} : { effect: cascade }),
     }))
     this.#reached.clear()
     return barriers
   }
 
-  #reach(table: string, change: 'deleted' | 'updated'): void {
+  #reach(table: string, change: 'deleted' | 'updated', changes: readonly Change[] | undefined): void {
     for (const child of this.#keys.reachedFrom(table, change)) {
-      const parents = this.#reached.get(child)
-      if (parents === undefined) this.#reached.set(child, new Set([table]))
-      else parents.add(table)
+      const cascade = this.#cascadeOn(child, table, change, changes)
+      const known = this.#reached.get(child)
+      if (known === undefined) this.#reached.set(child, { parents: new Set([table]), cascade })
+      else {
+        known.parents.add(table)
+        known.cascade = merged(known.cascade, cascade)
+      }
     }
   }
 
+  #cascadeOn(
+    child: string,
+    table: string,
+    change: 'deleted' | 'updated',
+    changes: readonly Change[] | undefined,
+  ): Cascade | undefined {
+    const key = this.#keys.directKey(table, change, child)
+    const [column] = key?.columns ?? []
+    if (key?.referring === undefined || column === undefined || key.columns.length > 1) return undefined
+    const values = changes === undefined ? undefined : valuesBefore(changes, column)
+    if (values === undefined || values.length > valuesMax) return undefined
+    const action = change === 'deleted' ? key.onDelete : key.onUpdate
+    const effect = action === 'deleted' ? 'deleted' : 'updated'
+    return { kind: 'cascade', column: key.referring.column, change: effect, values }
+  }
+
   /** Read apart from the records that go out, because few tables have others that follow their columns. */
-  #updatesOf(event: BinlogEvent, header: RowsHeader, map: TableMap): readonly Change[] | undefined {
+  #changesOf(event: BinlogEvent, header: RowsHeader, map: TableMap): readonly Change[] | undefined {
     const readable = map.table === undefined ? this.#watched.get(header.tableId) : map
     if (readable?.table === undefined) return undefined
     const builder = new RecordsBuilder()
     const { kind, from } = header
-    rowsOf(readable, { kind, body: event.buffer, from, to: event.to, committedAtMs: 0 }, builder)
+    try {
+      rowsOf(readable, { kind, body: event.buffer, from, to: event.to, committedAtMs: 0 }, builder)
+    } catch (error) {
+      // Whether that matters is for those to say who want the rows themselves.
+      if (error instanceof Failure) return undefined
+      throw error
+    }
     return [...builder.finish()]
   }
+}
+
+interface Reached {
+  /** The statement's tables that reach it. */
+  readonly parents: Set<string>
+  /** undefined = any of its rows may be another one. */
+  cascade: Cascade | undefined
+}
+
+/** More are as much work as the whole table. */
+const valuesMax = 1000
+
+/** Both, where one cascade can say it. */
+export function merged(one: Cascade | undefined, other: Cascade | undefined): Cascade | undefined {
+  if (one === undefined || other === undefined || one.column !== other.column) return undefined
+  const values = [...new Set([...one.values, ...other.values])]
+  if (values.length > valuesMax) return undefined
+  return { ...one, change: one.change === other.change ? one.change : 'updated', values }
+}
+
+/** The values that rows had in a column; undefined = not all of them are known, or they are no integers. */
+function valuesBefore(changes: readonly Change[], column: string): readonly string[] | undefined {
+  const values = new Set<string>()
+  for (const { table, before } of changes) {
+    // An update of the key comes as a delete and an insert.
+    if (before === undefined) continue
+    const at = indexOf(table, column)
+    const cell = unpackRow(before, table.columns.length)[at]
+    if (cell === undefined || table.columns[at]?.kind !== 'integer') return undefined
+    if (cell !== null) values.add(cell)
+  }
+  return [...values]
 }
 
 function nameOf(map: TableMap): string {

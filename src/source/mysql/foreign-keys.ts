@@ -16,6 +16,12 @@ export interface ForeignKey {
   readonly columns: readonly string[]
   readonly onDelete: Action
   readonly onUpdate: Action
+  /** The one column of the child that refers to the one of the parent; undefined = there are several. */
+  readonly referring?: {
+    readonly column: string
+    /** It is part of a primary or unique key. */
+    readonly isKeyed: boolean
+  }
 }
 
 /** What becomes of the child's rows. */
@@ -47,6 +53,23 @@ export class ForeignKeys {
     return new Set(keys.flatMap(({ onUpdate, columns }) => (onUpdate === 'nothing' ? [] : columns)))
   }
 
+  /**
+   * Of those that `reachedFrom` names, the key by which alone it is reached, in one step and through one column, which is
+   * left in no key of the child with another value.
+   */
+  directKey(table: string, change: 'deleted' | 'updated', child: string): ForeignKey | undefined {
+    const name = child.toLowerCase()
+    const steps = (this.#byParent.get(table) ?? []).filter((key) => actionOf(key, change) !== 'nothing')
+    const own = steps.filter((key) => key.child === name)
+    const [only] = own
+    const others = steps.some((key) => {
+      const action = actionOf(key, change)
+      return action !== 'nothing' && this.reachedFrom(key.child, action).has(child)
+    })
+    if (only?.referring === undefined || own.length > 1 || others) return undefined
+    return actionOf(only, change) === 'updated' && only.referring.isKeyed ? undefined : only
+  }
+
   /** The captured tables that any change of this one can reach, as the configuration names them. */
   childrenOf(table: string): readonly string[] {
     const reached = new Set([...this.reachedFrom(table, 'deleted'), ...this.reachedFrom(table, 'updated')])
@@ -63,7 +86,7 @@ export class ForeignKeys {
     reached = new Set<string>(),
   ): ReadonlySet<string> {
     for (const key of this.#byParent.get(table) ?? []) {
-      const action = change === 'deleted' ? key.onDelete : key.onUpdate
+      const action = actionOf(key, change)
       const step = `${key.child} ${action}`
       if (action === 'nothing' || reached.has(step)) continue
       reached.add(step)
@@ -72,6 +95,10 @@ export class ForeignKeys {
     const tables = [...reached].map((step) => step.slice(0, step.lastIndexOf(' ')))
     return new Set(tables.flatMap((name) => this.#captured.get(name) ?? []))
   }
+}
+
+function actionOf({ onDelete, onUpdate }: ForeignKey, change: 'deleted' | 'updated'): Action {
+  return change === 'deleted' ? onDelete : onUpdate
 }
 
 /**
@@ -133,11 +160,40 @@ export function foreignKeysIn(statement: string, child: string): readonly Found[
   const words = wordsOf(statement)
   const schema = child.slice(0, child.indexOf('.'))
   return words.flatMap(({ keyword }, at) =>
-    keyword === 'REFERENCES' ? [reference(words.slice(at + 1), schema, child)] : [],
+    keyword === 'REFERENCES'
+      ? [reference(words.slice(at + 1), { schema, child, referring: referringColumn(words, at) })]
+      : [],
   )
 }
 
-function reference(words: readonly Word[], schema: string, child: string): Found {
+/** `FOREIGN KEY (column)` before the word at `at`. */
+function referringColumn(words: readonly Word[], at: number): ForeignKey['referring'] {
+  const [open, name, close] = words.slice(at - 3, at)
+  if (open?.keyword !== '(' || name === undefined || close?.keyword !== ')') return undefined
+  return { column: name.value, isKeyed: isKeyed(words, name.value.toLowerCase()) }
+}
+
+function isKeyed(words: readonly Word[], column: string): boolean {
+  return words.some(({ keyword, kind }, at) => {
+    if (kind !== 'word' || (keyword !== 'PRIMARY' && keyword !== 'UNIQUE')) return false
+    const from = words.findIndex((word, index) => index > at && word.keyword === '(')
+    let [to, depth] = [from, 0]
+    do {
+      if (words[to]?.keyword === '(') depth++
+      if (words[to]?.keyword === ')') depth--
+      to++
+    } while (depth > 0 && to < words.length)
+    return words.slice(from, to).some(({ value }) => value.toLowerCase() === column)
+  })
+}
+
+interface Referring {
+  readonly schema: string
+  readonly child: string
+  readonly referring: ForeignKey['referring']
+}
+
+function reference(words: readonly Word[], { schema, child, referring }: Referring): Found {
   const open = words.findIndex(({ keyword }) => keyword === '(')
   const close = words.findIndex(({ keyword }) => keyword === ')')
   const names = words.slice(0, open).filter(({ keyword }) => keyword !== '.')
@@ -153,6 +209,7 @@ function reference(words: readonly Word[], schema: string, child: string): Found
       columns: columns.map(({ value }) => value.toLowerCase()),
       onDelete: actionAfter(rest, 'DELETE'),
       onUpdate: actionAfter(rest, 'UPDATE'),
+      ...(referring === undefined ? {} : { referring }),
     },
   }
 }

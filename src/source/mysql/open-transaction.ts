@@ -1,5 +1,6 @@
 /** What is known of the transaction that is being read. */
-import type { Barrier, BarrierEffect } from '../../change/change.ts'
+import type { Barrier, BarrierEffect, Cascade } from '../../change/change.ts'
+import { merged } from './cascade.ts'
 import type { TransactionStart } from './gtid-event.ts'
 import type { HeldBranch } from './xa.ts'
 
@@ -46,8 +47,8 @@ export function openTransaction(
 }
 
 /**
- * Notes that rows of a table changed unseen. Of the effect nothing is told where other statements had one, too, or where
- * rows may have come before it in the transaction: those are given before its barriers, whichever came first.
+ * Notes that rows of a table changed unseen. Of the effect nothing is told where other statements had another one, or where
+ * rows may have come before a table was emptied: those are given before the transaction's barriers, whichever came first.
  */
 export function bar(
   { barriers, open }: OpenTransaction,
@@ -55,6 +56,12 @@ export function bar(
   effect: BarrierEffect | undefined,
 ): void {
   const known = barriers.get(barrier.table)
-  if (known !== undefined) barriers.set(barrier.table, { table: known.table, statement: known.statement })
-  else barriers.set(barrier.table, effect === undefined || open ? barrier : { ...barrier, effect })
+  const own = effect?.kind === 'emptied' && open ? undefined : effect
+  const told = known === undefined ? own : mergedEffect(known.effect, own)
+  const { table, statement } = known ?? barrier
+  barriers.set(table, { table, statement, ...(told === undefined ? {} : { effect: told }) })
+}
+
+function mergedEffect(one: BarrierEffect | undefined, other: BarrierEffect | undefined): Cascade | undefined {
+  return one?.kind === 'cascade' && other?.kind === 'cascade' ? merged(one, other) : undefined
 }

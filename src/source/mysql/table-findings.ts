@@ -140,7 +140,7 @@ async function cascades(connection: Connection, table: string, logged: boolean):
     {
       level: 'warning',
       fact,
-      found: `from ${list}: not in the binlog; the table is read again when a parent's rows change`,
+      found: `from ${list}: not in the binlog; when a parent's rows change, the rows concerned are read again, or the whole table where they cannot be told`,
       remedies: {
         mysql: 'MySQL 9.6 and later write them into the binlog (innodb_native_foreign_keys = OFF)',
       },

@@ -284,7 +284,7 @@ export class TransactionReader {
   }
 
   #endStatement(): void {
-    for (const { table, statement } of this.#cascades.end()) this.#barrier(table, statement)
+    for (const { table, statement, effect } of this.#cascades.end()) this.#barrier(table, statement, effect)
     this.#maps.clear()
   }
 

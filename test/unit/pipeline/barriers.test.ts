@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Barrier } from '../../../src/change/change.ts'
-import { Barriers, isDealtWith } from '../../../src/pipeline/barriers.ts'
+import type { Barrier, Key } from '../../../src/change/change.ts'
+import { Barriers, isDealtWith, type BarriersParts } from '../../../src/pipeline/barriers.ts'
 import { highestVersion } from '../../../src/pipeline/numbering.ts'
 import { group, hostile, insert, remove, Subject, table } from '../../support/delivery-subject.ts'
 
@@ -11,7 +11,7 @@ const emptied: Barrier = {
   effect: { kind: 'emptied' },
 }
 
-async function begun(lanes: number): Promise<Subject> {
+async function begun(lanes: number, more: Partial<BarriersParts> = {}): Promise<Subject> {
   const subject = await new Subject().begin(lanes)
   const { index, letters, clock, state, facts } = subject
   if (state === undefined) throw new Error('there is no index')
@@ -24,6 +24,9 @@ async function begun(lanes: number): Promise<Subject> {
     group,
     table: table.name,
     observe: facts.observe,
+    touch: () => assert.fail('nothing is to be touched'),
+    reread: () => assert.fail('nothing is to be read'),
+    ...more,
   })
   subject.barrier = (barrier) => barriers.pass(barrier, new AbortController().signal)
   return subject
@@ -87,9 +90,35 @@ test('dead letters of rows that are gone are settled', async () => {
   assert.deepEqual(await subject.letterIds(), ['1'])
 })
 
+test('documents with a value of a foreign key are found at the barrier, and their keys touched', async () => {
+  const touched: Key[] = []
+  const told: unknown[] = []
+  let reread = 0
+  const subject = await begun(3, {
+    findsBy: () => true,
+    describe: () => Promise.resolve(table),
+    touch: async ({ keys, addressee }) => {
+      told.push(addressee)
+      for await (const key of keys) touched.push(key)
+    },
+    reread: () => Promise.resolve(void reread++),
+  })
+  await subject.append([...ids.map((id) => insert(id, `row ${id}`)), insert(99, hostile)])
+  const effect = { kind: 'cascade', change: 'deleted', column: 'ID', values: ['7', '8', '500'] } as const
+  await subject.append([], [{ table: table.name, statement: 'cascade', effect }])
+  await subject.deliverAll()
+  assert.deepEqual(new Set(touched), new Set(['[7]', '[8]', '[99]']), 'and what was refused')
+  assert.ok(told.every((addressee) => addressee === group))
+  const lost = { ...effect, column: 'gone' }
+  await subject.append([], [{ table: table.name, statement: 'cascade', effect: lost }])
+  await subject.deliverAll()
+  assert.ok(reread > 0, 'where it cannot be found out, the table is read')
+  assert.equal(isDealtWith({ table: table.name, statement: '', effect }, { table: table.name }), false)
+})
+
 test('only what is known to be emptied, of the very table of the documents, is dealt with', () => {
   const { statement } = emptied
-  assert.equal(isDealtWith(emptied, table.name), true)
-  assert.equal(isDealtWith(emptied, 'shop.others'), false)
-  assert.equal(isDealtWith({ table: table.name, statement }, table.name), false)
+  assert.equal(isDealtWith(emptied, { table: table.name }), true)
+  assert.equal(isDealtWith(emptied, { table: 'shop.others' }), false)
+  assert.equal(isDealtWith({ table: table.name, statement }, { table: table.name }), false)
 })

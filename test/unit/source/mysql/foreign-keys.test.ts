@@ -45,6 +45,44 @@ test('a change reaches captured tables over all levels, in the way that each key
   assert(keys.isParent('s.a') && !keys.isParent('s.d'))
 })
 
+test('a child is reached directly where one key of one column leads there, and no other way', () => {
+  const key = { columns: ['id'], onDelete: 'deleted', onUpdate: 'updated' } as const
+  const referring = { column: 'Pid', isKeyed: false }
+  const keys = new ForeignKeys(
+    [
+      { ...key, child: 's.one', parent: 's.p', referring },
+      { ...key, child: 's.keyed', parent: 's.p', referring: { ...referring, isKeyed: true } },
+      { ...key, child: 's.several', parent: 's.p' },
+      { ...key, child: 's.twice', parent: 's.p', referring },
+      { ...key, child: 's.twice', parent: 's.p', referring: { ...referring, column: 'other' } },
+      { ...key, child: 's.deep', parent: 's.one', referring },
+      { ...key, child: 's.both', parent: 's.p', referring },
+      { ...key, child: 's.both', parent: 's.one', referring },
+      { ...key, child: 's.tree', parent: 's.tree', referring },
+    ],
+    ['s.One', 's.keyed', 's.several', 's.twice', 's.deep', 's.both', 's.tree'],
+  )
+  const direct = (child: string, change: 'deleted' | 'updated' = 'deleted'): string | undefined =>
+    keys.directKey('s.p', change, child)?.referring?.column
+  assert.deepEqual([direct('s.One'), direct('s.One', 'updated')], ['Pid', 'Pid'])
+  assert.deepEqual([direct('s.keyed'), direct('s.keyed', 'updated')], ['Pid', undefined])
+  for (const child of ['s.several', 's.twice', 's.deep', 's.both'])
+    assert.equal(direct(child), undefined, child)
+  assert.equal(keys.directKey('s.tree', 'deleted', 's.tree'), undefined)
+})
+
+test('the referring column is known, and whether it is part of a key', () => {
+  const statement = `CREATE TABLE \`c\` (\`id\` int, \`Pid\` int, \`q\` int, PRIMARY KEY (\`id\`),
+    UNIQUE KEY \`u\` (\`q\`,\`id\`), KEY \`k\` (\`Pid\`),
+    CONSTRAINT \`a\` FOREIGN KEY (\`Pid\`) REFERENCES \`p\` (\`id\`) ON DELETE CASCADE,
+    CONSTRAINT \`b\` FOREIGN KEY (\`q\`) REFERENCES \`p\` (\`id\`) ON DELETE CASCADE,
+    CONSTRAINT \`d\` FOREIGN KEY (\`q\`, \`Pid\`) REFERENCES \`r\` (\`x\`, \`y\`) ON DELETE CASCADE)`
+  assert.deepEqual(
+    foreignKeysIn(statement, 's.c').map(({ key }) => key.referring),
+    [{ column: 'Pid', isKeyed: false }, { column: 'q', isKeyed: true }, undefined],
+  )
+})
+
 function byName(one: string, other: string): number {
   return one.localeCompare(other)
 }
