@@ -21,6 +21,7 @@ import {
 import type {
   GroupLag,
   LaneBatch,
+  LaneWatcher,
   LogAdmin,
   LogBatch,
   LogPlace,
@@ -125,13 +126,15 @@ export class MemoryLog implements ChangeLog, LogAdmin {
     return Promise.resolve(this.#contents.control)
   }
 
-  async *read(group: string, signal: AbortSignal): AsyncGenerator<LaneBatch> {
+  async *read(group: string, signal: AbortSignal, watcher?: LaneWatcher): AsyncGenerator<LaneBatch> {
     const { records, control, groups } = this.#contents
     let at = this.#reading(group).start
     if (control !== undefined) at = Math.min(...this.#places(this.#reading(group)))
     const from = control === undefined ? [] : this.#places(this.#reading(group))
+    let told = 0
     while (!signal.aborted && groups.has(group)) {
       const lanes = this.#contents.control?.lanes ?? 0
+      told = assign(watcher, { told, lanes }, from, at)
       if (at === records.length) {
         await this.#appended(signal)
         continue
@@ -290,6 +293,17 @@ export class MemoryLog implements ChangeLog, LogAdmin {
 const pieceRecords = 500
 
 /** One batch for each run of versions that go on as the offsets do, and one for each barrier. */
+/** Tells of lanes that it was not told of; answers how many it has been told of. */
+function assign(
+  watcher: LaneWatcher | undefined,
+  { told, lanes }: { readonly told: number; readonly lanes: number },
+  from: readonly Offset[],
+  at: Offset,
+): number {
+  for (let lane = told; lane < lanes; lane++) watcher?.assigned(lane, from[lane] ?? at)
+  return Math.max(told, lanes)
+}
+
 function* batchesOf(lane: number, wanted: readonly Recorded[], next: Offset): Generator<LaneBatch> {
   const ahead = ({ entry, barrier }: Recorded, at: number): string =>
     `${barrier === undefined ? '' : at}/${wanted.slice(0, at).filter((one) => one.barrier).length}/${entry.version - BigInt(entry.offset)}`

@@ -1,7 +1,17 @@
 /** What can be done with a log without writing to it. */
 import type { Key, Offset } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
-import type { Control, DeadLetters, Entry, Group, GroupLag, LaneBatch, Log, LogAdmin } from '../log.ts'
+import type {
+  Control,
+  DeadLetters,
+  Entry,
+  Group,
+  GroupLag,
+  LaneBatch,
+  LaneWatcher,
+  Log,
+  LogAdmin,
+} from '../log.ts'
 import type { LogBatch, LogPart, LogPlace, LogStretch, Retention } from '../log.ts'
 import { placesOf, unknownGroup } from './groups.ts'
 import { findKey, lagOf, type Inspected } from './inspection.ts'
@@ -37,9 +47,9 @@ export class ReadableLog implements Log {
     return this.#parts.standing.control()
   }
 
-  async *read(group: string, signal: AbortSignal): AsyncGenerator<LaneBatch> {
+  async *read(group: string, signal: AbortSignal, watcher?: LaneWatcher): AsyncGenerator<LaneBatch> {
     const { files, standing, sleep, chunkBytes } = this.#parts
-    yield* readGroup({ files, standing, sleep, pieceBytes: chunkBytes }, group, signal)
+    yield* readGroup({ files, standing, sleep, pieceBytes: chunkBytes }, group, signal, watcher)
   }
 
   async groups(): Promise<readonly Group[]> {

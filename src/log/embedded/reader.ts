@@ -2,7 +2,7 @@
  * A group's reader: one walk over the log, whose records are sorted into lanes. It holds one piece of the log (some
  * megabytes, or one frame where that is larger), however far behind the group is.
  */
-import type { LaneBatch } from '../log.ts'
+import type { LaneBatch, LaneWatcher } from '../log.ts'
 import { LogCursor, lost } from './cursor.ts'
 import type { GroupState } from './group-file.ts'
 import { oldestPlace, placesOf, unknownGroup } from './groups.ts'
@@ -26,11 +26,13 @@ export async function* readGroup(
   parts: ReaderParts,
   name: string,
   signal: AbortSignal,
+  watcher: LaneWatcher | undefined,
 ): AsyncGenerator<LaneBatch> {
   const group = await existing(parts, name)
   const count = await knownLanes(parts, signal)
   if (count === undefined) return
   const places = placesOf(group, count)
+  for (const [lane, next] of places.entries()) watcher?.assigned(lane, next)
   const lanes = new Lanes({ group: name, tables: new Set(group.tables), places })
   const cursor = new LogCursor(parts.files, parts.standing, oldestPlace(group, count))
   const stillness = new Stillness(parts, signal)

@@ -8,7 +8,7 @@ import {
   heartbeatV4,
   joinGroupV7,
   leaveGroupV4,
-  offsetCommitV8,
+  offsetCommitV9,
   offsetFetchV8,
   syncGroupV5,
 } from './library.ts'
@@ -57,7 +57,7 @@ export class GroupCalls {
       this.#connections.call(
         node,
         `committing ${group}`,
-        offsetCommitV8.api,
+        offsetCommitV9.api,
         group,
         member.epoch,
         member.id,

@@ -22,7 +22,7 @@ export {
   listOffsetsV7,
   metadataV12,
   murmur2,
-  offsetCommitV8,
+  offsetCommitV9,
   offsetFetchV8,
   produceV9,
   syncGroupV5,
