@@ -81,9 +81,16 @@ export class Client extends Connections {
     await this.callAny(`deleting ${names.join(', ')}`, deleteTopicsV6.api, doomed, requestTimeoutMs)
   }
 
-  /** Of each partition: its first record's offset, or one past the last record that is on all its replicas. */
-  async ends(places: readonly Place[], which: 'first' | 'last'): Promise<ReadonlyMap<string, bigint>> {
-    return await this.led(() => this.#offsets(places, which === 'first' ? -2n : -1n))
+  /**
+   * Of each partition: its first record's offset, or one past the last record that is on all its replicas, or (`finished`)
+   * the first of a transaction that is not finished.
+   */
+  async ends(
+    places: readonly Place[],
+    which: 'first' | 'last' | 'finished',
+  ): Promise<ReadonlyMap<string, bigint>> {
+    const isolation = which === 'finished' ? 1 : 0
+    return await this.led(() => this.#offsets(places, which === 'first' ? -2n : -1n, isolation))
   }
 
   /** Of each partition: the offset of its first record that was appended then or later; -1 = there is none. */
@@ -91,7 +98,11 @@ export class Client extends Connections {
     return await this.led(() => this.#offsets(places, BigInt(Math.ceil(Math.max(0, appendedAtMs)))))
   }
 
-  async #offsets(places: readonly Place[], timestamp: bigint): Promise<ReadonlyMap<string, bigint>> {
+  async #offsets(
+    places: readonly Place[],
+    timestamp: bigint,
+    isolation = 0,
+  ): Promise<ReadonlyMap<string, bigint>> {
     const found = new Map<string, bigint>()
     for (const [node, own] of await this.byLeader(places)) {
       const topics = [...groupBy(own, ({ topic }) => topic)].map(([name, each]) => ({
@@ -102,7 +113,14 @@ export class Client extends Connections {
           timestamp,
         })),
       }))
-      const answer = await this.call(node, 'reading the ends of topics', listOffsetsV7.api, -1, 0, topics)
+      const answer = await this.call(
+        node,
+        'reading the ends of topics',
+        listOffsetsV7.api,
+        -1,
+        isolation,
+        topics,
+      )
       for (const topic of answer.topics)
         for (const { partitionIndex, offset } of topic.partitions)
           found.set(placeName({ topic: topic.name, partition: partitionIndex }), offset)

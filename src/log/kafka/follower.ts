@@ -24,6 +24,7 @@ export class Follower {
   /** What the state says of ends of partitions counts from here on: before, compaction may have taken some of it. */
   #exactFrom: bigint | undefined
   #running: Promise<void> | undefined
+  #appends = 0
   #failure: Failure | undefined
 
   /** Closes `fetching`. */
@@ -38,17 +39,25 @@ export class Follower {
     return this.#exactFrom !== undefined && this.#next >= this.#exactFrom
   }
 
-  /** Resolves when everything has been read that was written before. */
-  async caughtUp(): Promise<ControlState> {
-    const end = await this.#end()
+  /**
+   * Resolves when everything has been read that was finished before, and all that this process wrote. `all`: what others
+   * have begun as well; they may have died, and it takes brokers a while to undo what they left.
+   */
+  async caughtUp(all = false): Promise<ControlState> {
+    const end = await this.#end(all ? 'last' : 'finished')
     this.#start()
-    while (this.#next < end) {
+    while (this.#next < end || this.state.appends < this.#appends) {
       const seen = this.moved.count
       await this.moved.rung(seen, this.#closed.signal, waitMs)
       if (this.#failure !== undefined) throw this.#failure
       this.#closed.signal.throwIfAborted()
     }
     return this.state
+  }
+
+  /** This process has finished so many appends in all: whoever asks for the state wants to see them. */
+  expect(appends: number): void {
+    this.#appends = appends
   }
 
   /** Something that must be seen is going wrong; undefined = all is well. */
@@ -84,7 +93,7 @@ export class Follower {
   }
 
   async #readSome(): Promise<void> {
-    this.#exactFrom ??= await this.#end()
+    this.#exactFrom ??= await this.#end('finished')
     const place = { topic: this.#topic, partition: 0 }
     try {
       const limits = { waitMs, bytes: fetchBytes, partitionBytes: fetchBytes }
@@ -104,8 +113,8 @@ export class Follower {
     this.moved.ring()
   }
 
-  async #end(): Promise<bigint> {
+  async #end(which: 'last' | 'finished'): Promise<bigint> {
     const place = { topic: this.#topic, partition: 0 }
-    return (await this.#client.ends([place], 'last')).get(placeName(place)) ?? 0n
+    return (await this.#client.ends([place], which)).get(placeName(place)) ?? 0n
   }
 }

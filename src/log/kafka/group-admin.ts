@@ -192,7 +192,7 @@ export class GroupAdmin {
     const builder = new BatchBuilder()
     builder.add(Buffer.from(key), text === undefined ? undefined : Buffer.from(text), noHeaders)
     await client.produce(null, [{ topic: names.control, partition: 0, batch: plainBatch(builder) }])
-    await follower.caughtUp()
+    await follower.caughtUp(true)
   }
 }
 

@@ -188,7 +188,7 @@ async function* merged(streams: readonly AsyncGenerator<Numbered>[]): AsyncGener
 
 /** Every record that a partition keeps now, from an offset on. */
 export async function* recordsOf(client: Client, place: Place, from?: bigint): AsyncGenerator<FetchedRecord> {
-  const end = (await client.ends([place], 'last')).get(placeName(place)) ?? 0n
+  const end = (await client.ends([place], 'finished')).get(placeName(place)) ?? 0n
   let offset = from ?? (await client.ends([place], 'first')).get(placeName(place)) ?? 0n
   while (offset < end) {
     const limits = { waitMs: 100, bytes: pieceBytes, partitionBytes: pieceBytes }

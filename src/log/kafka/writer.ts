@@ -36,7 +36,7 @@ export interface WriterParts {
 }
 
 /** How long brokers keep an unfinished transaction of a capture that is gone, unless another takes over first. */
-const transactionTimeoutMs = 60_000
+const transactionTimeoutMs = 30_000
 /** A batch is closed at this size: far below what brokers take, so that only a single row can be too large. */
 const batchBytes = 512 * 1024
 
@@ -71,7 +71,7 @@ export class Writer {
     this.#producer = undefined
     const producer = await client.initProducer(names.transactionalId, transactionTimeoutMs)
     this.#sequences.clear()
-    const state = await follower.caughtUp()
+    const state = await follower.caughtUp(true)
     this.#control = state.control
     this.#appends = state.appends
     this.#topics = new Map(state.topics)
@@ -108,6 +108,7 @@ export class Writer {
     this.#renewed.clear()
     this.#control = batch.control
     this.#appends++
+    this.#parts.follower.expect(this.#appends)
     this.#producer = producer
     return batch.control.seq
   }
