@@ -152,6 +152,7 @@ suite('the command line on live servers', () => {
     )
     assert.deepEqual(lines[3], {
       pipeline: 'orders',
+      target: 'primary',
       equal: false,
       complete: true,
       rows: 500,
