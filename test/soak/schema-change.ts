@@ -99,6 +99,8 @@ function argumentsOf(tool: string, { host, port }: SqlServer): readonly string[]
       '--initially-drop-ghost-table',
       '--initially-drop-old-table',
       '--chunk-size=200',
+      // The stack's servers have no performance schema, where it would look.
+      '--skip-metadata-lock-check',
       '--execute',
     ]
   return [
