@@ -45,11 +45,16 @@ export async function openAtRest(workshop: Workshop, pipeline: Pipeline): Promis
     target,
     table,
     rowsEstimate,
-    index: (alias = pipeline.target.index) =>
-      target.index({ ...pipeline, target: { ...pipeline.target, index: alias } }, fields, children),
+    index: (alias) =>
+      target.index(alias === undefined ? pipeline : oneIndex(pipeline, alias), fields, children),
     enrich: refine(ofRows(workshop, pipeline, accepted, source)),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   }
+}
+
+/** The pipeline with all its documents in one index, whatever their periods. */
+export function oneIndex(pipeline: Pipeline, index: string): Pipeline {
+  return { ...pipeline, target: { ...pipeline.target, index, family: undefined } }
 }
 
 function ofRows(

@@ -19,6 +19,8 @@ import { comparePipelines, preview } from './preview.ts'
 import { previewReplay } from './preview-replay.ts'
 import { serve } from './serve.ts'
 import { mappingOf } from './sink/search/index-definition.ts'
+import { isExpired } from './sink/search/family.ts'
+import type { Enricher } from './document/enricher.ts'
 import type { IndexAdmin } from './sink/sink.ts'
 import type { Finding } from './source/source.ts'
 import type { Target } from './target.ts'
@@ -157,7 +159,7 @@ async function* verifyPipeline(
       table: pipeline.definition.table,
       source,
       index,
-      enrich,
+      enrich: keptOnly(pipeline, enrich),
       chunkRows: load.chunkRows,
       chunkBytes: load.chunkMb * megabyte,
       idsMax: verifyIdsMax,
@@ -181,6 +183,15 @@ async function examineTarget(workshop: Workshop, pipeline: Pipeline): Promise<re
     return await target.examine(pipeline)
   } finally {
     await target.close()
+  }
+}
+
+/** Without what is of a period that is not kept any more. */
+function keptOnly({ target: { family } }: Pipeline, inner: Enricher): Enricher {
+  if (family?.keep === undefined) return inner
+  return async (entries, signal) => {
+    const works = await inner(entries, signal)
+    return works.filter(({ operation }) => !isExpired(family, operation.index ?? '', systemClock.now()))
   }
 }
 

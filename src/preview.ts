@@ -1,6 +1,6 @@
 /** What a pipeline would make of rows as they are now, without writing to its index. */
 import { randomUUID } from 'node:crypto'
-import { openAtRest, type AtRest } from './at-rest.ts'
+import { openAtRest, type AtRest, oneIndex } from './at-rest.ts'
 import type { Key, Row, Table } from './change/change.ts'
 import { keyFrom } from './change/key.ts'
 import { textOf, unpackRow } from './change/row.ts'
@@ -113,10 +113,12 @@ async function opinionsOn(
   operations: readonly Operation[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Outcome>> {
-  const written = operations.filter(({ op, remark }) => op === 'index' && remark?.kind !== 'refused')
+  const written = operations
+    .filter(({ op, remark }) => op === 'index' && remark?.kind !== 'refused')
+    .map(inOneIndex)
   if (written.length === 0 || target.discard === undefined) return new Map()
   const alias = `${pipeline.target.index}-preview-${randomUUID().slice(0, 8)}`
-  const passing = { ...pipeline, target: { ...pipeline.target, index: alias } }
+  const passing = oneIndex(pipeline, alias)
   const state = await index(alias).create({ pipeline: pipeline.name, lineage: 'preview', epoch: 1 })
   try {
     const outcomes = await target.sink(passing, state, 5 * megabyte).write(written, signal)
@@ -124,6 +126,15 @@ async function opinionsOn(
   } finally {
     await target.discard(state)
   }
+}
+
+/** Whatever the period: the indexes that are filled are left alone. */
+function inOneIndex(operation: Operation): Operation {
+  const { id, routing, version, repeatable } = operation
+  const placed = { id, routing, version, repeatable }
+  return operation.op === 'index'
+    ? { ...placed, op: 'index', body: operation.body }
+    : { ...placed, op: 'delete', body: undefined }
 }
 
 function shown(operation: Operation, opinions: ReadonlyMap<string, Outcome>): PreviewedOperation {

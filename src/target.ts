@@ -12,11 +12,14 @@ import { ModuleService } from './sink/service/module-service.ts'
 import { ServiceAdmin } from './sink/service/service-admin.ts'
 import { ServiceSink } from './sink/service/service-sink.ts'
 import type { Service } from './sink/service/service.ts'
+import { FamilyIndex } from './sink/search/family-index.ts'
+import { FamilySink } from './sink/search/family-sink.ts'
 import { SearchIndex } from './sink/search/index-admin.ts'
 import type { IndexChild } from './sink/search/index-definition.ts'
 import { SearchSink } from './sink/search/search-sink.ts'
 import type { IndexAdmin, IndexState, Sink } from './sink/sink.ts'
 import type { Finding } from './source/source.ts'
+import { systemClock } from './system-clock.ts'
 import type { Store } from './store/store.ts'
 import { indexWishes } from './index-wishes.ts'
 
@@ -43,15 +46,18 @@ export function openTarget(configuration: Configuration, name: string): Target {
   const client = connectTarget(configuration, name)
   return {
     lists: true,
-    index: (pipeline, fields, children) =>
-      new SearchIndex({
-        client,
-        alias: pipeline.target.index,
-        wishes: { ...indexWishes(pipeline, fields), children },
-      }),
-    sink: ({ target }, { uuid }, bulkBytesMax) =>
-      new SearchSink({ client, alias: target.index, uuid, bulkBytesMax }),
+    index: (pipeline, fields, children) => {
+      const { index: alias, family } = pipeline.target
+      const wishes = { ...indexWishes(pipeline, fields), children }
+      if (family !== undefined) return new FamilyIndex({ client, alias, ...family }, wishes)
+      return new SearchIndex({ client, alias, wishes })
+    },
+    sink: ({ target: { index: alias, family } }, { uuid }, bulkBytesMax) => {
+      if (family === undefined) return new SearchSink({ client, alias, uuid, bulkBytesMax })
+      return new FamilySink({ place: { client, alias, ...family }, uuid, bulkBytesMax, clock: systemClock })
+    },
     discard: async ({ name: index }) => {
+      if (index.includes('*')) throw new Error(`${index} is more than one index`)
       await client.send(
         { method: 'DELETE', path: `/${encodeURIComponent(index)}` },
         AbortSignal.timeout(discardMs),

@@ -17,6 +17,7 @@ export function fingerprint(pipeline: Pipeline): string {
     enrich: pipeline.enrich.length === 0 ? undefined : pipeline.enrich,
     transform: pipeline.transform?.digest,
     target: { index: pipeline.target.index },
+    placing: definition.placing,
   })
 }
 
@@ -35,9 +36,14 @@ export function unusedColumns(before: string): Readonly<Record<string, readonly 
   const add = (table: string, columns: readonly string[]): void => {
     unused[table] = unused[table]?.filter((column) => columns.includes(column)) ?? columns
   }
-  add(root.table, unusedIn(root, [...(root.id.columns ?? []), ...(root.key ?? [])]))
+  add(root.table, unusedIn(root, [...(root.id.columns ?? []), ...(root.key ?? []), ...placedBy(root)]))
   addChildren(root, add)
   return unused
+}
+
+function placedBy({ placing }: Fingerprint): readonly string[] {
+  const { routing = [], period } = placing ?? {}
+  return period === undefined ? routing : [...routing, period.column]
 }
 
 function addChildren(
@@ -87,6 +93,7 @@ interface Child extends Rows {
 interface Fingerprint extends Rows {
   readonly key?: readonly string[]
   readonly id: { readonly columns?: readonly string[] }
+  readonly placing?: { readonly routing?: readonly string[]; readonly period?: { readonly column: string } }
 }
 
 function differences(before: unknown, after: unknown, path: string): readonly string[] {

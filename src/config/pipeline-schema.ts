@@ -7,7 +7,21 @@ const pipelineTarget = Type.Object(
   {
     name: Type.Optional(Type.String({ description: 'A target of the settings. Default: the only one.' })),
     index: Type.Optional(
-      Type.String({ description: 'The alias that is written to. Default: the name of the pipeline.' }),
+      Type.String({
+        description:
+          'The alias that is written to, or visits-{created_at:YYYY_MM}: one index for each month (YYYY, YYYY_MM, YYYY_MM_DD, in UTC) of a date, behind the alias visits. Default: the name of the pipeline.',
+      }),
+    ),
+    keep: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 10_000,
+        description:
+          'With an index for each period: so many, the present one among them, are kept; older ones are dropped whole. Default: all.',
+      }),
+    ),
+    routing: Type.Optional(
+      columns('Columns whose values decide on the shard of a document. Default: its id does.'),
     ),
     adopt: Type.Optional(
       Type.Boolean({

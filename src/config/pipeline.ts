@@ -6,6 +6,7 @@ import { enrichmentsOf, transformOf, type Enrichment, type TransformFile } from 
 import { nearest, type Complain, type Problem } from './problems.ts'
 import type { PipelineFile } from './pipeline-schema.ts'
 import type { Settings } from './schema.ts'
+import { familyOf, type IndexFamily } from './index-family.ts'
 import { freeze } from './settings.ts'
 
 export type Start =
@@ -37,6 +38,8 @@ export interface Pipeline {
     readonly isPrimary: boolean
     /** The alias that is written to. */
     readonly index: string
+    /** With an index for each period of a date: what names them, and how many are kept. */
+    readonly family: IndexFamily | undefined
     /** Take over an index that millrace did not fill. */
     readonly adopt: boolean
     readonly settings: Readonly<Record<string, unknown>>
@@ -116,19 +119,25 @@ function pipelinesOf(
   const definition = definitionOf(file)
   const enrich = enrichmentsOf(file, settings, complain)
   const transform = transformOf(file, document.path, complain)
-  return targets.map(({ name: wanted, index = name, ...more }, at) => {
+  return targets.map(({ name: wanted, index: named = name, ...more }, at) => {
     const target = pick(
       { kind: 'target', path: [...pathOf(file, at), 'name'] },
       wanted,
       settings.targets,
       complain,
     )
+    const { index, family } = familyOf(named, more.keep, (found) =>
+      complain([...pathOf(file, at), 'index'], found, { expected: 'such as visits-{created_at:YYYY_MM}' }),
+    )
+    const kind = settings.targets[target]?.kind
+    if (family !== undefined && (kind === 'http' || kind === 'module'))
+      complain([...pathOf(file, at), 'index'], `a target of kind ${kind} has no indexes by period`)
     return {
       name,
       label: targets.length === 1 ? name : `${name}@${target}`,
       origin: document.origin,
       source,
-      definition,
+      definition: placed(definition, more.routing ?? [], family),
       key: file.key,
       enrich,
       transform,
@@ -136,6 +145,7 @@ function pipelinesOf(
         name: target,
         isPrimary: at === 0,
         index,
+        family,
         adopt: more.adopt ?? false,
         settings: more.settings ?? {},
         mappings: more.mappings ?? {},
@@ -143,6 +153,20 @@ function pipelinesOf(
       policy: policyOf(file),
     }
   })
+}
+
+function placed(
+  definition: DocumentDefinition,
+  routing: readonly string[],
+  family: IndexFamily | undefined,
+): DocumentDefinition {
+  if (routing.length === 0 && family === undefined) return definition
+  const { column, prefix, format } = family ?? {}
+  const period =
+    column === undefined || prefix === undefined || format === undefined
+      ? undefined
+      : { column, prefix, format }
+  return { ...definition, placing: { routing, period } }
 }
 
 function policyOf({ policy = {} }: PipelineFile): Pipeline['policy'] {

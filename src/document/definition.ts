@@ -60,6 +60,16 @@ export interface DocumentDefinition extends RowDefinition {
   /** Columns that make the id; undefined = the table's key. They must be part of the key. */
   readonly id: readonly string[] | undefined
   readonly idPrefix: string
+  /** undefined = documents lie where their ids put them. */
+  readonly placing?: Placing | undefined
+}
+
+/** What of a row decides where its document lies. */
+export interface Placing {
+  /** Columns that make the routing; none = the id does. */
+  readonly routing: readonly string[]
+  /** One index for each period of a date: `prefix` and the period by `format`, in which YYYY, MM and DD stand for digits. */
+  readonly period: { readonly column: string; readonly prefix: string; readonly format: string } | undefined
 }
 
 /** How an index holds the objects of a child. */

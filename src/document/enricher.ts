@@ -18,6 +18,8 @@ export type Enricher = (entries: Entries, signal: AbortSignal) => Promise<readon
 /** What entries ask for as far as they show it themselves. */
 export interface RowMapper {
   map(entries: Entries): Mapped
+  /** Whether more than its id decides where a document lies. */
+  readonly isPlaced: boolean
   /** What a row that is not there any more asks for. */
   gone(table: Table, key: Key, version: bigint): Operation
 }

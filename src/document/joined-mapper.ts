@@ -29,6 +29,7 @@ export function joinedMapper(definition: DocumentDefinition, rows: RowMapper): J
       order: join.child?.order ?? [],
     })),
     map: (entries) => withoutShown(rows.map(entries)),
+    isPlaced: rows.isPlaced,
     gone: (table, key, version) => rows.gone(table, key, version),
     filter: (roots) => {
       const shown = new Set(mapped(rows, roots).map(({ at }) => at))

@@ -8,6 +8,7 @@ import type { DocumentDefinition, Form, RowDefinition } from './definition.ts'
 import type { Mapped, RowMapper, Work } from './enricher.ts'
 import { compileFilter, type CompiledFilter } from './filter.ts'
 import { cellForm, formsOf } from './form.ts'
+import { placePlan, type Place, type PlacePlan } from './place.ts'
 import { RowDocument } from './row-document.ts'
 
 export interface DocumentField {
@@ -37,16 +38,32 @@ export class Mapper implements RowMapper {
     const incomplete: number[] = []
     for (let at = 0; at < entries.length; at++) {
       cursor.seek(entries.place(at))
-      const operation = operationOf(cursor, this.#documentOf(cursor.table), entries.version(at))
+      const document = this.#documentOf(cursor.table)
+      const operation = operationOf(cursor, document, entries.version(at))
       if (operation === 'incomplete') incomplete.push(at)
-      else if (operation !== undefined) works.push({ at, operation })
+      else if (operation !== undefined && !document.isPlaced) works.push({ at, operation })
+      else if (operation !== undefined)
+        for (const placed of placedOperations(cursor, document, operation, entries.version(at)))
+          works.push({ at, operation: placed })
     }
     return { works, incomplete }
   }
 
+  get isPlaced(): boolean {
+    return this.#definition.placing !== undefined
+  }
+
   gone(table: Table, key: Key, version: bigint): Operation {
     const id = this.#documentOf(table).idOfKey(key)
-    return { op: 'delete', id, version, routing: undefined, repeatable: false, body: undefined }
+    const gone = {
+      op: 'delete',
+      id,
+      version,
+      routing: undefined,
+      repeatable: false,
+      body: undefined,
+    } as const
+    return this.isPlaced ? { ...gone, everywhere: true } : gone
   }
 
   #documentOf(table: Table): RowDocument {
@@ -111,6 +128,7 @@ function planFor(definition: DocumentDefinition, table: Table): RowDocument {
   return rowDocument(definition, table, {
     columns: definition.id?.map((name) => keyColumnAt(table, name)) ?? table.key,
     prefix: definition.idPrefix,
+    place: definition.placing === undefined ? undefined : placePlan(definition.placing, table),
   })
 }
 
@@ -118,7 +136,11 @@ function planFor(definition: DocumentDefinition, table: Table): RowDocument {
 export function rowDocument(
   definition: RowDefinition,
   table: Table,
-  id: { readonly columns: readonly number[]; readonly prefix: string },
+  id: {
+    readonly columns: readonly number[]
+    readonly prefix: string
+    readonly place?: PlacePlan | undefined
+  },
 ): RowDocument {
   if (table.name !== definition.table)
     throw new Error(`a change of ${table.name} reached ${definition.table}`)
@@ -132,6 +154,7 @@ export function rowDocument(
     idColumns: id.columns,
     idPrefix: id.prefix,
     filter: filterFor(definition, table, known),
+    place: id.place,
   })
 }
 
@@ -201,4 +224,45 @@ function operationOf(
   if (document.isDecided && !document.exists) return undefined
   const id = document.isWhole ? document.id() : document.idOfKey(cursor.key)
   return { op: 'delete', id, version, routing: undefined, repeatable: true, body: undefined }
+}
+
+/** What an entry asks for at the place of its document, and at the one that the document left. */
+function placedOperations(
+  cursor: RecordCursor,
+  document: RowDocument,
+  operation: Operation,
+  version: bigint,
+): readonly Operation[] {
+  const { records, beforeAt, afterAt, keyAt } = cursor
+  const before = placeIn(document, records.bytes, [beforeAt, afterAt])
+  if (operation.op === 'delete')
+    return [before === 'unshown' ? { ...operation, everywhere: true } : { ...operation, ...before }]
+  const after = placeIn(document, records.bytes, [afterAt, keyAt])
+  const placed = { ...operation, ...(after === 'unshown' ? {} : after) }
+  if (before === 'unshown') return [{ ...placed, everywhere: true }]
+  return [placed, ...leaving(before, placed, { id: operation.id, version })]
+}
+
+/** undefined = there is no such row, or it has no document. */
+function placeIn(
+  document: RowDocument,
+  row: Buffer,
+  [from, to]: readonly [number, number],
+): Place | 'unshown' | undefined {
+  if (to === from) return undefined
+  document.read(row, from, to)
+  if (document.isDecided && !document.exists) return undefined
+  return document.showsPlace ? document.place() : 'unshown'
+}
+
+function leaving(
+  before: Place | 'unshown' | undefined,
+  after: Place | undefined,
+  { id, version }: { readonly id: string; readonly version: bigint },
+): readonly Operation[] {
+  if (before === undefined || before === 'unshown') return []
+  if (before.routing === after?.routing && before.index === after?.index) return []
+  // Another routing may lead to the same shard: there the two are one document, and what was written stays.
+  const left = { op: 'delete', id, version, repeatable: false, vacates: true, body: undefined } as const
+  return [{ ...left, ...before }]
 }

@@ -11,6 +11,7 @@ import type { Body } from '../sink/sink.ts'
 import { documentId } from './document-id.ts'
 import type { CompiledFilter } from './filter.ts'
 import type { CellForm } from './form.ts'
+import { placeColumns, placeOf, type Place, type PlacePlan } from './place.ts'
 
 export interface RowDocumentPlan {
   /** The columns that the document shows, by their place in the table. */
@@ -24,6 +25,8 @@ export interface RowDocumentPlan {
   readonly idPrefix: string
   /** undefined = every row has a document. */
   readonly filter: CompiledFilter | undefined
+  /** undefined = its id decides where it lies. */
+  readonly place?: PlacePlan | undefined
 }
 
 interface Step {
@@ -43,6 +46,7 @@ export class RowDocument {
   readonly #frameBytes: number
   /** Columns that the document shows. */
   readonly #shown: readonly number[]
+  readonly #placeColumns: readonly number[]
   readonly #spans: Int32Array
   readonly #cells: Cell[]
   readonly #idCells: Cell[]
@@ -64,6 +68,7 @@ export class RowDocument {
     }))
     this.#frameBytes = this.#steps.reduce((sum, { before }) => sum + before.length, 2)
     this.#shown = plan.fields.map(({ at }) => at)
+    this.#placeColumns = plan.place === undefined ? [] : placeColumns(plan.place)
     this.#hasForms = plan.fields.some(({ form }) => form !== undefined)
     this.#idCells = plan.idColumns.map(() => null)
     this.#spans = new Int32Array(2 * table.columns.length)
@@ -101,6 +106,22 @@ export class RowDocument {
     const { idColumns, idPrefix } = this.#plan
     for (let at = 0; at < idColumns.length; at++) this.#idCells[at] = this.#cell(idColumns[at] ?? -1)
     return documentId(this.#idCells, idPrefix)
+  }
+
+  /** Whether more than its id decides where a document lies. */
+  get isPlaced(): boolean {
+    return this.#plan.place !== undefined
+  }
+
+  /** Whether the row shows where its document lies. */
+  get showsPlace(): boolean {
+    return this.#hasAll || this.#showsAll(this.#placeColumns)
+  }
+
+  /** To be asked only of a row that shows it. */
+  place(): Place {
+    const { place } = this.#plan
+    return place === undefined ? { routing: undefined } : placeOf(place, (column) => this.#cell(column))
   }
 
   /** The id of the row with this key. */
@@ -167,7 +188,8 @@ export class RowDocument {
   }
 
   #showsNeeded(): boolean {
-    return this.isDecided && this.#showsAll(this.#plan.idColumns) && this.#showsAll(this.#shown)
+    const { idColumns } = this.#plan
+    return this.isDecided && this.showsPlace && this.#showsAll(idColumns) && this.#showsAll(this.#shown)
   }
 
   #showsAll(columns: readonly number[]): boolean {

@@ -7,7 +7,9 @@ import { documentFields, knownFields } from './mapping.ts'
 export function shapeOf(definition: DocumentDefinition, table: Table): Shape {
   const known = new Map(table.columns.map((column) => [column.name, column]))
   const fields = documentFields(knownFields(definition, known), table)
-  const conditions = [...new Set(definition.where.map(({ column }) => column))]
+  const { routing = [], period } = definition.placing ?? {}
+  const placed = period === undefined ? routing : [...routing, period.column]
+  const conditions = [...new Set([...definition.where.map(({ column }) => column), ...placed])]
   return {
     fields: fields.map(({ field, column }) => ({ field, column })),
     conditions: conditions.flatMap((name) => known.get(name) ?? []),

@@ -68,6 +68,12 @@ export class PendingWork {
     this.attempts = this.delays = this.notBeforeMs = 0
   }
 
+  /** The document is not to be there any more. */
+  vacate(operation: Operation): void {
+    this.operation = operation
+    this.bytes = bytesOf(operation)
+  }
+
   /** `schema.table`. */
   get table(): string {
     return this.#record().table.name
@@ -114,14 +120,19 @@ function bytesOf({ body, id }: Operation): number {
   return (body?.bytesMax ?? 0) + id.length + 100
 }
 
+/** Operations on one document in different places are told apart. */
+function placeOf({ id, routing, index }: Operation): string {
+  return routing === undefined && index === undefined ? id : `\0${index ?? ''}\0${routing ?? ''}\0${id}`
+}
+
 export class PendingOperations {
-  readonly #byId = new Map<string, PendingWork>()
+  readonly #byPlace = new Map<string, PendingWork>()
   #bytes = 0
   /** Of all entries that are held, those that others took the place of included. */
   #heldBytes = 0
 
   get count(): number {
-    return this.#byId.size
+    return this.#byPlace.size
   }
 
   get bytes(): number {
@@ -129,11 +140,13 @@ export class PendingOperations {
   }
 
   add(entries: Entries, work: Work, taking: Taking = {}): void {
-    const { id } = work.operation
-    const known = this.#byId.get(id)
+    const { operation } = work
+    if (operation.everywhere === true) this.#vacate(operation)
+    const place = placeOf(operation)
+    const known = this.#byPlace.get(place)
     if (known === undefined) {
       const pending = new PendingWork(entries, work, taking)
-      this.#byId.set(id, pending)
+      this.#byPlace.set(place, pending)
       this.#bytes += pending.bytes
       this.#heldBytes += pending.bytes
       return
@@ -145,13 +158,24 @@ export class PendingOperations {
     known.heldBytes += known.bytes
   }
 
+  /** What the document was to be elsewhere is not to be written any more once nobody knows where it lies. */
+  #vacate({ id }: Operation): void {
+    for (const pending of this.#byPlace.values()) {
+      const { operation } = pending
+      if (operation.id !== id || operation.op === 'delete') continue
+      this.#bytes -= pending.bytes
+      pending.vacate({ ...operation, op: 'delete', vacates: true, body: undefined })
+      this.#bytes += pending.bytes
+    }
+  }
+
   /** The oldest work that is due, at most so many operations and so many bytes, but at least one where one is due. */
   first(countMax: number, bytesMax: number, nowMs: number): PendingWork[] {
     const isFull =
       this.count >= countMax || this.bytes >= bytesMax || this.#heldBytes >= heldRequests * bytesMax
     const chosen: PendingWork[] = []
     let bytes = 0
-    for (const work of this.#byId.values()) {
+    for (const work of this.#byPlace.values()) {
       if (work.notBeforeMs > nowMs || (!isFull && work.openUntilMs > nowMs)) continue
       if (chosen.length > 0 && (chosen.length >= countMax || bytes + work.bytes > bytesMax)) break
       chosen.push(work)
@@ -163,13 +187,13 @@ export class PendingOperations {
   /** When the first is due, ms since 1970; Infinity where there is none. */
   get dueAtMs(): number {
     let dueAtMs = Infinity
-    for (const { notBeforeMs, openUntilMs } of this.#byId.values())
+    for (const { notBeforeMs, openUntilMs } of this.#byPlace.values())
       dueAtMs = Math.min(dueAtMs, Math.max(notBeforeMs, openUntilMs))
     return dueAtMs
   }
 
   remove(work: PendingWork): void {
-    if (!this.#byId.delete(work.operation.id)) return
+    if (!this.#byPlace.delete(placeOf(work.operation))) return
     this.#bytes -= work.bytes
     this.#heldBytes -= work.heldBytes
     work.letGo()

@@ -343,7 +343,8 @@ export class Lane {
 /** Of what was written, or is there already in a newer version. */
 function writtenIds(works: readonly PendingWork[], outcomes: readonly Outcome[]): readonly string[] {
   const written = works.filter((_, at) => outcomes[at]?.kind === 'applied' || outcomes[at]?.kind === 'stale')
-  return written.map(({ operation }) => operation.id)
+  // That a document left a place says nothing of it where it is now.
+  return written.filter(({ operation }) => operation.vacates !== true).map(({ operation }) => operation.id)
 }
 
 /** While nothing is due, a lane looks so often for what is. */

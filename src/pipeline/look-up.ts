@@ -79,7 +79,8 @@ export function completing({
         for (const at of askers.get(key) ?? [])
           found.push({ at, operation: operationOf(key, entries.version(at)) })
     }
-    return [...works, ...found].toSorted((a, b) => a.at - b.at)
+    // The place that a document leaves comes after the one that it comes to.
+    return [...found, ...works].toSorted((a, b) => a.at - b.at)
   }
 }
 
@@ -123,6 +124,6 @@ async function lookUp(
     const operation = operations.get(key)
     return operation === undefined
       ? mapper.gone(table, key, version)
-      : { ...operation, version, repeatable: false }
+      : { ...operation, version, repeatable: false, ...(mapper.isPlaced ? { everywhere: true } : {}) }
   }
 }

@@ -47,10 +47,11 @@ async function remove(
   version: bigint,
   signal: AbortSignal,
 ): Promise<number> {
-  let operations: readonly Operation[] = documents.map(({ id, routing }) => ({
+  let operations: readonly Operation[] = documents.map(({ id, routing, index }) => ({
     op: 'delete',
     id,
     routing,
+    ...(index === undefined ? {} : { index }),
     version,
     repeatable: true,
     body: undefined,

@@ -108,16 +108,22 @@ async function read(
   return await source.chunk({ table, after, rowsMax, bytesMax, includes }, signal)
 }
 
+interface Expected {
+  readonly text: string
+  readonly routing: string | undefined
+}
+
 async function expectedDocuments(
   { enrich }: VerifyParts,
   chunk: Chunk,
   signal: AbortSignal,
-): Promise<Map<string, string>> {
-  const documents = new Map<string, string>()
+): Promise<Map<string, Expected>> {
+  const documents = new Map<string, Expected>()
   // As if a log had the rows; the versions do not matter.
   const entries = Entries.all(chunkRecords(chunk.table, chunk.rows), { offset: 0, version: 0n })
   for (const { operation } of await enrich(entries, signal))
-    if (operation.op === 'index') documents.set(operation.id, textOfBody(operation.body))
+    if (operation.op === 'index')
+      documents.set(operation.id, { text: textOfBody(operation.body), routing: operation.routing })
   return documents
 }
 
@@ -125,7 +131,7 @@ async function expectedDocuments(
 async function differencesIn(
   parts: VerifyParts,
   { after, chunk }: Page,
-  expected: ReadonlyMap<string, string>,
+  expected: ReadonlyMap<string, Expected>,
   signal: AbortSignal,
 ): Promise<readonly Difference[]> {
   const doubted = new Set((await differences(parts, expected)).map(({ id }) => id))
@@ -137,19 +143,19 @@ async function differencesIn(
 
 async function differences(
   { index }: VerifyParts,
-  expected: ReadonlyMap<string, string>,
+  expected: ReadonlyMap<string, Expected>,
 ): Promise<Difference[]> {
-  const ids = [...expected.keys()].map((id) => ({ id, routing: undefined }))
+  const ids = [...expected].map(([id, { routing }]) => ({ id, routing }))
   const stored = new Map<string, StoredDocument>()
   for (const document of await index.get(ids)) stored.set(document.id, document)
   const found: Difference[] = []
-  for (const [id, body] of expected) {
+  for (const [id, { text }] of expected) {
     const document = stored.get(id)
     if (document?.source === undefined) {
       found.push({ kind: 'missing', id })
       continue
     }
-    const fields = compareDocuments(body, document.source)
+    const fields = compareDocuments(text, document.source)
     if (fields.length > 0) found.push({ kind: 'different', id, fields })
   }
   return found

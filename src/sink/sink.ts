@@ -26,6 +26,12 @@ export type Operation = {
   readonly id: string
   readonly version: bigint
   readonly routing: string | undefined
+  /** Of several indexes behind the alias, the one that the document lies in. */
+  readonly index?: string
+  /** The document lies elsewhere by now: this is the delete at the place that it left. */
+  readonly vacates?: true
+  /** Where the document lay before is not known: it is to be deleted wherever it is found but here. */
+  readonly everywhere?: true
   /**
    * The same version always brings the same content, so that it may be written over itself. Where it does not (a row that
    * is read when it is delivered), the first that was written under a version stays: one that a server takes in late
@@ -86,6 +92,8 @@ export interface StoredDocument {
   readonly id: string
   readonly version: bigint
   readonly routing: string | undefined
+  /** The index that it was found in, where there may be several. */
+  readonly index?: string
   /** Parsed JSON text, as stored; undefined where it was not asked for. */
   readonly source: string | undefined
 }

@@ -36,8 +36,10 @@ export function* bulkParts(
 }
 
 /** The most that its lines can take. */
-function bytesOf({ id, routing, body }: Operation): number {
-  const texts = textBytes(id) + (routing === undefined ? 0 : textBytes(routing))
+function bytesOf({ id, routing, index, body }: Operation): number {
+  const place =
+    (routing === undefined ? 0 : textBytes(routing)) + (index === undefined ? 0 : textBytes(index))
+  const texts = textBytes(id) + place
   return frameBytes + texts + (body === undefined ? 0 : body.bytesMax + 1)
 }
 
@@ -50,12 +52,16 @@ const plain = /^[ !#-[\]-~]*$/
 
 function writeLines(operation: Operation | undefined, digits: DecimalDigits, into: Writing): void {
   if (operation === undefined) return
-  const { op, id, routing, version, repeatable, body } = operation
+  const { op, id, routing, index, version, repeatable, body } = operation
   write(op === 'index' ? indexAction : deleteAction, into)
   writeText(id, into)
   if (routing !== undefined) {
     write(routingName, into)
     writeText(routing, into)
+  }
+  if (index !== undefined) {
+    write(indexName, into)
+    writeText(index, into)
   }
   write(versionName, into)
   into.at = digits.write(version, into.bytes, into.at)
@@ -68,10 +74,11 @@ function writeLines(operation: Operation | undefined, digits: DecimalDigits, int
 const indexAction = Buffer.from('{"index":{"_id":')
 const deleteAction = Buffer.from('{"delete":{"_id":')
 const routingName = Buffer.from(',"routing":')
+const indexName = Buffer.from(',"_index":')
 const versionName = Buffer.from(',"version":')
 const notBelow = Buffer.from(',"version_type":"external_gte"}}\n')
 const above = Buffer.from(',"version_type":"external"}}\n')
-/** All of the above, four quotes and the digits of a version. */
+/** All of the above, quotes and the digits of a version. */
 const frameBytes = 128
 const [lineFeed, quote] = [10, 34]
 

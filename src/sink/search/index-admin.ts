@@ -1,18 +1,13 @@
 /** The index behind an alias: made, compared, marked and read. */
 import { Failure } from '../../change/failure.ts'
 import type { IndexAdmin, IndexMark, IndexState, ScanOptions, StoredDocument } from '../sink.ts'
-import {
-  creationOf,
-  defineIndex,
-  withoutType,
-  type IndexDefinition,
-  type IndexWishes,
-} from './index-definition.ts'
-import { compareMappings, type ExistingMapping } from './mapping-difference.ts'
+import { creationOf, type IndexWishes } from './index-definition.ts'
+import type { ExistingMapping } from './mapping-difference.ts'
 import { failureOf } from './outcomes.ts'
 import { membersOf, objectsOf } from '../../change/raw-json.ts'
 import { documentOf, scan } from './scan.ts'
 import type { Answer, Call, SearchClient } from './search-client.ts'
+import { WantedIndex } from './wanted-index.ts'
 
 export interface SearchIndexOptions {
   readonly client: SearchClient
@@ -24,18 +19,14 @@ export class SearchIndex implements IndexAdmin {
   readonly #client: SearchClient
   readonly #alias: string
   readonly #path: string
-  readonly #definition: IndexDefinition
-  /** Fields whose type the pipeline file names. */
-  readonly #typed: ReadonlySet<string>
+  readonly #wanted: WantedIndex
 
   /** Throws a Failure of kind `configuration` when the wishes contradict each other. */
   constructor({ client, alias, wishes }: SearchIndexOptions) {
     this.#client = client
     this.#alias = alias
     this.#path = `/${encodeURIComponent(alias)}`
-    this.#definition = defineIndex(wishes)
-    const overridden = Object.entries(wishes.mappings).filter(([, mapping]) => mapping['type'] !== undefined)
-    this.#typed = new Set(overridden.map(([field]) => field))
+    this.#wanted = new WantedIndex(client, wishes)
   }
 
   async inspect(): Promise<IndexState | undefined> {
@@ -47,7 +38,7 @@ export class SearchIndex implements IndexAdmin {
     await this.#removeHusk()
     for (let attempt = 1; ; attempt++) {
       const name = await this.#freeName()
-      const answer = await this.#withKnownTypes(
+      const answer = await this.#wanted.withKnownTypes(
         async (definition) =>
           await this.#send({
             method: 'PUT',
@@ -63,28 +54,15 @@ export class SearchIndex implements IndexAdmin {
   }
 
   async reconcile(): Promise<readonly string[]> {
-    const { name, mappings } = await this.#existing()
-    let refused: readonly string[] = []
-    const { properties: wanted } = await this.#translated()
-    const compared = compareMappings(mappings, wanted, this.#typed)
-    const fields = Object.keys(compared.missing)
-    if (fields.length === 0) return compared.sentences
-    const answer = await this.#withKnownTypes(async ({ properties }) => {
-      const missing = fields.map((field) => [field, properties[field]])
-      return await this.#putMapping(name, { properties: Object.fromEntries(missing) })
-    })
-    if (answer.status !== 200) {
-      const failure = failureOf(answer, `adding ${fields.join(', ')} to the mapping of ${name}`)
-      if (answer.status !== 400) throw failure
-      // What the server refuses for good is a difference like the others.
-      refused = [failure.message]
-    }
-    return [...compared.sentences, ...refused]
+    const { name, mappings, settings } = await this.#existing()
+    const found = await this.#wanted.reconcile(name, mappings)
+    await this.#wanted.rememberDeletes(name, settings.index)
+    return found
   }
 
   async mark(mark: IndexMark): Promise<void> {
     const { name, mappings } = await this.#existing()
-    const answer = await this.#putMapping(name, { _meta: { ...mappings['_meta'], millrace: mark } })
+    const answer = await this.#wanted.putMapping(name, { _meta: { ...mappings['_meta'], millrace: mark } })
     if (answer.status !== 200) throw failureOf(answer, `marking ${name}`)
   }
 
@@ -206,31 +184,6 @@ export class SearchIndex implements IndexAdmin {
     return prefix + String(Math.max(0, ...numbers.map(Number)) + 1).padStart(6, '0')
   }
 
-  /** Sends a definition; where the server lacks a field type, the fields get the next best one and it is sent again. */
-  async #withKnownTypes(send: (definition: IndexDefinition) => Promise<Answer>): Promise<Answer> {
-    let definition = await this.#translated()
-    for (;;) {
-      const answer = await send(definition)
-      const unknown = answer.status === 400 ? unknownType(answer.text) : undefined
-      const simpler = unknown === undefined ? undefined : withoutType(definition, unknown, this.#typed)
-      if (simpler === undefined) return answer
-      definition = simpler
-    }
-  }
-
-  /** The definition in the server's own words. */
-  async #translated(): Promise<IndexDefinition> {
-    const { mapping } = await this.#client.dialect(untilAnswered)
-    const fields = Object.entries(this.#definition.properties)
-    const properties = Object.fromEntries(fields.map(([field, wanted]) => [field, mapping(wanted)]))
-    return { ...this.#definition, properties }
-  }
-
-  async #putMapping(name: string, mapping: object): Promise<Answer> {
-    const path = `/${encodeURIComponent(name)}/_mapping`
-    return await this.#send({ method: 'PUT', path, body: JSON.stringify(mapping) })
-  }
-
   async #succeed(call: Call, doing: string, signal: AbortSignal = untilAnswered): Promise<Answer> {
     const answer = await this.#send(call, signal)
     if (answer.status < 200 || answer.status > 299) throw failureOf(answer, `${doing} ${this.#alias}`)
@@ -246,7 +199,7 @@ interface FoundIndex {
   readonly name: string
   readonly aliases?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   readonly mappings: ExistingMapping & { readonly _meta?: Readonly<Record<string, unknown>> }
-  readonly settings: { readonly index: { readonly uuid: string } }
+  readonly settings: { readonly index: { readonly uuid: string; readonly gc_deletes?: string } }
 }
 
 /** Short calls end by the client's own limit. */
@@ -262,15 +215,8 @@ function markOf(found: unknown): IndexMark | undefined {
   return { pipeline, lineage, epoch }
 }
 
-/** The field type that the server says it does not have. */
-function unknownType(text: string): string | undefined {
-  const named =
-    /mapper type \[(\w+)\] declared on field|No handler for type \[(\w+)\] declared on field/.exec(text)
-  return named?.[1] ?? named?.[2]
-}
-
 /** What the server refuses at creation is what the pipeline file asks for. */
-function creationFailure(answer: Answer, name: string): Failure {
+export function creationFailure(answer: Answer, name: string): Failure {
   const failure = failureOf(answer, `creating ${name}`)
   if (answer.status !== 400) return failure
   const remedy = 'correct settings and mappings in the pipeline file, or remove what holds the name'

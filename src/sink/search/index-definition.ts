@@ -84,11 +84,13 @@ function childMappingOf({ mapping, fields, children }: IndexChild): FieldMapping
   return mapping === 'nested' ? { type: 'nested', properties } : { properties }
 }
 
+export const deletesRemembered = 'index.gc_deletes'
+
 const defaultSettings = {
   'index.number_of_shards': 1,
   'index.number_of_replicas': 1,
   // How long a deleted document's version is remembered, against requests that arrive late.
-  'index.gc_deletes': '10m',
+  [deletesRemembered]: '10m',
 }
 
 /** The body that creates the index. Fields beyond the mapping are stored, but neither indexed nor refused. */
@@ -96,6 +98,18 @@ export function creationOf(definition: IndexDefinition, alias: string, mark: Ind
   const mappings = { dynamic: false, _meta: { millrace: mark }, properties: definition.properties }
   return JSON.stringify({ settings: definition.settings, mappings, aliases: { [alias]: {} } })
 }
+
+/** The body of a template for the indexes of a family. */
+export function templateOf(
+  definition: IndexDefinition,
+  { alias, pattern, mark }: { readonly alias: string; readonly pattern: string; readonly mark: IndexMark },
+): string {
+  const template: unknown = JSON.parse(creationOf(definition, alias, mark))
+  return JSON.stringify({ index_patterns: [pattern], priority: templatePriority, template })
+}
+
+/** Above what others usually give to patterns that are as wide. */
+const templatePriority = 500
 
 /**
  * The definition for a server without a field type; undefined = no other type will do, or the pipeline file asks for this

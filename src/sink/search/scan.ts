@@ -8,6 +8,8 @@ import type { Answer, Call, SearchClient } from './search-client.ts'
 
 export interface Scanned extends ScanOptions {
   readonly alias: string
+  /** Whether there are several indexes behind the alias. */
+  readonly isFamily?: boolean
 }
 
 export async function* scan(
@@ -42,7 +44,7 @@ async function* byPointInTime(
         `"keep_alive":"${keepAlive}"},"sort":[{"_shard_doc":"asc"}],"track_total_hits":false,` +
         `"version":true,"_source":${source}${after}}`
       const answer = await ask({ method: 'POST', path: '/_search', query: queryOf(source), body })
-      const page = readPage(answer.text, alias)
+      const page = readPage(answer.text, scanned)
       id = page.view ?? id
       if (page.documents.length === 0) return
       yield page.documents
@@ -60,7 +62,7 @@ async function* byScroll({ ask, client, scanned }: Reading): AsyncGenerator<read
     const body = `{"size":${sizeOf(source)}${conditionOf(scanned)},"sort":["_doc"],"version":true,"_source":${source}}`
     const path = `/${encodeURIComponent(alias)}/_search`
     const query = { ...queryOf(source), scroll: keepAlive }
-    let page = readPage((await ask({ method: 'POST', path, query, body })).text, alias)
+    let page = readPage((await ask({ method: 'POST', path, query, body })).text, scanned)
     for (;;) {
       id = page.view ?? id
       if (page.documents.length === 0) return
@@ -69,7 +71,7 @@ async function* byScroll({ ask, client, scanned }: Reading): AsyncGenerator<read
       const lean: Call = { method: 'POST', path: '/_search/scroll', body: next }
       const { filter_path: filter } = queryOf(source)
       const asked = filter === undefined ? lean : { ...lean, query: { filter_path: filter } }
-      page = readPage((await ask(asked)).text, alias)
+      page = readPage((await ask(asked)).text, scanned)
     }
   } finally {
     if (id !== undefined) {
@@ -102,7 +104,7 @@ const pageQuery = { allow_partial_search_results: 'false' }
 const leanPageQuery = {
   ...pageQuery,
   filter_path:
-    'pit_id,_scroll_id,timed_out,_shards.failed,hits.hits._id,hits.hits._version,hits.hits._routing,hits.hits.sort',
+    'pit_id,_scroll_id,timed_out,_shards.failed,hits.hits._id,hits.hits._version,hits.hits._routing,hits.hits.sort,hits.hits._index',
 }
 
 /** Where content is asked for nothing is filtered: in a filtered answer the server writes numbers anew, rounded. */
@@ -117,7 +119,7 @@ interface Page {
   readonly view: string | undefined
 }
 
-function readPage(text: string, alias: string): Page {
+function readPage(text: string, { alias, isFamily = false }: Scanned): Page {
   const answer = membersOf(text)
   const failed = membersOf(answer.get('_shards') ?? '{}').get('failed') ?? '0'
   if (answer.get('timed_out') !== 'false' || failed !== '0')
@@ -125,10 +127,15 @@ function readPage(text: string, alias: string): Page {
   const hits = objectsOf(membersOf(answer.get('hits') ?? '{}').get('hits') ?? '[]')
   const view = answer.get('pit_id') ?? answer.get('_scroll_id')
   return {
-    documents: hits.map(documentOf),
+    documents: hits.map((hit) => (isFamily ? { ...documentOf(hit), ...indexOf(hit) } : documentOf(hit))),
     lastSort: hits.at(-1)?.get('sort') ?? '',
     view: view === undefined ? undefined : stringOf(view),
   }
+}
+
+/** The index that a hit lies in. */
+export function indexOf(hit: ReadonlyMap<string, string>): { readonly index: string } {
+  return { index: stringOf(hit.get('_index') ?? '""') }
 }
 
 /** A document as the members of a hit, or of an answer to a read by id. */

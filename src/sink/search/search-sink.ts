@@ -5,6 +5,7 @@ import type { Operation, Outcome, Sink } from '../sink.ts'
 import { bulkParts, type BulkPart } from './bulk-body.ts'
 import { failureOf, readBulk, refusal } from './outcomes.ts'
 import type { Answer, SearchClient } from './search-client.ts'
+import { findStrays } from './strays.ts'
 
 export interface SearchSinkOptions {
   readonly client: SearchClient
@@ -12,6 +13,11 @@ export interface SearchSinkOptions {
   /** The index that is filled; another one behind the alias is a Failure of kind `target`. */
   readonly uuid: string
   readonly bulkBytesMax: number
+  /**
+   * Of a family of indexes: throws when what is behind the alias is not that family. Operations then name their indexes;
+   * those that do not are only looked for.
+   */
+  readonly verify?: (signal: AbortSignal) => Promise<void>
 }
 
 export class SearchSink implements Sink {
@@ -26,8 +32,35 @@ export class SearchSink implements Sink {
   }
 
   async write(operations: readonly Operation[], signal: AbortSignal): Promise<readonly Outcome[]> {
+    await this.verified(signal)
+    const lost = operations.some(({ everywhere }) => everywhere === true)
+    return lost ? await this.#writeEverywhere(operations, signal) : await this.#write(operations, signal)
+  }
+
+  /** Looks at the index again where the last look is too old to count. Throws when it is not the one that is filled. */
+  async verified(signal: AbortSignal): Promise<void> {
     // A delete in an index that is gone would make the server create an empty one under the alias's name.
     if (performance.now() - this.#verifiedAtMs > verifiedForMs) await this.#verify(signal)
+  }
+
+  /** Documents of which nobody knows where they lie are looked for, and deleted where they are not to be. */
+  async #writeEverywhere(operations: readonly Operation[], signal: AbortSignal): Promise<readonly Outcome[]> {
+    const { client, alias, verify } = this.#options
+    const place = { client, alias, isFamily: verify !== undefined }
+    const strays = await findStrays(place, operations, signal)
+    const sent = [...operations, ...strays.deletes]
+    const written = sent.filter((operation) => this.#isAddressed(operation))
+    const outcomes = await this.#write(written, signal)
+    let next = 0
+    const all = sent.map((each) => (this.#isAddressed(each) ? (outcomes[next++] ?? applied) : applied))
+    return operations.map((_, at) => strays.outcomeOf(at, all))
+  }
+
+  #isAddressed({ index }: Operation): boolean {
+    return index !== undefined || this.#options.verify === undefined
+  }
+
+  async #write(operations: readonly Operation[], signal: AbortSignal): Promise<readonly Outcome[]> {
     const outcomes: Outcome[] = []
     for (const part of bulkParts(operations, this.#options.bulkBytesMax, this.#buffers.take)) {
       const written = await this.#send(part, operations.slice(part.first, part.next), signal)
@@ -43,10 +76,9 @@ export class SearchSink implements Sink {
     signal: AbortSignal,
   ): Promise<readonly Outcome[]> {
     const { client, alias } = this.#options
-    const answer = await client.send(
-      { method: 'POST', path: `${this.#path}/_bulk`, query: bulkQuery, body: part.body, lines: true },
-      signal,
-    )
+    const own = this.#options.verify === undefined
+    const [path, query] = own ? [`${this.#path}/_bulk`, bulkQuery] : ['/_bulk', namedQuery]
+    const answer = await client.send({ method: 'POST', path, query, body: part.body, lines: true }, signal)
     if (answer.status !== 200) return await this.#halve(answer, operations, signal)
     // The server has read all of it; after any other answer, bytes of it may still be on their way.
     this.#buffers.give(part.body)
@@ -74,7 +106,12 @@ export class SearchSink implements Sink {
 
   /** Throws when the index behind the alias is not the one that this sink fills. */
   async #verify(signal: AbortSignal): Promise<void> {
-    const { client, alias, uuid } = this.#options
+    const { client, alias, uuid, verify } = this.#options
+    if (verify !== undefined) {
+      await verify(signal)
+      this.#verifiedAtMs = performance.now()
+      return
+    }
     const answer = await client.send(
       { method: 'GET', path: `${this.#path}/_settings`, query: uuidQuery },
       signal,
@@ -99,7 +136,9 @@ export class SearchSink implements Sink {
 /** How long a look at the index counts for the next requests. */
 const verifiedForMs = 1000
 
-const bulkQuery = { require_alias: 'true', filter_path: 'errors,items.*.status,items.*.error' }
+const applied: Outcome = { kind: 'applied' }
+const namedQuery = { filter_path: 'errors,items.*.status,items.*.error' }
+const bulkQuery = { ...namedQuery, require_alias: 'true' }
 const uuidQuery = { filter_path: '*.settings.index.uuid' }
 
 interface IndexSettings {

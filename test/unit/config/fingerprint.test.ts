@@ -23,7 +23,15 @@ const pipeline: Pipeline = {
   key: undefined,
   enrich: [],
   transform: undefined,
-  target: { name: 'primary', isPrimary: true, index: 'orders', adopt: false, settings: {}, mappings: {} },
+  target: {
+    name: 'primary',
+    isPrimary: true,
+    family: undefined,
+    index: 'orders',
+    adopt: false,
+    settings: {},
+    mappings: {},
+  },
   policy: {
     start: { kind: 'load' },
     batchAgeMs: undefined,

@@ -306,3 +306,63 @@ function dateOf(day: string): string {
 function kinds(images: Images): string[] {
   return operationsOf(open, images).map(({ op }) => op)
 }
+
+describe('a row that says where its document lies', () => {
+  const period = { column: 'day', prefix: 'orders-', format: 'YYYY_MM' }
+  const placed: DocumentDefinition = { ...whole, placing: { routing: ['state'], period } }
+  const places = (images: Images): readonly unknown[] =>
+    operationsOf(placed, images).map(({ op, routing, index, vacates, everywhere }) =>
+      [op, routing, index, vacates === true ? 'vacates' : '', everywhere === true ? 'everywhere' : '']
+        .join(' ')
+        .trim(),
+    )
+
+  it('is written there, by its routing and the period of its date', () => {
+    assert.deepEqual(places({ after: placedRow('open', '2026-01-31') }), ['index open orders-2026_01'])
+    assert.deepEqual(places({ after: placedRow(null, null) }), ['index  orders-undated'])
+    assert.deepEqual(places({ after: placedRow('open', '2026-00-00') }), ['index open orders-undated'])
+    assert.deepEqual(places({ before: placedRow('open', '2026-01-31') }), ['delete open orders-2026_01'])
+  })
+
+  it('leaves the old place when it moves, and only then', () => {
+    const [january, february] = [placedRow('open', '2026-01-31'), placedRow('open', '2026-02-01')]
+    assert.deepEqual(places({ before: january, after: placedRow('open', '2026-01-02') }), [
+      'index open orders-2026_01',
+    ])
+    assert.deepEqual(places({ before: january, after: february }), [
+      'index open orders-2026_02',
+      'delete open orders-2026_01 vacates',
+    ])
+    assert.deepEqual(places({ before: january, after: placedRow('shut', '2026-01-31') }), [
+      'index shut orders-2026_01',
+      'delete open orders-2026_01 vacates',
+    ])
+  })
+
+  it('is looked for everywhere where the image before does not show its place', () => {
+    const unshown = ['7', undefined, undefined, undefined]
+    assert.deepEqual(places({ before: unshown, after: placedRow('open', '2026-02-01') }), [
+      'index open orders-2026_02  everywhere',
+    ])
+    assert.deepEqual(places({ before: unshown }), ['delete    everywhere'])
+    const { everywhere } = new Mapper(placed).gone(table, keyOf(table, ['7']), 77n)
+    assert.equal(everywhere, true)
+  })
+
+  it('needs columns that are there, and a date for a period', () => {
+    const wrong: readonly (readonly [NonNullable<DocumentDefinition['placing']>, RegExp])[] = [
+      [{ routing: ['nobody'], period: undefined }, /target\.routing: shop\.orders has no column nobody/],
+      [
+        { routing: [], period: { ...period, column: 'state' } },
+        /state \(string\) is neither a date nor a time/,
+      ],
+    ]
+    for (const [placing, message] of wrong)
+      assert.throws(() => checkDefinition({ ...whole, placing }, table), { kind: 'configuration', message })
+  })
+})
+
+function placedRow(state: string | null, day: string | null): readonly Cell[] {
+  const [stateCell, dayCell] = [state, day].map((text) => (text === null ? null : JSON.stringify(text)))
+  return ['7', stateCell, '"1.50"', dayCell]
+}

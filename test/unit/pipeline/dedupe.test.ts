@@ -135,3 +135,33 @@ test('the memory of entries is let go when the last work that needs it is remove
   pending.remove(a)
   assert.deepEqual(freed, ['older', 'newer'])
 })
+
+test('a document has an operation for each place, until nobody knows where it lies', () => {
+  const pending = new PendingOperations()
+  pending.add(entries, placed(0, 'old'))
+  pending.add(entries, placed(1, 'new'))
+  pending.add(entries, placed(2, 'new'))
+  assert.deepEqual(
+    all(pending).map(({ operation }) => [operation.op, operation.index, operation.version]),
+    [
+      ['index', 'old', 0n],
+      ['index', 'new', 2n],
+    ],
+  )
+  pending.add(entries, placed(3, 'newest', { everywhere: true }))
+  assert.deepEqual(
+    all(pending).map(({ operation }) => [operation.op, operation.index, operation.version]),
+    [
+      ['delete', 'old', 0n],
+      ['delete', 'new', 2n],
+      ['index', 'newest', 3n],
+    ],
+  )
+  for (const each of all(pending)) pending.remove(each)
+  assert.deepEqual([pending.count, pending.bytes], [0, 0])
+})
+
+function placed(at: number, index: string, more: Partial<Operation> = {}): Work {
+  const { operation } = work('a', at, '{}')
+  return { at, operation: { ...operation, index, ...more } as Operation }
+}

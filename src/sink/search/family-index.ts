@@ -1,0 +1,113 @@
+/** The indexes of a family, behind their alias: defined by a template, compared, marked and read as one. */
+import { randomUUID } from 'node:crypto'
+import { Failure } from '../../change/failure.ts'
+import type { IndexAdmin, IndexMark, IndexState, ScanOptions, StoredDocument } from '../sink.ts'
+import { familyMark, membersOfFamily, templatePath, type FamilyMark, type FamilyPlace } from './family.ts'
+import { creationFailure } from './index-admin.ts'
+import { templateOf, type IndexWishes } from './index-definition.ts'
+import type { ExistingMapping } from './mapping-difference.ts'
+import { failureOf } from './outcomes.ts'
+import { scan } from './scan.ts'
+import { findByIds } from './strays.ts'
+import { WantedIndex } from './wanted-index.ts'
+
+export class FamilyIndex implements IndexAdmin {
+  readonly #place: FamilyPlace
+  readonly #wanted: WantedIndex
+
+  /** Throws a Failure of kind `configuration` when the wishes contradict each other. */
+  constructor(place: FamilyPlace, wishes: IndexWishes) {
+    this.#place = place
+    this.#wanted = new WantedIndex(place.client, wishes)
+  }
+
+  async inspect(): Promise<IndexState | undefined> {
+    const mark = await familyMark(this.#place)
+    if (mark !== undefined) return await this.#state(mark)
+    const { alias } = this.#place
+    if ((await this.#ask('GET', `/${encodeURIComponent(alias)}`)) === undefined) return undefined
+    throw new Failure('target', `${alias} exists and is no family of indexes that millrace made`, {
+      remedy: 'delete it, or give the pipeline another target.index',
+    })
+  }
+
+  async create(mark: IndexMark): Promise<IndexState> {
+    const made = { ...mark, family: randomUUID() }
+    await this.#putTemplate(made)
+    return await this.#state(made)
+  }
+
+  async reconcile(): Promise<readonly string[]> {
+    const mark = await this.#existing()
+    await this.#putTemplate(mark)
+    const sentences = new Set<string>()
+    for (const { name } of await membersOfFamily(this.#place)) {
+      const text = (await this.#ask('GET', `/${encodeURIComponent(name)}/_mapping`)) ?? '{}'
+      const found = JSON.parse(text) as Readonly<Record<string, { readonly mappings: ExistingMapping }>>
+      for (const each of await this.#wanted.reconcile(name, found[name]?.mappings ?? {})) sentences.add(each)
+    }
+    return [...sentences]
+  }
+
+  async mark(mark: IndexMark): Promise<void> {
+    const marked = { ...mark, family: (await this.#existing()).family }
+    await this.#putTemplate(marked)
+    for (const { name } of await membersOfFamily(this.#place)) {
+      const answer = await this.#wanted.putMapping(name, { _meta: { millrace: marked } })
+      if (answer.status !== 200) throw failureOf(answer, `marking ${name}`)
+    }
+  }
+
+  async refresh(): Promise<void> {
+    await this.#existing()
+    await this.#ask('POST', `/${encodeURIComponent(this.#place.alias)}/_refresh`)
+  }
+
+  async *scan(options: ScanOptions, signal: AbortSignal): AsyncGenerator<readonly StoredDocument[]> {
+    await this.#existing()
+    if ((await membersOfFamily(this.#place, signal)).length === 0) return
+    yield* scan(this.#place.client, { ...options, alias: this.#place.alias, isFamily: true }, signal)
+  }
+
+  async get(ids: readonly { readonly id: string }[]): Promise<readonly StoredDocument[]> {
+    if ((await membersOfFamily(this.#place)).length === 0) return []
+    const wanted = ids.map(({ id }) => id)
+    return await findByIds({ ...this.#place, isFamily: true }, wanted, untilAnswered, true)
+  }
+
+  async #existing(): Promise<FamilyMark> {
+    const found = await familyMark(this.#place)
+    if (found !== undefined) return found
+    throw new Failure('target', `there is no template for the indexes of ${this.#place.alias}`, {
+      remedy: 'restore it, or let the pipeline load them anew',
+    })
+  }
+
+  async #putTemplate(mark: FamilyMark): Promise<void> {
+    const { client, alias, prefix } = this.#place
+    const answer = await this.#wanted.withKnownTypes(async (definition) => {
+      const body = templateOf(definition, { alias, pattern: `${prefix}*`, mark })
+      return await client.send({ method: 'PUT', path: templatePath(alias), body }, untilAnswered)
+    })
+    if (answer.status !== 200) throw creationFailure(answer, `the template of ${alias}`)
+  }
+
+  async #state({ family, ...mark }: FamilyMark): Promise<IndexState> {
+    const { alias, prefix } = this.#place
+    const text = await this.#ask('GET', `/${encodeURIComponent(alias)}/_count`)
+    const { count: documents } = JSON.parse(text ?? '{"count":0}') as { readonly count: number }
+    const { pipeline, lineage, epoch } = mark
+    return { name: `${prefix}*`, uuid: family, documents, mark: { pipeline, lineage, epoch } }
+  }
+
+  /** undefined = nothing is behind the alias yet. */
+  async #ask(method: 'GET' | 'POST', path: string): Promise<string | undefined> {
+    const answer = await this.#place.client.send({ method, path }, untilAnswered)
+    if (answer.status === 404) return undefined
+    if (answer.status !== 200) throw failureOf(answer, `reading ${this.#place.alias}`)
+    return answer.text
+  }
+}
+
+/** Short calls end by the client's own limit. */
+const untilAnswered = new AbortController().signal

@@ -1,0 +1,128 @@
+/**
+ * Several indexes behind one alias, one for each period of a date:
+ *
+ *   alias visits ──▶ visits-2026_10  visits-2026_11  visits-2026_12      template millrace-visits for visits-*
+ *
+ * All carry the number of their family in `_meta`. The template holds number and mark where there is no index yet.
+ */
+import { Failure } from '../../change/failure.ts'
+import type { IndexMark } from '../sink.ts'
+import { failureOf } from './outcomes.ts'
+import type { Answer, Call, SearchClient } from './search-client.ts'
+
+export interface FamilyPlace {
+  readonly client: SearchClient
+  readonly alias: string
+  /** Before the period in the names of the indexes. */
+  readonly prefix: string
+  /** YYYY, MM and DD stand for digits. */
+  readonly format: string
+  /** So many periods are kept; undefined = all. */
+  readonly keep: number | undefined
+}
+
+/** What `_meta.millrace` holds. */
+export interface FamilyMark extends IndexMark {
+  readonly family: string
+}
+
+interface Member {
+  readonly name: string
+  readonly mark: FamilyMark | undefined
+}
+
+/** The indexes behind the alias; none where no document was written yet. */
+export async function membersOfFamily(
+  { client, alias }: FamilyPlace,
+  signal: AbortSignal = untilAnswered,
+): Promise<readonly Member[]> {
+  const path = `/${encodeURIComponent(alias)}/_mapping`
+  const query = { filter_path: '*.mappings._meta.millrace' }
+  const answer = await client.send({ method: 'GET', path, query }, signal)
+  if (answer.status === 404) return []
+  if (answer.status !== 200) throw failureOf(answer, `looking at ${alias}`)
+  const found = JSON.parse(answer.text) as Readonly<Record<string, Mapped>>
+  return Object.entries(found).map(([name, { mappings }]) => ({ name, mark: mappings?.['_meta']?.millrace }))
+}
+
+interface Mapped {
+  readonly mappings?: { readonly _meta?: { readonly millrace?: FamilyMark } }
+}
+
+/** The mark in the template; undefined = there is no template of ours. */
+export async function familyMark(
+  { client, alias }: FamilyPlace,
+  signal: AbortSignal = untilAnswered,
+): Promise<FamilyMark | undefined> {
+  const answer = await client.send({ method: 'GET', path: templatePath(alias) }, signal)
+  if (answer.status === 404) return undefined
+  if (answer.status !== 200) throw failureOf(answer, `looking at the template of ${alias}`)
+  const { index_templates: templates = [] } = JSON.parse(answer.text) as Templates
+  return templates[0]?.index_template.template?.mappings?.['_meta']?.millrace
+}
+
+interface Templates {
+  readonly index_templates?: readonly { readonly index_template: { readonly template?: Mapped } }[]
+}
+
+export function templatePath(alias: string): string {
+  return `/_index_template/millrace-${encodeURIComponent(alias)}`
+}
+
+/** Makes the index of a period from the template; that another has made it meanwhile is as good. */
+export async function makeMember(
+  { client, alias }: FamilyPlace,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const call: Call = { method: 'PUT', path: `/${encodeURIComponent(name)}`, body: '{}' }
+  const answer = await client.send(call, signal)
+  if (answer.status === 200 || isTaken(answer)) return
+  throw failureOf(answer, `making ${name} of ${alias}`)
+}
+
+function isTaken({ text }: Answer): boolean {
+  return text.includes('resource_already_exists_exception')
+}
+
+export async function dropMember(
+  { client, alias }: FamilyPlace,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const answer = await client.send({ method: 'DELETE', path: `/${encodeURIComponent(name)}` }, signal)
+  if (answer.status !== 200 && answer.status !== 404) throw failureOf(answer, `dropping ${name} of ${alias}`)
+}
+
+/** Whether an index is of a period that is not kept any more. */
+export function isExpired(
+  { prefix, format, keep }: Pick<FamilyPlace, 'prefix' | 'format' | 'keep'>,
+  name: string,
+  nowMs: number,
+): boolean {
+  if (keep === undefined || !name.startsWith(prefix)) return false
+  const period = name.slice(prefix.length)
+  const oldest = periodBefore(format, keep - 1, nowMs)
+  // What has no date, or no name of ours, has no age.
+  return period.length === oldest.length && /^\d{4}/.test(period) && period < oldest
+}
+
+function periodBefore(format: string, periods: number, nowMs: number): string {
+  const now = new Date(nowMs)
+  let [year, month, day] = [now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate()]
+  if (format.includes('DD')) day -= periods
+  else if (format.includes('MM')) [month, day] = [month - periods, 1]
+  else [year, month, day] = [year - periods, 0, 1]
+  const [, years = '', months = '', days = ''] =
+    /^(\d{4})-(\d\d)-(\d\d)/.exec(new Date(Date.UTC(year, month, day)).toISOString()) ?? []
+  return format.replace('YYYY', years).replace('MM', months).replace('DD', days)
+}
+
+export function otherFamily(alias: string): Failure {
+  return new Failure('target', `${alias} is not the family of indexes that was filled`, {
+    remedy: 'restore its indexes and its template, or let the pipeline load them anew',
+  })
+}
+
+/** Short calls end by the client's own limit. */
+const untilAnswered = new AbortController().signal

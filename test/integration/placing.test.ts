@@ -1,0 +1,130 @@
+/** Documents whose rows say where they lie: a routing, an index for each month, in both products at once. */
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, before, suite, test } from 'node:test'
+import type { Connection, RowDataPacket } from 'mysql2/promise'
+import { startStack, type Stack } from '../stack/stack.ts'
+import { untilCaughtUp } from '../support/caught-up.ts'
+import { millrace } from '../support/command-process.ts'
+import { DaemonProcess } from '../support/daemon-process.ts'
+import { SearchIndex } from '../support/search-index.ts'
+
+suite('documents whose rows say where they lie', () => {
+  let stack: Stack
+  let connection: Connection
+
+  before(async () => {
+    stack = await startStack({ servers: ['mysql', 'elasticsearch', 'opensearch'] })
+    connection = await stack.mysql.connect()
+    await connection.query('CREATE DATABASE placed')
+    await connection.query(
+      'CREATE TABLE placed.visits (id INT PRIMARY KEY, customer INT, created_at DATETIME, note VARCHAR(20))',
+    )
+    const rows = Array.from({ length: 60 }, (_, id) => [id, id % 7, `2026-0${1 + (id % 3)}-15`, 'first'])
+    await connection.query('INSERT INTO placed.visits VALUES ?', [rows])
+    await connection.query('INSERT INTO placed.visits VALUES (100, NULL, NULL, "nowhere")')
+  })
+  after(async () => {
+    connection?.destroy()
+    await stack?.[Symbol.asyncDispose]()
+  })
+
+  const targets = { search: 'elasticsearch', open: 'opensearch' } as const
+
+  async function start(name: string, target: object): Promise<DaemonProcess> {
+    const settings = Object.entries(targets).map(([each, kind]) => [each, { url: stack[kind].url }])
+    const own = Object.keys(targets).map((each) => ({ name: each, ...target }))
+    return await DaemonProcess.start({
+      directory: join(stack.directory, name),
+      mysqlUrl: stack.mysql.cdcUrl,
+      elasticsearchUrl: stack.elasticsearch.url,
+      settings: { targets: Object.fromEntries(settings) },
+      pipelines: { [name]: { table: 'placed.visits', targets: own } },
+    })
+  }
+
+  test('move when their rows do, and go when they go', async () => {
+    const placing = { index: 'visits-{created_at:YYYY_MM}', routing: ['customer'] }
+    const alias = 'visits'
+    await using daemon = await start('visits', placing)
+    await untilCaughtUp(daemon, connection)
+    await assertPlaced(alias, true)
+    for (const image of ['FULL', 'MINIMAL']) {
+      await connection.query(`SET SESSION binlog_row_image = ${image}`)
+      await connection.query('UPDATE placed.visits SET created_at = "2026-04-01" WHERE id BETWEEN 3 AND 9')
+      await connection.query('UPDATE placed.visits SET customer = customer + 1 WHERE id BETWEEN 8 AND 20')
+      await connection.query('UPDATE placed.visits SET customer = NULL, created_at = NULL WHERE id = 21')
+      await connection.query('UPDATE placed.visits SET note = "again" WHERE id > 50')
+      await connection.query('DELETE FROM placed.visits WHERE id IN (2, 22, 23)')
+      await connection.query('UPDATE placed.visits SET created_at = "2026-01-02" WHERE id IN (4, 100)')
+      await untilCaughtUp(daemon, connection)
+      await assertPlaced(alias, true)
+      await connection.query('REPLACE INTO placed.visits VALUES (2, 9, "2025-12-31 23:59:59", "back")')
+    }
+    await connection.query('SET SESSION binlog_row_image = FULL')
+    // Over and over in one batch: only the last place counts.
+    for (let month = 1; month <= 9; month++)
+      await connection.query(`UPDATE placed.visits SET created_at = "2026-0${month}-03" WHERE id < 40`)
+    await untilCaughtUp(daemon, connection)
+    await assertPlaced(alias, true)
+    await assertVerified('visits')
+    // A month that is dropped by hand is gone, and nothing else happens.
+    for (const kind of Object.values(targets))
+      await new SearchIndex(stack[kind].url, 'visits-2025_12').ask('DELETE', '/visits-2025_12')
+    await connection.query('DELETE FROM placed.visits WHERE created_at < "2026-01-01"')
+    await connection.query('TRUNCATE TABLE placed.visits')
+    await connection.query('INSERT INTO placed.visits VALUES (1, 5, "2026-05-05", "the only one")')
+    await untilCaughtUp(daemon, connection)
+    await assertPlaced(alias, true)
+    assert.equal((await daemon.stop()).code, 0)
+  })
+
+  test('are found in one index by their routing too', async () => {
+    const rows = Array.from({ length: 20 }, (_, id) => [id + 10, id % 7, null, 'second'])
+    await connection.query('REPLACE INTO placed.visits VALUES ?', [rows])
+    await using daemon = await start('routed', {
+      routing: ['customer', 'note'],
+      settings: { number_of_shards: 3 },
+    })
+    await untilCaughtUp(daemon, connection)
+    await connection.query('UPDATE placed.visits SET note = CONCAT("n|", id % 3) WHERE id < 20')
+    await connection.query('DELETE FROM placed.visits WHERE id IN (11, 12)')
+    await untilCaughtUp(daemon, connection)
+    await assertPlaced('routed', false)
+    await assertVerified('routed')
+    assert.equal((await daemon.stop()).code, 0)
+  })
+
+  async function assertPlaced(alias: string, isFamily: boolean): Promise<void> {
+    const [rows] = await connection.query<RowDataPacket[]>(
+      'SELECT id, customer, note, DATE_FORMAT(created_at, "%Y_%m") AS month FROM placed.visits',
+    )
+    const expected = rows.map(({ id, customer, note, month }) => {
+      const routing = isFamily ? customer : `${customer ?? '\\N'}|${String(note).replace('|', '\\|')}`
+      return `${id} ${isFamily ? `visits-${month ?? 'undated'}` : 'routed-000001'} ${routing ?? id}`
+    })
+    for (const kind of Object.values(targets)) {
+      const index = new SearchIndex(stack[kind].url, alias)
+      await index.refresh()
+      const { hits } = await index.ask<Hits>('GET', `/${alias}/_search?size=1000`)
+      const found = hits.hits.map(
+        ({ _id: id, _index: name, _routing: routing }) => `${id} ${name} ${routing ?? id}`,
+      )
+      assert.deepEqual(found.toSorted(), expected.toSorted(), kind)
+    }
+  }
+
+  async function assertVerified(name: string): Promise<void> {
+    const directory = join(stack.directory, name)
+    const environment = { MYSQL_URL: stack.mysql.cdcUrl, ELASTICSEARCH_URL: stack.elasticsearch.url }
+    const config = join(directory, 'config', 'millrace.yaml')
+    const { code, out, err } = await millrace(['verify', name, '--config', config], directory, environment)
+    assert.equal(code, 0, out + err)
+  }
+})
+
+interface Hits {
+  readonly hits: {
+    readonly hits: readonly { readonly _id: string; readonly _index: string; readonly _routing?: string }[]
+  }
+}
