@@ -1,19 +1,165 @@
 /** How pipelines and the capture of their source come together: in one process, or over a log that several share. */
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
+import { Failure } from './change/failure.ts'
+import type { Configuration } from './config/load.ts'
+import { groupOf, type Pipeline } from './config/pipeline.ts'
+import type { Settings } from './config/schema.ts'
+import { isJoined } from './document/joins.ts'
+import { loadLimits } from './limits.ts'
+import type { Log } from './log/log.ts'
 import type { Capture } from './pipeline/capture.ts'
-import { FirstLoad, type FirstLoadParts } from './pipeline/first-load.ts'
+import { CaptureRequests } from './pipeline/capture-requests.ts'
+import type { Captured } from './pipeline/captured.ts'
+import type { Observe } from './pipeline/facts.ts'
+import { FirstLoad } from './pipeline/first-load.ts'
+import { leaseHolder } from './pipeline/lease.ts'
 import type { PipelineParts } from './pipeline/pipeline.ts'
-import type { Source } from './source/source.ts'
+import { carryOutBy, RemoteCapture } from './pipeline/remote-capture.ts'
+import { captureElsewhere, leadCapture, passedIn, type SharedParts } from './pipeline/shared.ts'
+import { supervise } from './pipeline/supervise.ts'
+import { together } from './pipeline/together.ts'
+import type { Source, SourceAdmin } from './source/source.ts'
+import type { Store } from './store/store.ts'
+import { systemClock } from './system-clock.ts'
 
 type CaptureWays = Pick<PipelineParts, 'capture' | 'loading' | 'alone'>
+type Work = (signal: AbortSignal) => Promise<void>
+
+/** What a source's capture is to this process. */
+export interface Captures {
+  /** For everything but capture itself. */
+  readonly captured: Captured
+  readonly waysOf: (pipeline: Pipeline) => CaptureWays
+  /** The work of the source in this process, with what needs capture at hand beside the feed. */
+  readonly work: (feed: Work, replays: Work) => { readonly run: Work }
+  /** Who captures the source; null = this process, or nobody. */
+  readonly leader: () => Promise<string | null>
+}
+
+export interface CapturesParts {
+  readonly name: string
+  readonly source: Source & Pick<SourceAdmin, 'describe'>
+  readonly log: Log
+  readonly capture: Capture
+  readonly store: Store
+  readonly settings: Settings
+  readonly pipelines: readonly Pipeline[]
+  readonly observe: Observe
+}
+
+/** Throws a Failure of kind `configuration` where the roles cannot be split as the settings say. */
+export function checkRoles({ settings, pipelines }: Configuration): void {
+  if (isShared(settings)) return refuseJoined(pipelines)
+  if (new Set(settings.roles).size === 3) return
+  const found = settings.log.kind === 'kafka' ? 'store.kind sqlite' : 'log.kind embedded'
+  throw new Failure(
+    'configuration',
+    `roles ${settings.roles.join(', ')}: with ${found} one process has them all`,
+    {
+      remedy: 'several processes share log.kind: kafka and store.kind: mysql; or leave roles out',
+    },
+  )
+}
+
+function refuseJoined(pipelines: readonly Pipeline[]): void {
+  const joined = pipelines.find(({ definition }) => isJoined(definition))
+  if (joined === undefined) return
+  throw new Failure('configuration', `pipeline ${joined.name} joins tables: that is for one process alone`, {
+    remedy: 'set store.kind: sqlite for the process that runs it',
+  })
+}
+
+function isShared({ log, store }: Settings): boolean {
+  return log.kind === 'kafka' && store.kind === 'mysql'
+}
+
+export function capturesOf(parts: CapturesParts): Captures {
+  return isShared(parts.settings) ? sharedCaptures(parts) : ownCaptures(parts)
+}
 
 /** Capture, loads and delivery in one process. */
-export function captureHere(
-  { source, capture }: { readonly source: Source; readonly capture: Capture },
-  around: Pick<FirstLoadParts, 'group' | 'limits' | 'observe' | 'clock'>,
-): CaptureWays {
+function ownCaptures({ name, source, capture, settings, observe }: CapturesParts): Captures {
+  const around = { source, capture, observe, clock: systemClock }
   return {
-    capture,
-    loading: (load, ending) => new FirstLoad({ ...load, ...around, source, capture }).run(ending),
-    alone: (work) => work(),
+    captured: capture,
+    waysOf: (pipeline) => {
+      const own = { ...around, group: groupOf(pipeline), limits: loadLimits(settings, pipeline.definition) }
+      return {
+        capture,
+        loading: (load, ending) => new FirstLoad({ ...load, ...own }).run(ending),
+        alone: (work) => work(),
+      }
+    },
+    work: (feed, replays) => ({
+      run: (signal) => together(signal, [feed, kept(`replays of ${name}`, observe, replays)]),
+    }),
+    leader: () => Promise.resolve(null),
   }
+}
+
+function sharedCaptures(parts: CapturesParts): Captures {
+  const { name, log, store, settings, observe } = parts
+  const requests = new CaptureRequests({ source: name, store, clock: systemClock })
+  const remote = new RemoteCapture({ source: name, log, requests, clock: systemClock })
+  const shared: SharedParts = {
+    owner: `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`,
+    store,
+    clock: systemClock,
+    elapsedMs: () => performance.now(),
+    leaseTermMs: settings.leaseSeconds * 1000,
+    observe,
+  }
+  const standBy = (): void =>
+    observe({ kind: 'source-state', source: name, state: 'standby', failure: undefined })
+  return {
+    captured: remote,
+    waysOf: (pipeline) => captureElsewhere({ ...shared, group: groupOf(pipeline), log }, remote),
+    work: (feed, replays) => ({
+      run: async (signal) => {
+        standBy()
+        const led = ledBy(parts, feed, replays, requests)
+        const lead: Work = (ending) => leadCapture({ ...shared, source: name }, led, ending)
+        const leads = settings.roles.includes('capture') ? [lead] : []
+        try {
+          await together(signal, [(ending) => remote.run(ending), ...leads])
+        } finally {
+          if (signal.aborted) remote.close()
+        }
+      },
+    }),
+    leader: async () => (await leaseHolder(store, `capture:${name}`))?.owner ?? null,
+  }
+}
+
+/** Its trouble is not that of capture. */
+function kept(part: string, observe: Observe, work: Work): Work {
+  return (signal) => supervise({ part, clock: systemClock, observe }, work, signal)
+}
+
+function ledBy(
+  { name, source, capture, log, settings, pipelines, observe }: CapturesParts,
+  feed: Work,
+  replays: Work,
+  requests: CaptureRequests,
+): Parameters<typeof leadCapture>[1] {
+  const reading = pipelines.map((pipeline): Work => {
+    const group = groupOf(pipeline)
+    const load = new FirstLoad({
+      group,
+      source,
+      capture,
+      clock: systemClock,
+      observe,
+      limits: loadLimits(settings, pipeline.definition),
+      // Whoever delivers makes its index ready before it writes rows of a new shape, and sweeps at the end.
+      prepare: () => Promise.resolve(),
+      sweep: () => Promise.reject(new Error('loads are ended where they are delivered')),
+      passed: passedIn(log, group, systemClock),
+    })
+    return kept(`loads of ${group}`, observe, (ending) => load.read(ending))
+  })
+  const describe = async (table: string) => (await source.describe(table)).table
+  const others = [kept(`replays of ${name}`, observe, replays), ...reading]
+  return { feed, others, requests, carryOut: carryOutBy(capture, describe) }
 }

@@ -5,16 +5,14 @@ import type { Feed } from './pipeline/feed.ts'
 import type { Lever } from './pipeline/lever.ts'
 import type { Pipeline } from './pipeline/pipeline.ts'
 import type { Failure } from './change/failure.ts'
-import type { Replays } from './pipeline/replay.ts'
 import { failureOf } from './pipeline/retry-policy.ts'
 import { supervise } from './pipeline/supervise.ts'
 import { watch, type WatchParts } from './pipeline/watch.ts'
 
 export interface DaemonSource {
   readonly name: string
-  readonly feed: Feed
+  readonly feed: Pick<Feed, 'run'>
   readonly watch: WatchParts
-  readonly replays: Pick<Replays, 'run'>
   readonly close: () => Promise<void>
 }
 
@@ -66,7 +64,6 @@ export class Daemon {
     const beside = [
       ...sources.flatMap((source) => [
         this.#runBeside(source, 'watch', (over) => watch(source.watch, over), ending),
-        this.#runBeside(source, 'replays', (over) => source.replays.run(over), ending),
       ]),
       ...helpers.map((helper) => this.#help(helper, ending)),
     ]

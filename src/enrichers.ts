@@ -3,7 +3,7 @@ import type { Position, Table } from './change/change.ts'
 import { groupOf, type Pipeline } from './config/pipeline.ts'
 import { isJoined } from './document/joins.ts'
 import { joinedEnricher, type ReadingBounds } from './joined.ts'
-import type { Capture } from './pipeline/capture.ts'
+import type { Captured } from './pipeline/captured.ts'
 import type { Observe } from './pipeline/facts.ts'
 import { lookingUp } from './pipeline/look-up.ts'
 import type { PipelineParts } from './pipeline/pipeline.ts'
@@ -13,7 +13,7 @@ import { mapperOf } from './workshop.ts'
 
 interface Reading {
   readonly source: Source
-  readonly capture: Capture
+  readonly capture: Pick<Captured, 'position'>
   readonly bounds: ReadingBounds
   readonly observe: Observe
   /** Of single rows that changes did not show. */

@@ -1,7 +1,6 @@
 /** The daemon put together: sources, pipelines, the control server, and those who listen to facts. */
 import { randomUUID } from 'node:crypto'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir } from 'node:fs/promises'
 import { alertsOf } from './alerting.ts'
 import { epochsSeen, startKind, startPosition } from './beginning.ts'
 import { Failure } from './change/failure.ts'
@@ -10,17 +9,17 @@ import { difference, fingerprint } from './config/fingerprint.ts'
 import type { Configuration } from './config/load.ts'
 import { groupOf, isMeant, type Pipeline as PipelineFile } from './config/pipeline.ts'
 import type { Operations } from './control/operations.ts'
-import { startControl } from './control/server.ts'
+import { openControl } from './open-control.ts'
 import { Daemon, type DaemonPipeline, type DaemonSource } from './daemon.ts'
 import { mayAlter } from './document/concern.ts'
 import { enricherOf } from './enrichers.ts'
 import { derivingsOf, describeChildren, readingBounds, type ReadingBounds } from './joined.ts'
-import { captureHere } from './captures.ts'
+import { capturesOf, checkRoles, type Captures } from './captures.ts'
 import { createJournal, type Journal } from './journal.ts'
 import type { Shape } from './document/definition.ts'
 import type { Log } from './log/log.ts'
 import { reachableStore } from './open-store.ts'
-import { breakerLimits, deliveryLimits, loadLimits, targetFlows } from './limits.ts'
+import { breakerLimits, deliveryLimits, targetFlows } from './limits.ts'
 import { letterOperations, letterWorks } from './dead-letters.ts'
 import { findsBy } from './finds-by.ts'
 import { createHealth, type Health } from './observe/health.ts'
@@ -31,6 +30,7 @@ import { Board } from './pipeline/board.ts'
 import { isDealtWith } from './pipeline/barriers.ts'
 import { Capture } from './pipeline/capture.ts'
 import type { Deriving } from './pipeline/deriving.ts'
+import type { Captured } from './pipeline/captured.ts'
 import type { Observe } from './pipeline/facts.ts'
 import { Feed } from './pipeline/feed.ts'
 import type { Replays } from './pipeline/replay.ts'
@@ -73,7 +73,9 @@ interface OpenedSource {
   readonly name: string
   readonly source: Source & OpenSource
   readonly log: Log
-  readonly capture: Capture
+  readonly leading: Capture
+  readonly captures: Captures
+  readonly capture: Captured
   readonly replays: Replays
   readonly states: ReplayStates
   readonly targets: ReadonlyMap<string, Target>
@@ -89,7 +91,8 @@ export async function serve(
   listeners: readonly Observe[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { settings, redact } = workshop.configuration
+  const { settings } = workshop.configuration
+  checkRoles(workshop.configuration)
   await mkdir(settings.state, { recursive: true })
   const store = await reachableStore(workshop.configuration)
   const own = workshop.configuration.pipelines
@@ -97,7 +100,7 @@ export async function serve(
   const metrics = createMetrics(version)
   const health = createHealth({
     sources: [...new Set(own.map(({ source }) => source))],
-    groups: own.map(groupOf),
+    groups: settings.roles.includes('deliver') ? own.map(groupOf) : [],
   })
   const logger = loggerOf(workshop.configuration)
   const journal = createJournal(store, systemClock)
@@ -131,14 +134,13 @@ export async function serve(
   const startedAtMs = systemClock.now()
   journal.note(`started: millrace ${version}, process ${process.pid}`)
   const operations = operationsOf(serving, opened, { startedAtMs, metrics, health })
-  const control = await startControl({ ...settings.control, operations, redact })
-  const addressFile = join(settings.state, 'control.json')
-  await writeFile(addressFile, JSON.stringify({ host: control.host, port: control.port, pid: process.pid }))
+  const control = settings.roles.includes('control')
+    ? await openControl(workshop.configuration, operations)
+    : undefined
   try {
     await daemonOf(serving, opened).run(signal)
   } finally {
-    await rm(addressFile, { force: true })
-    await control.close()
+    await control?.close()
     await upstreams.close()
     await alerts.close()
     journal.note('stopped')
@@ -193,7 +195,7 @@ async function openSource(
   const source = await workshop.openSource(name, tablesOf(own), unusedByAll(own, unsettled), (servers) =>
     observe({ kind: 'source-servers', source: name, servers }),
   )
-  const capture = new Capture({
+  const leading = new Capture({
     name,
     source,
     log,
@@ -212,14 +214,26 @@ async function openSource(
   })
   const names = new Set(own.map(({ target }) => target.name))
   const bounds = readingBounds(settings)
+  const captures = capturesOf({
+    name,
+    source,
+    log,
+    capture: leading,
+    store,
+    settings,
+    pipelines: own,
+    observe,
+  })
   return {
     name,
     source,
     log,
-    capture,
-    ...replaysOf({ name, source, log, capture, store, observe, clock: systemClock }),
+    leading,
+    captures,
+    capture: captures.captured,
+    ...replaysOf({ name, source, log, capture: leading, store, observe, clock: systemClock }),
     bounds,
-    derivings: derivingsOf(own, { ...bounds, source, capture, log, observe }, settings),
+    derivings: derivingsOf(own, { ...bounds, source, capture: leading, log, observe }, settings),
     targets: new Map([...names].map((target) => [target, workshop.target(target)])),
   }
 }
@@ -228,9 +242,11 @@ function daemonOf(serving: Serving, opened: readonly OpenedSource[]): Daemon {
   const { observe, abort, workshop } = serving
   return new Daemon({
     sources: opened.map((each) => daemonSource(serving, each)),
-    pipelines: opened.flatMap((each) =>
-      workshop.pipelinesOf(each.name).map((pipeline) => daemonPipeline(serving, each, pipeline)),
-    ),
+    pipelines: workshop.configuration.settings.roles.includes('deliver')
+      ? opened.flatMap((each) =>
+          workshop.pipelinesOf(each.name).map((pipeline) => daemonPipeline(serving, each, pipeline)),
+        )
+      : [],
     helpers: opened.flatMap(({ derivings }) =>
       [...derivings].map(([name, deriving]) => ({
         name: `deriving for ${name}`,
@@ -246,12 +262,12 @@ function daemonOf(serving: Serving, opened: readonly OpenedSource[]): Daemon {
 }
 
 function daemonSource({ workshop, options, observe, board }: Serving, opened: OpenedSource): DaemonSource {
-  const { name, source, log, capture, targets, replays } = opened
+  const { name, source, log, leading, captures, targets, replays } = opened
   const own = workshop.pipelinesOf(name)
   const feed = new Feed({
     name,
     log,
-    capture,
+    capture: leading,
     lanes: workshop.configuration.settings.log.lanes,
     lineage: () => randomUUID(),
     start: () => startPosition(source, own),
@@ -263,8 +279,10 @@ function daemonSource({ workshop, options, observe, board }: Serving, opened: Op
   })
   return {
     name,
-    feed,
-    replays,
+    feed: captures.work(
+      (ending) => feed.run(ending),
+      (ending) => replays.run(ending),
+    ),
     watch: {
       source: name,
       log,
@@ -313,12 +331,7 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
     target: file.target.name,
     table: file.definition.table,
     alias: file.target.index,
-    ...captureHere(opened, {
-      group: groupOf(file),
-      limits: loadLimits(settings, file.definition),
-      observe,
-      clock: systemClock,
-    }),
+    ...opened.captures.waysOf(file),
     log,
     deadLetters: log.deadLetters,
     openIndex,
@@ -378,7 +391,13 @@ function statusParts(
     nowMs: () => systemClock.now(),
     startedAtMs,
     board,
-    sources: opened.map(({ name, log }) => ({ name, log, deadLetters: log.deadLetters, show: showPosition })),
+    sources: opened.map(({ name, log, captures: { leader } }) => ({
+      name,
+      log,
+      deadLetters: log.deadLetters,
+      show: showPosition,
+      leader,
+    })),
     pipelines: workshop.configuration.pipelines.map(statusPipeline),
     recent: journal.recent,
   }

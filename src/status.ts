@@ -13,6 +13,8 @@ interface StatusSource {
   readonly log: LogAdmin
   readonly deadLetters: DeadLetters
   readonly show: (position: Position) => string
+  /** Who captures it, where processes share that; undefined = this process, or none. */
+  readonly leader?: () => Promise<string | null>
 }
 
 export interface StatusPipeline {
@@ -66,7 +68,7 @@ export async function statusOf(parts: StatusParts): Promise<Status> {
 
 async function sourceStatus(
   { board, nowMs }: StatusParts,
-  { name, log, show }: StatusSource,
+  { name, log, show, leader }: StatusSource,
   control: Control | undefined,
 ): Promise<SourceStatus> {
   const { bytes, bytesMax, oldest, next } = await log.retention()
@@ -74,6 +76,7 @@ async function sourceStatus(
     name,
     ...sourceBoard(board?.source(name), nowMs()),
     ...(control === undefined ? notBegun : begun(control, control.producers[`source:${name}`], show)),
+    leader: (await leader?.()) ?? null,
     logBytes: bytes,
     logBytesMax: bytesMax,
     logOldestOffset: oldest,

@@ -8,10 +8,15 @@ import type { Parts } from './parts.ts'
 import type { Arguments } from './usage.ts'
 
 /** `offline`: for commands that log in nowhere; secrets that are not set are no problem then. */
-export function configured(args: Arguments, context: Context, offline = false): Configuration {
+export function configured(
+  args: Arguments,
+  context: Context,
+  offline = false,
+  more: readonly string[] = [],
+): Configuration {
   const { environment, workingDirectory } = context
   const file = args.value('config')
-  const overrides = args.values('set')
+  const overrides = [...args.values('set'), ...more]
   const configuration = loadConfiguration({ environment, workingDirectory, file, overrides, offline })
   context.redactWith(configuration.redact)
   return configuration

@@ -100,6 +100,18 @@ const settingsType = group('Settings of the millrace process.', {
     description: 'What documents are enriched from, by name.',
     default: {},
   }),
+  roles: Type.Array(Type.Enum(['capture', 'deliver', 'control']), {
+    default: ['capture', 'deliver', 'control'],
+    minItems: 1,
+    description:
+      'What this process does. capture: one process at a time for each source, the others stand by; deliver: any number share the work; control: the HTTP server. Less than all needs log.kind: kafka and store.kind: mysql.',
+  }),
+  leaseSeconds: number(
+    15,
+    3,
+    600,
+    'After so long without a sign of the process that captures a source, another takes over. The same in all processes.',
+  ),
   log: logType,
   delivery: group('Writing to targets.', {
     bulkMb: number(5, 0.01, 100, 'A request to a target is closed at this size ...'),

@@ -56,9 +56,12 @@ export interface ServerStatus {
 
 export interface SourceStatus {
   readonly name: string
-  readonly state: 'starting' | 'running' | 'waiting' | 'failed' | 'offline'
+  /** standby: another process may be capturing it. */
+  readonly state: 'starting' | 'standby' | 'running' | 'waiting' | 'failed' | 'offline'
   readonly error: string | null
   readonly remedy: string | null
+  /** host:process:start of whoever captures it, where several processes may; null = no others may, or nobody does. */
+  readonly leader: string | null
   /** What has been captured, in the source's own words. */
   readonly position: string
   readonly lineage: string

@@ -56,7 +56,7 @@ function conditionOf(fact: Fact): Condition | undefined {
     case 'target-waiting':
       return ill(`${partsOfGroup(fact.group).pipeline} waits for its target${because(fact.failure)}`)
     case 'source-state':
-      if (fact.state === 'running') return well
+      if (fact.state === 'running' || fact.state === 'standby') return well
       return ill(`source ${fact.source} is ${wordOf(fact.state)}${because(fact.failure)}`)
     case 'pipeline-state':
       // A pause is somebody's will.

@@ -235,7 +235,7 @@ export type Fact =
 
 type LeaseState = 'waiting' | 'held' | 'released' | 'lost'
 
-export type SourceState = 'starting' | 'running' | 'waiting' | 'failed' | 'stopped'
+export type SourceState = 'starting' | 'standby' | 'running' | 'waiting' | 'failed' | 'stopped'
 
 export type PipelineState = 'starting' | 'loading' | 'running' | 'waiting' | 'paused' | 'stopped' | 'failed'
 

@@ -13,6 +13,8 @@ import type { Observe } from '../../src/pipeline/facts.ts'
 import { FirstLoad } from '../../src/pipeline/first-load.ts'
 import { Feed } from '../../src/pipeline/feed.ts'
 import { lookingUp } from '../../src/pipeline/look-up.ts'
+import { supervise } from '../../src/pipeline/supervise.ts'
+import { together } from '../../src/pipeline/together.ts'
 import { Lever } from '../../src/pipeline/lever.ts'
 import { Pipeline } from '../../src/pipeline/pipeline.ts'
 import type { Entries, Log } from '../../src/log/log.ts'
@@ -121,11 +123,19 @@ export class Life {
     this.capture = capture
     const abort = new AbortController()
     const pipeline = this.#pipeline(log, capture, { clock, observe: tell, abort: abort.signal })
+    const feed = this.#feed(log, capture, { clock, observe: tell })
+    const replays = this.#replays(log, capture, { clock, observe: tell })
     const sources = [
       {
         name: sourceName,
-        feed: this.#feed(log, capture, { clock, observe: tell }),
-        replays: this.#replays(log, capture, { clock, observe: tell }),
+        feed: {
+          run: (signal: AbortSignal) =>
+            together(signal, [
+              (over) => feed.run(over),
+              (over) =>
+                supervise({ part: 'replays', clock, observe: tell }, (ending) => replays.run(ending), over),
+            ]),
+        },
         watch: {
           source: sourceName,
           log,

@@ -8,6 +8,10 @@ export const run: Command = {
   positionals: '',
   options: {
     ...configurationOptions,
+    roles: {
+      value: 'ROLES',
+      help: 'What this process does, of capture, deliver and control, with commas between. Default: the setting roles',
+    },
     reload: {
       value: 'PIPELINE[@TARGET]',
       repeatable: true,
@@ -28,10 +32,14 @@ export const run: Command = {
 while changes flow. A pipeline whose file has changed in a way that alters documents does not start until --reload or
 --keep says what to do about the documents that are there.
 
+Where log.kind is kafka and store.kind is mysql, any number of processes share the work: of those that capture one leads for
+each source and the others stand by; those that deliver share the lanes of each pipeline.
+
 SIGTERM or Ctrl-C: what is being written is finished, the state is saved, and the process ends with 0. A second one ends
 it at once; nothing is lost, a little is written twice at the next start.`,
   examples: [
     ['millrace run', 'with config/millrace.yaml and config/pipelines/'],
+    ['millrace run --roles capture,control', 'captures, or stands by; delivers nothing'],
     ['millrace run --reload orders', 'reads the table of the pipeline orders again'],
     ['millrace run --reload orders@backup', 'the same for one of its targets alone'],
     [
@@ -46,7 +54,8 @@ it at once; nothing is lost, a little is written twice at the next start.`,
     '130  ended at once by a second signal',
   ],
   async run(args, context) {
-    const configuration = configured(args, context)
+    const roles = args.value('roles')
+    const configuration = configured(args, context, false, roles === undefined ? [] : [`roles=${roles}`])
     needPipelines(configuration)
     const [reload, keep, adopt] = ['reload', 'keep', 'adopt'].map((option) => args.values(option))
     const options = { reload: reload ?? [], keep: keep ?? [], adopt: adopt ?? [] }

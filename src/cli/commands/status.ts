@@ -94,7 +94,11 @@ function showProposal({ name, table, proposed }: PipelineStatus): readonly strin
 
 const sourceColumns: readonly ColumnOf<SourceStatus>[] = [
   { title: 'SOURCE', text: ({ name }) => name },
-  { title: 'STATE', text: ({ state }) => state },
+  {
+    title: 'STATE',
+    text: ({ state, leader }) =>
+      state === 'standby' && leader !== null ? `standby, ${leader} leads` : state,
+  },
   {
     title: 'SILENT',
     text: ({ silentSeconds }) => (silentSeconds === null ? '-' : showDuration(silentSeconds)),

@@ -14,6 +14,7 @@ const pipeline: PipelineStatus = {
   state: 'loading',
   error: null,
   remedy: null,
+  leader: null,
   lagChanges: 1234,
   lagSeconds: 0.42,
   lanes: [5],
