@@ -43,11 +43,9 @@ suite('roles', { concurrency: false }, () => {
     const written = async (): Promise<void> => {
       rows++
       await connection.query(`INSERT INTO roled.items VALUES (${rows}, 'row ${rows}')`)
-      await delivering.until(`deliver row ${rows}`, () => true)
-      while (true) {
+      while ((await index.countIfServing()) !== rows) {
+        await delivering.until('run', ({ pipelines }) => pipelines[0]?.state === 'running')
         await index.refresh()
-        if ((await index.countIfServing()) === rows) return
-        await delivering.until('go on', () => true)
       }
     }
     let leading = await DaemonProcess.start(options('one', 'capture,control'))
