@@ -6,9 +6,9 @@ import { epochsSeen, startKind, startPosition } from './beginning.ts'
 import { Failure } from './change/failure.ts'
 import type { OpenSource, RunOptions } from './cli/parts.ts'
 import { difference, fingerprint } from './config/fingerprint.ts'
-import type { Configuration } from './config/load.ts'
 import { groupOf, isMeant, type Pipeline as PipelineFile } from './config/pipeline.ts'
 import type { Operations } from './control/operations.ts'
+import { loggerOf } from './open-logger.ts'
 import { openControl } from './open-control.ts'
 import { Daemon, type DaemonPipeline, type DaemonSource } from './daemon.ts'
 import { mayAlter } from './document/concern.ts'
@@ -23,7 +23,6 @@ import { breakerLimits, deliveryLimits, targetFlows } from './limits.ts'
 import { letterOperations, letterWorks } from './dead-letters.ts'
 import { findsBy } from './finds-by.ts'
 import { createHealth, type Health } from './observe/health.ts'
-import { createLogger } from './observe/logger.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
 import type { Wishes } from './pipeline/binding.ts'
 import { Board } from './pipeline/board.ts'
@@ -147,12 +146,6 @@ export async function serve(
     await journal.close()
     logger.close()
   }
-}
-
-function loggerOf({ settings, redact }: Configuration): ReturnType<typeof createLogger> {
-  const { level, format } = settings.logger
-  const pretty = format === 'auto' ? process.stdout.isTTY : format === 'pretty'
-  return createLogger({ level, pretty, redact, write: (line) => process.stdout.write(line) })
 }
 
 function operationsOf(
