@@ -47,7 +47,9 @@ export class Delivery {
     await together(signal, [
       (ending) => this.#read(ending, failed.reject),
       (ending) => {
-        ending.addEventListener('abort', () => failed.resolve(), { once: true })
+        // A signal that has aborted already tells nobody any more.
+        if (ending.aborted) failed.resolve()
+        else ending.addEventListener('abort', () => failed.resolve(), { once: true })
         return failed.promise
       },
     ])

@@ -63,7 +63,8 @@ export class World {
     this.#startedAtMs = this.clock.now()
     const source = this.plainSource()
     this.replaying = seed % 4 === 3 ? new Random(seed) : undefined
-    const looksUp = this.settings.shortened > 0 || this.replaying !== undefined
+    const { shortened, trouble } = this.settings
+    const looksUp = shortened > 0 || trouble.touch > 0 || this.replaying !== undefined
     this.checks = new Checks(this.target.index, (a, b) => source.covers(a, b), { ...this.settings, looksUp })
     if (this.settings.rowsAtStart > 0) this.application.transact(this.settings.rowsAtStart)
     this.tell(JSON.stringify(this.settings))
