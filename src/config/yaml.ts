@@ -28,9 +28,9 @@ export function parseYaml(text: string, origin: string): Parsed {
   }
 }
 
-/** One scalar as YAML, quoted where that is needed. */
+/** A value as YAML on one line, quoted where that is needed. */
 export function yamlScalar(value: unknown): string {
-  return stringify(value, { lineWidth: 0 }).trimEnd()
+  return stringify(value, { lineWidth: 0, collectionStyle: 'flow' }).trimEnd()
 }
 
 function offsetOf(node: unknown, path: readonly string[]): number | undefined {

@@ -76,6 +76,9 @@ test('the committed configuration works with the environment that the compose fi
   assert.equal(settings.control.host, '0.0.0.0')
   assert.deepEqual(
     pipelines.map(({ name, target }) => [name, target.index]),
-    [['cities', 'cities']],
+    [
+      ['cities', 'cities'],
+      ['regions', 'regions'],
+    ],
   )
 })
