@@ -95,7 +95,7 @@ suite('documents that hold rows of several tables', () => {
   test('a row that very many documents show is worked off in bounded pieces, and others stay fresh meanwhile', async () => {
     const schema = 'shop_hot'
     await createShop(connection, schema, 10)
-    const many = 6000
+    const many = 15_000
     for (let from = 1000; from < 1000 + many; from += 1000) {
       const rows = Array.from({ length: 1000 }, (_, at) => [from + at, 1, 'open', null])
       await connection.query(`INSERT INTO ${schema}.orders VALUES ?`, [rows])
