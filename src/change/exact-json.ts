@@ -5,8 +5,6 @@
 
 /** Throws a SyntaxError where the text is not JSON. */
 export function parseExact(text: string): unknown {
-  // The types of the language do not know the third parameter yet.
-  const parse = JSON.parse as (text: string, reviver: Reviver) => unknown
   return parse(text, (_name, value, { source }) =>
     typeof value === 'number' && source !== undefined ? exactNumber(value, source) : value,
   )
@@ -18,6 +16,16 @@ export function textOfExact(value: unknown): string | undefined {
     typeof member === 'bigint' ? rawNumber(String(member)) : member,
   )
 }
+
+/** JSON in which each number is a string, the text that it was. Throws a SyntaxError where the text is not JSON. */
+export function parseDigits(text: string): unknown {
+  return parse(text, (_name, value, { source }) =>
+    typeof value === 'number' ? (source ?? String(value)) : value,
+  )
+}
+
+/** The types of the language do not know the reviver's third parameter yet. */
+const parse = JSON.parse as (text: string, reviver: Reviver) => unknown
 
 type Reviver = (name: string, value: unknown, context: { readonly source?: string }) => unknown
 

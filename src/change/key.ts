@@ -3,6 +3,7 @@
  * another lane, past the order of its row's changes.
  */
 import type { Column, Key, Table } from './change.ts'
+import { parseDigits } from './exact-json.ts'
 import { Failure } from './failure.ts'
 import { bytesOf } from './row.ts'
 
@@ -33,9 +34,7 @@ function valuesOf(text: string): readonly unknown[] {
   if (!text.startsWith('[') && !text.startsWith('"')) return [text]
   let value: unknown
   try {
-    value = JSON.parse(text, (_, each: unknown, context?: { readonly source?: string }) =>
-      typeof each === 'number' ? (context?.source ?? String(each)) : each,
-    )
+    value = parseDigits(text)
   } catch {
     throw malformed(`${short(text)} is not JSON`)
   }

@@ -13,6 +13,7 @@
  * below the barrier is found stale, or by the pass that they come to themselves.
  */
 import type { Barrier, Cascade, Key, Table } from '../change/change.ts'
+import { parseDigits } from '../change/exact-json.ts'
 import { Failure } from '../change/failure.ts'
 import { keyFrom } from '../change/key.ts'
 import type { NumberedBarrier } from '../log/log.ts'
@@ -120,9 +121,7 @@ type Shown = Readonly<Record<string, unknown>>
 
 /** Numbers stay the text that they are: parsed ones would lose digits. */
 function shownBy({ source = '{}' }: StoredDocument): Shown {
-  return JSON.parse(source, (_, value: unknown, context?: { readonly source?: string }) =>
-    typeof value === 'number' ? (context?.source ?? String(value)) : value,
-  ) as Shown
+  return parseDigits(source) as Shown
 }
 
 /** A document that does not show the column at all was made before it did. */

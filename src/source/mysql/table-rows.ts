@@ -1,5 +1,6 @@
 /** Rows that a SELECT answers, in the same cells as the binlog's; and keys in its conditions. */
 import type { Key } from '../../change/change.ts'
+import { parseDigits } from '../../change/exact-json.ts'
 import { Failure } from '../../change/failure.ts'
 import { keyOf, packRow, textOf, type Cell } from '../../change/row.ts'
 import type { Chunk } from '../source.ts'
@@ -88,19 +89,14 @@ export function keyValues({ table, types }: TableShape, key: Key): readonly KeyV
 
 /** The values of a key; numbers stay the text that they are. */
 function parseKey(key: Key): readonly unknown[] {
-  const values: unknown = JSON.parse(textOf(key), keepDigits)
+  const values: unknown = parseDigits(textOf(key))
   if (!Array.isArray(values)) throw new Failure('corrupt', 'a key that is no JSON array')
   return values
 }
 
 /** The value of a cell; a number stays the text that it is. */
 export function parseCell(cell: string): unknown {
-  return JSON.parse(textOf(cell), keepDigits)
-}
-
-/** A reviver that leaves a number the text that it was. */
-function keepDigits(_: string, value: unknown, context?: { readonly source?: string }): unknown {
-  return typeof value === 'number' ? (context?.source ?? value) : value
+  return parseDigits(textOf(cell))
 }
 
 function selectedColumn(name: string, type: TableShape['types'][number] | undefined): string {

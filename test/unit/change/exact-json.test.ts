@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { assert as check, json, property, stringMatching } from 'fast-check'
-import { parseExact, textOfExact } from '../../../src/change/exact-json.ts'
+import { parseDigits, parseExact, textOfExact } from '../../../src/change/exact-json.ts'
 
 test('numbers that JavaScript would round keep their digits', () => {
   const text =
@@ -16,6 +16,13 @@ test('whole numbers beyond 2^53 are bigints, others are numbers', () => {
     readonly [name: string]: unknown
   }
   assert.deepEqual([big, small, part], [9007199254740993n, 9007199254740991, 1.25])
+})
+
+test('numbers can be had as the text that they are', () => {
+  assert.deepEqual(parseDigits('{"a":1.10,"b":["x",9007199254740993,null]}'), {
+    a: '1.10',
+    b: ['x', '9007199254740993', null],
+  })
 })
 
 test('what JSON can say, survives', () => {
