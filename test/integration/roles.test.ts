@@ -12,7 +12,7 @@ suite('roles', { concurrency: false }, () => {
   let stack: Stack
 
   before(async () => {
-    stack = await startStack({ servers: ['mysql', 'kafka@3.9', 'elasticsearch'] })
+    stack = await startStack({ servers: ['mysql', 'kafka', 'elasticsearch'] })
   })
   after(() => stack?.[Symbol.asyncDispose]())
 
@@ -23,7 +23,7 @@ suite('roles', { concurrency: false }, () => {
       'CREATE TABLE roled.items (id INT PRIMARY KEY, name VARCHAR(40))',
       "INSERT INTO roled.items VALUES (1, 'a'), (2, 'b'), (3, 'c')",
     )
-    const { broker } = stack.servers.get('kafka@3.9') as KafkaServer
+    const { broker } = stack.servers.get('kafka') as KafkaServer
     const url = `${stack.mysql.appUrl}roled_state`
     const options = (name: string, roles: string): DaemonOptions => ({
       directory: join(stack.directory, `roled-${name}`),
