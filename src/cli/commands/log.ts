@@ -7,40 +7,46 @@ import { composed, configured } from '../configured.ts'
 import { exit, UsageError, type Context } from '../context.ts'
 import { showBytes, showDuration } from '../format.ts'
 import { keysOf } from '../key.ts'
+import { groupLines, groupsIn } from '../log-groups.ts'
 import type { Parts } from '../parts.ts'
 import { tableOf } from '../table.ts'
 import { configurationOptions, jsonOption, type Arguments, type Command } from '../usage.ts'
 
 export const log: Command = {
   name: 'log',
-  summary: 'Look into the change log: its parts, or the changes of one row.',
-  positionals: 'ls|show [TABLE] [KEY...]',
+  summary: 'Look into the change log: its parts, those who read it, or the changes of one row.',
+  positionals: 'ls|groups|show [TABLE] [KEY...]',
   options: {
     ...configurationOptions,
     ...jsonOption,
     source: { value: 'SOURCE', help: 'The log of this source only. Default: all' },
   },
   about: `millrace log ls               the parts of each log: names, sizes, offsets, ages
+millrace log groups           who reads it: the next offset of each lane, the lag, and how long until the log would drop what
+                              is not delivered, if it grows as it did
 millrace log show TABLE KEY   every change of a row that is still kept, oldest first
 
-The key is written as its values in the order of the key's columns, or as a JSON array. Both read the files directly, also
-while the daemon runs. Mind that show prints row values.`,
+The key is written as its values in the order of the key's columns, or as a JSON array. All read the log itself, also while
+the daemon runs. Mind that show prints row values.`,
   examples: [
     ['millrace log ls', 'how much is kept, and since when'],
     ['millrace log show shop.orders 42', 'what happened to the order 42'],
+    ['millrace log groups --json', 'lag and room of each group, for programs'],
     [`millrace log show shop.stock '["de","Köln",7]' --json`, 'a key of three columns, for programs'],
   ],
   exits: ['0  shown', '1  there is no log yet, or the row has no changes in it'],
   async run(args, context) {
     const [action, table, ...key] = args.positionals
-    if (action !== 'ls' && action !== 'show')
-      throw new UsageError(`millrace log knows ls and show, not "${action ?? ''}"`)
-    if (action === 'ls' && table !== undefined) throw new UsageError('millrace log ls takes no table')
+    if (action !== 'ls' && action !== 'groups' && action !== 'show')
+      throw new UsageError(`millrace log knows ls, groups and show, not "${action ?? ''}"`)
+    if (action !== 'show' && table !== undefined)
+      throw new UsageError(`millrace log ${action} takes no table`)
     if (action === 'show' && key.length === 0) throw new UsageError('millrace log show needs TABLE and KEY')
     const configuration = configured(args, context, true)
     const parts = await composed(configuration, context)
     const sources = sourcesOf(configuration, args)
     if (action === 'ls') return await list(parts, sources, args, context)
+    if (action === 'groups') return await listGroups(parts, sources, args, context)
     return await show({ parts, sources, table: table ?? '', keys: keysOf(key) }, args, context)
   },
 }
@@ -82,6 +88,18 @@ async function list(
     },
   ]
   for (const line of tableOf(columns, rows)) context.out(line)
+  return exit.ok
+}
+
+async function listGroups(
+  parts: Parts,
+  sources: readonly string[],
+  args: Arguments,
+  context: Context,
+): Promise<number> {
+  const groups = await eachLog(parts, sources, (source, opened) => groupsIn(source, opened, Date.now()))
+  const lines = args.has('json') ? groups.map((group) => JSON.stringify(group)) : groupLines(groups)
+  for (const line of lines) context.out(line)
   return exit.ok
 }
 

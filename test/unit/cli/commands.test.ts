@@ -210,6 +210,43 @@ test('verify of equals says how many and ends with 0', async (t) => {
   assert.deepEqual(await run('verify', 'orders'), { code: 0, out: ['equal: 1000 documents'], err: [] })
 })
 
+test('log groups prints where each group is, and how long the log has room for what it lacks', async (t) => {
+  const hour = 3_600_000
+  const log: Partial<LogAdmin> = {
+    groups: () =>
+      Promise.resolve([
+        { name: 'orders@primary', tables: [], lanes: [90, 95], attributes: {}, lost: false },
+        { name: 'orders@backup', tables: [], lanes: [0, 0], attributes: {}, lost: true },
+      ]),
+    lag: (group) =>
+      Promise.resolve({
+        changes: group === 'orders@primary' ? 10 : 100,
+        oldestCommittedAtMs: Date.now() - 90_000,
+      }),
+    retention: () =>
+      Promise.resolve({
+        bytes: 1000,
+        bytesMax: 10_000,
+        oldest: 0,
+        next: 100,
+        oldestAppendedAtMs: Date.now() - 2 * hour,
+      }),
+    close: () => Promise.resolve(),
+  }
+  const { run } = withPipeline(commandLine(t, { openLog: () => Promise.resolve(log as LogAdmin) }))
+  const { out } = await run('log', 'groups')
+  assert.deepEqual(
+    out.map((line) => line.split(/ {2,}/)),
+    [
+      ['SOURCE', 'GROUP', 'NEXT BY LANE', 'LAG', 'BEHIND', 'ROOM'],
+      ['main', 'orders@primary', '90 95', '10', '1 min 30 s', '19 h 48 min'],
+      ['main', 'orders@backup', '0 0', '100', '1 min 30 s', 'lost'],
+    ],
+  )
+  const [json = ''] = (await run('log', 'groups', '--json')).out
+  assert.equal((JSON.parse(json) as { lagChanges: number }).lagChanges, 10)
+})
+
 test('log show prints the changes of a key, whether it is a number or a text', async (t) => {
   const asked: string[] = []
   const log: Partial<LogAdmin> = {
