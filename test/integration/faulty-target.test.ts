@@ -35,6 +35,7 @@ suite('a target with faults', () => {
   let proxy: FaultyProxy
   let daemon: DaemonProcess
   const alerts: AlertMessage[] = []
+  const waits = (): typeof alerts => alerts.filter(({ incident }) => incident === 'faulty@primary:waiting')
   const webhook = createServer((incoming, outgoing) => {
     let body = ''
     incoming.on('data', (piece: Buffer) => (body += piece.toString()))
@@ -120,24 +121,24 @@ suite('a target with faults', () => {
     const block = async (value: boolean | null): Promise<void> => {
       await index.ask('PUT', '/faulty/_settings', { 'index.blocks.read_only_allow_delete': value })
     }
+    await daemon.until('tell that what was before is over', () => waits().at(-1)?.state !== 'open')
+    const earlier = waits().length
+    const told = (): typeof alerts => waits().slice(earlier)
     await block(true)
     await underLoad(async () => {
       const waiting = await daemon.until('wait', ({ pipelines }) => pipelines[0]?.state === 'waiting')
       assert.match(waiting.pipelines[0]?.remedy ?? '', /free disk space/)
-      await daemon.until('tell', () =>
-        alerts.some(({ state, cause }) => state === 'open' && /waits/.test(cause)),
-      )
+      await daemon.until('tell', () => told()[0]?.state === 'open')
     })
     await block(null)
     await assertHealed()
-    await daemon.until('tell the end', () => alerts.some(({ state }) => state === 'over'))
-    const told = alerts.filter(({ incident }) => incident === 'faulty@primary:waiting')
+    await daemon.until('tell the end', () => told().some(({ state }) => state === 'over'))
     assert.deepEqual(
-      told.slice(-2).map(({ state }) => state),
+      told().map(({ state }) => state),
       ['open', 'over'],
     )
     assert.match(
-      told.at(-2)?.text ?? '',
+      told()[0]?.text ?? '',
       /^millrace: faulty@primary: waits for its target: .*\nremedy: free disk/,
     )
   })
