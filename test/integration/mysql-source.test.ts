@@ -140,7 +140,7 @@ for (const name of names) {
         ),
       [
         `${schema}.t: emptied TRUNCATE /* all */ \`t\``,
-        `${schema}.t: ALTER TABLE t ADD COLUMN m INT DEFAULT 7`,
+        `${schema}.t: widened ALTER TABLE t ADD COLUMN m INT DEFAULT 7`,
         `${schema}.t: RENAME TABLE t TO u, other TO t`,
       ],
     )
