@@ -72,6 +72,11 @@ suite('a daemon', () => {
       },
     })
     await untilCaughtUp(daemon, connection)
+    // Only what has copies survives the loss of a node.
+    await new SearchIndex(urls[0] ?? '', 'cluster').ask(
+      'GET',
+      '/_cluster/health?wait_for_status=green&timeout=60s',
+    )
     await using workload = workloadOn('cluster')
     workload.start()
     const master = nodes[await masterOf(nodes)]

@@ -43,7 +43,7 @@ export async function moveLeaders(
     mysqlUrl: one.cdcUrl,
     elasticsearchUrl: stack.elasticsearch.url,
     pipelines: { [name]: { table } },
-    settings: { sources: { main: { url: '${MYSQL_URL}', hosts, catchUpSeconds: 2, heartbeatSeconds: 1 } } },
+    settings: { sources: { main: { url: '${MYSQL_URL}', hosts, catchUpSeconds: 6, heartbeatSeconds: 1 } } },
   })
   const connect = () => pair.connect()
   await using workload = new Workload({ connect, table, seed: 5, ids: 900, transactionsPerSecond: 80 })
