@@ -118,9 +118,16 @@ export async function failureOfReading(
 ): Promise<Failure> {
   const { from = '', settings, batches } = options
   const source = createMysqlSource({ ...settingsOf(server), ...settings }, [table])
-  const position = from.startsWith('{') ? (from as Position) : source.parse(from)
+  let position = from.startsWith('{') ? (from as Position) : source.parse(from)
+  const late = AbortSignal.timeout(waitMsMax)
   try {
-    for await (const batch of source.read(position, AbortSignal.timeout(waitMsMax))) batches?.push(batch)
+    // A stream may end before it fails, for whoever reads it to go on from where it came to.
+    while (!late.aborted) {
+      for await (const batch of source.read(position, late)) {
+        batches?.push(batch)
+        position = batch.position
+      }
+    }
   } catch (error) {
     assert(error instanceof Failure, String(error))
     return error
