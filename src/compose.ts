@@ -24,8 +24,9 @@ import type { Enricher } from './document/enricher.ts'
 import type { IndexAdmin } from './sink/sink.ts'
 import type { Finding } from './source/source.ts'
 import type { Target } from './target.ts'
-import { showPosition } from './source/mysql/position.ts'
+import { showPosition } from './open-source.ts'
 import { statusOf } from './status.ts'
+import { planLogSwitch, switchLog } from './switch-log.ts'
 import { systemClock } from './system-clock.ts'
 import { recentIn } from './journal.ts'
 import { gigabyte, megabyte } from './units.ts'
@@ -44,6 +45,8 @@ export function compose(configuration: Configuration, listeners: readonly Observ
     runDaemon: (options, signal) => serve(workshop, options, listeners, signal),
     openSource: (name) => workshop.openSource(name, tablesOf(workshop.pipelinesOf(name))),
     openLog: (source) => workshop.readLog(source),
+    planLogSwitch: (request) => planLogSwitch(configuration, request),
+    switchLog: (request, copied, signal) => switchLog(configuration, request, copied, signal),
     examineTarget: (pipeline) => examineTarget(workshop, pipeline),
     examineJoins,
     examineState: async () => [

@@ -1,19 +1,34 @@
 /** Opens a source's log: the one place that knows how logs are stored. */
 import { existsSync } from 'node:fs'
+import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Failure } from './change/failure.ts'
 import type { Settings } from './config/schema.ts'
 import { openEmbeddedLog } from './log/embedded/embedded-log.ts'
 import { openKafkaLog, type KafkaLogOptions } from './log/kafka/kafka-log.ts'
-import type { Log } from './log/log.ts'
+import { assertCurrent, type Log } from './log/log.ts'
 import { tlsOf } from './pem.ts'
 import { gigabyte, megabyte } from './units.ts'
 import { version } from './version.ts'
 
-/** To write. Throws a Failure of kind `conflict` when another process has it. */
-export function openLog(settings: Settings, source: string): Promise<Log> {
+export type LogKind = Settings['log']['kind']
+
+/** To write. Throws a Failure of kind `conflict` when another process has it, and where it is not the current one. */
+export async function openLog(settings: Settings, source: string): Promise<Log> {
+  const log = await openLogIn(settings.log.kind, settings, source)
+  try {
+    assertCurrent(await log.control())
+    return log
+  } catch (error) {
+    await log.close()
+    throw error
+  }
+}
+
+/** To write, also where another goes on from it, or where it is to go on from another. */
+export function openLogIn(kind: LogKind, settings: Settings, source: string): Promise<Log> {
   const { state, log } = settings
-  if (log.kind === 'kafka') return openKafkaLog(kafkaOptions(settings, source))
+  if (kind === 'kafka') return openKafkaLog(kafkaOptions(settings, source))
   return openEmbeddedLog({
     directory: directoryOf(state, source),
     segmentBytes: Math.round(log.segmentMb * megabyte),
@@ -24,9 +39,13 @@ export function openLog(settings: Settings, source: string): Promise<Log> {
 }
 
 /** To look at, also while another process writes it. Throws a Failure of kind `lost` where there is none yet. */
-export async function readLog(settings: Settings, source: string): Promise<Log> {
+export async function readLog(
+  settings: Settings,
+  source: string,
+  kind: LogKind = settings.log.kind,
+): Promise<Log> {
   const { state, log } = settings
-  if (log.kind === 'kafka') return await openKafkaLog({ ...kafkaOptions(settings, source), readOnly: true })
+  if (kind === 'kafka') return await openKafkaLog({ ...kafkaOptions(settings, source), readOnly: true })
   const directory = directoryOf(state, source)
   if (!existsSync(directory)) {
     throw new Failure('lost', `the source ${source} has no log in ${state} yet`, {
@@ -34,6 +53,15 @@ export async function readLog(settings: Settings, source: string): Promise<Log> 
     })
   }
   return await openEmbeddedLog({ directory, readOnly: true, ceilingBytes: log.ceilingGb * gigabyte })
+}
+
+/** Moves away what an earlier move left or began in the state folder, which nobody needs; nothing else is ever moved away. */
+export async function clearEmbedded({ state }: Settings, source: string): Promise<void> {
+  const directory = directoryOf(state, source)
+  const left = `${directory}.left`
+  await rm(left, { recursive: true, force: true })
+  await rename(directory, left)
+  await rm(left, { recursive: true, force: true })
 }
 
 function directoryOf(state: string, source: string): string {
@@ -47,7 +75,7 @@ function kafkaOptions({ log }: Settings, source: string): KafkaLogOptions {
       remedy: 'name some of the brokers as host:port',
     })
   return {
-    client: clientOf(kafka),
+    client: brokersOf(kafka),
     prefix: kafka.prefix,
     source,
     version,
@@ -62,7 +90,12 @@ function kafkaOptions({ log }: Settings, source: string): KafkaLogOptions {
   }
 }
 
-function clientOf({ brokers, tls, sasl }: Settings['log']['kafka']): KafkaLogOptions['client'] {
+/** How brokers are reached, as settings say it. */
+export function brokersOf({
+  brokers,
+  tls,
+  sasl,
+}: Pick<Settings['log']['kafka'], 'brokers' | 'tls' | 'sasl'>): KafkaLogOptions['client'] {
   const encryption = tlsOf(tls)
   return {
     brokers,

@@ -10,7 +10,7 @@ export interface ShownGroup {
   readonly lanes: readonly number[]
   readonly lagChanges: number
   readonly lagSeconds: number
-  /** An estimate, by how fast the log grew so far; null = it has not been long enough to tell. */
+  /** An estimate, by how fast the log grew so far and by how long it keeps anything; null = it has not been long enough to tell. */
   readonly roomHours: number | null
   /** What it lacks was dropped already: it needs a reload. */
   readonly lost: boolean
@@ -58,22 +58,37 @@ async function shownOf(
     lanes,
     lagChanges: changes,
     lagSeconds: Math.max(0, nowMs - oldestCommittedAtMs) / 1000,
-    roomHours: lost ? 0 : roomHours(retention, changes, nowMs),
+    roomHours: lost ? 0 : roomHours(retention, { changes, oldestCommittedAtMs }, nowMs),
     lost,
   }
 }
 
-/** How long the log can go on growing as it did until its ceiling drops what the group has not delivered. */
+/** Until the log drops what the group has not delivered, by its size or by its age, whichever comes first. */
 function roomHours(
+  retention: Retention,
+  { changes, oldestCommittedAtMs }: { readonly changes: number; readonly oldestCommittedAtMs: number },
+  nowMs: number,
+): number | null {
+  const bySize = roomBySize(retention, changes, nowMs)
+  const { keptMs } = retention
+  if (keptMs === undefined) return bySize
+  const byAge = Math.max(0, keptMs - Math.max(0, nowMs - oldestCommittedAtMs)) / hourMs
+  return bySize === null ? byAge : Math.min(bySize, byAge)
+}
+
+/** How long the log can go on growing as it did until its ceiling drops what the group has not delivered. */
+function roomBySize(
   { bytes, bytesMax, oldest, next, oldestAppendedAtMs }: Retention,
   lagChanges: number,
   nowMs: number,
 ): number | null {
-  const hours = (nowMs - (oldestAppendedAtMs ?? nowMs)) / 3_600_000
+  const hours = (nowMs - (oldestAppendedAtMs ?? nowMs)) / hourMs
   if (hours < leastHours || bytes === 0) return null
   const undelivered = (bytes * Math.min(lagChanges, next - oldest)) / Math.max(1, next - oldest)
   return Math.max(0, bytesMax - undelivered) / (bytes / hours)
 }
+
+const hourMs = 3_600_000
 
 /** A minute of growth is no guide to the next day. */
 const leastHours = 1 / 60

@@ -41,6 +41,41 @@ export interface ReplayPreview {
   readonly barriers: readonly string[]
 }
 
+export interface LogSwitchRequest {
+  readonly source: string
+  readonly to: 'embedded' | 'kafka'
+  /** Everything that is kept is copied, not only what was not delivered. */
+  readonly history: boolean
+}
+
+export interface LogSwitchPlan {
+  readonly source: string
+  readonly from: string
+  readonly to: string
+  /** There is nothing to do: `begun` = the source has no log yet; `before` = the switch was made. */
+  readonly state: 'ready' | 'unfinished' | 'begun' | 'before'
+  readonly seq: number
+  /** At most so many. */
+  readonly changes: number
+  readonly groups: readonly { readonly name: string; readonly undelivered: number }[]
+  readonly deadLetters: number
+}
+
+export interface LogSwitched {
+  readonly source: string
+  readonly from: string
+  readonly to: string
+  /** `finished` = an earlier attempt had come to its last step; `before` = it was made before. */
+  readonly outcome: 'moved' | 'finished' | 'before'
+  readonly epoch: number
+  readonly seq: number
+  readonly copied: number
+  readonly deadLetters: number
+  readonly groups: readonly string[]
+  /** Groups of pipelines that are gone, which had lost records. */
+  readonly leftBehind: readonly string[]
+}
+
 export type Difference =
   | { readonly kind: 'missing'; readonly id: string }
   | { readonly kind: 'orphan'; readonly id: string }
@@ -104,6 +139,14 @@ export interface Parts {
   openSource(name: string): Promise<OpenSource>
   /** A source's log, to read; also while a daemon writes it. Throws a Failure of kind `lost` where there is none yet. */
   openLog(source: string): Promise<LogAdmin>
+  /** What a switch of a source's log would do; throws a Failure where it could not be done. */
+  planLogSwitch(request: LogSwitchRequest): Promise<LogSwitchPlan>
+  /** Lets another log go on from the present one, while no daemon runs. */
+  switchLog(
+    request: LogSwitchRequest,
+    copied: (records: number) => void,
+    signal: AbortSignal,
+  ): Promise<LogSwitched>
   /** What stands in the way of delivery: the target reached, its version, our rights, the index. Never throws for a bad one. */
   examineTarget(pipeline: Pipeline): Promise<readonly Finding[]>
   /** Whether the columns that join a pipeline's tables can be compared, and have indexes. Never throws for bad ones. */

@@ -1,5 +1,6 @@
 /** The durable change log: what capture appends to and deliverers read. */
 import type { Barrier, Change, Key, Offset } from '../change/change.ts'
+import { Failure } from '../change/failure.ts'
 import { noRecords, RecordCursor, type Records } from '../change/records.ts'
 
 /** Progress and numbering; saved in the same atomic append as the records it describes. Control records never expire. */
@@ -14,6 +15,29 @@ export interface Control {
   readonly lanes: number
   /** Progress of each producer, in its own words: `source:NAME` (a position), `task:ID` (a task's state). */
   readonly producers: Readonly<Record<string, string>>
+  /** Present where this is not the current log of its source. */
+  readonly moved?: Moved
+}
+
+/** A log goes on in another, kept elsewhere: the one that is being filled is not current yet, the one that was left not any more. */
+export interface Moved {
+  readonly state: 'filling' | 'left'
+  /** How the one that is left is kept, and the one that goes on, in the settings' words. */
+  readonly from: string
+  readonly to: string
+}
+
+/** Throws a Failure of kind `conflict` where another log is, or will be, the current one of the source. */
+export function assertCurrent(control: Control | undefined): void {
+  if (control?.moved === undefined) return
+  const { state, from, to } = control.moved
+  if (state === 'left')
+    throw new Failure('conflict', `this log (${from}) was left: the one in ${to} goes on from it`, {
+      remedy: `set log.kind: ${to}; or come back: millrace log switch ${from}`,
+    })
+  throw new Failure('conflict', `this log (${to}) is being filled from the one in ${from}`, {
+    remedy: `let that be finished: millrace log switch ${to}`,
+  })
 }
 
 export interface LogBatch {
@@ -167,6 +191,8 @@ export interface Retention {
   readonly bytes: number
   /** Beyond this the oldest segment goes, whoever still needs it. */
   readonly bytesMax: number
+  /** What is older goes, whoever still needs it; absent = age alone takes nothing from who needs it. */
+  readonly keptMs?: number
   readonly oldest: Offset
   /** One past the newest record. */
   readonly next: Offset
@@ -196,7 +222,10 @@ export interface LogStretch {
   readonly offset: Offset
   readonly version: bigint
   readonly addressee: string | undefined
-  /** What was appended with them; told once. */
+  /**
+   * They come alone, and the first has this offset and version. Version 0: statements without numbers of their own, from
+   * before their effects were told apart.
+   */
   readonly barriers: readonly Barrier[]
 }
 

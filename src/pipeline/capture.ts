@@ -5,7 +5,7 @@
 import type { Barrier, Key, Offset, Position } from '../change/change.ts'
 import { Failure } from '../change/failure.ts'
 import { countOf, operations, type Records } from '../change/records.ts'
-import type { ChangeLog, Control } from '../log/log.ts'
+import { assertCurrent, type ChangeLog, type Control } from '../log/log.ts'
 import type { Chunk, Source, SourceBatch } from '../source/source.ts'
 import { Appender, positionIn, type Appended } from './appender.ts'
 import { chunkRecords } from './chunk-records.ts'
@@ -75,6 +75,7 @@ export class Capture implements Captured {
   async run(signal: AbortSignal): Promise<void> {
     const control = await this.#parts.log.tail()
     if (control === undefined) throw new Error('capture needs a log that has been begun')
+    assertCurrent(control)
     const from = positionIn(control, this.#producer)
     if (from === undefined) throw new Error(`the log has no position of ${this.#producer}`)
     const failed = new AbortController()
@@ -182,6 +183,10 @@ export class Capture implements Captured {
    * Throws a Failure of kind `transient` while capture is not running.
    */
   async touch(request: TouchRequest, signal: AbortSignal): Promise<Touched> {
+    const { streamOnly } = this.#parts.source
+    // Nothing could ever answer what is read because of it, and its lane would wait for that for ever.
+    if (streamOnly !== undefined)
+      throw new Failure('unsupported', `no row can be read again: ${streamOnly.why}`)
     const touched = (keys: number): void => {
       this.#state({ kind: 'touched', source: this.#parts.name, table: request.table.name, keys })
       this.#moved.notify()

@@ -38,6 +38,17 @@ export function withLoadState(
   return { ...producers, [taskName(group)]: JSON.stringify(state) }
 }
 
+/** Of loads that were read whole, the rows all lie before this offset of another log. */
+export function withLoadsUntil(producers: Control['producers'], until: Offset): Control['producers'] {
+  let moved = producers
+  for (const name of Object.keys(producers)) {
+    if (!name.startsWith(taskName(''))) continue
+    const state = JSON.parse(producers[name] ?? '') as LoadState
+    if (state.until !== null) moved = { ...moved, [name]: JSON.stringify({ ...state, until }) }
+  }
+  return moved
+}
+
 /** A load from the first row. `sweepBelow` undefined = the index was empty before: nothing to sweep. */
 export function newLoad(load: {
   readonly table: string

@@ -4,7 +4,7 @@
  */
 import type { Offset, Position } from '../change/change.ts'
 import { Failure } from '../change/failure.ts'
-import type { Control, LogAdmin } from '../log/log.ts'
+import { assertCurrent, type Control, type LogAdmin } from '../log/log.ts'
 import { positionIn } from './appender.ts'
 import type { Capture } from './capture.ts'
 import type { CaptureAnswer, CaptureRequest, CaptureRequests } from './capture-requests.ts'
@@ -139,6 +139,7 @@ export class RemoteCapture implements Captured {
     const { log } = this.#parts
     const control = await log.control()
     if (control === undefined) return
+    assertCurrent(control)
     const { next } = await log.retention()
     const before = this.#seen
     if (before !== undefined && control.seq < before.control.seq) return

@@ -71,6 +71,8 @@ function partsWith(given: Partial<Parts>): Parts {
     runDaemon: unasked,
     openSource: unasked,
     openLog: unasked,
+    planLogSwitch: unasked,
+    switchLog: unasked,
     examineTarget: unasked,
     examineState: unasked,
     localStatus: unasked,

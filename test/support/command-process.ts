@@ -11,17 +11,19 @@ export interface CommandResult {
 
 const program = fileURLToPath(new URL('../../bin/millrace', import.meta.url))
 
-/** Runs `millrace WORDS` to its end. */
+/** Runs `millrace WORDS` to its end, or kills it (SIGKILL) after so long. */
 export async function millrace(
   words: readonly string[],
   workingDirectory: string,
   environment: Readonly<Record<string, string>> = {},
+  killAfterMs = 60_000,
 ): Promise<CommandResult> {
   const child = spawn(process.execPath, [program, ...words], {
     cwd: workingDirectory,
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 60_000,
+    timeout: killAfterMs,
+    killSignal: 'SIGKILL',
   })
   const [out, err]: string[][] = [[], []]
   child.stdout.setEncoding('utf8').on('data', (piece: string) => out?.push(piece))

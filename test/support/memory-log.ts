@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import type { Barrier, Change, Key, Offset } from '../../src/change/change.ts'
 import { Failure } from '../../src/change/failure.ts'
-import { packRecords } from '../../src/change/records.ts'
+import { noRecords, packRecords } from '../../src/change/records.ts'
 import { laneHash, laneSeed } from '../../src/log/embedded/lane.ts'
 import {
   Entries,
@@ -245,7 +245,17 @@ export class MemoryLog implements ChangeLog, LogAdmin {
       const own = all.filter(({ barrier }) => barrier === undefined)
       const run = own.map(({ entry }) => entry.change)
       const version = own[0]?.entry.version ?? 0n
-      yield { records: packRecords(run), offset, version, addressee: own[0]?.addressee, barriers }
+      if (run.length > 0)
+        yield { records: packRecords(run), offset, version, addressee: own[0]?.addressee, barriers: [] }
+      const bar = all.find(({ barrier }) => barrier !== undefined)?.entry
+      if (bar !== undefined)
+        yield {
+          records: noRecords,
+          offset: bar.offset,
+          version: bar.version,
+          addressee: undefined,
+          barriers,
+        }
     }
   }
 

@@ -71,15 +71,15 @@ export async function* stretchesOf(log: Inspected, from: Offset, to: Offset): As
 function* piecesOf(frame: Frame, tables: readonly Table[]): Generator<LogStretch> {
   const { addressee } = frame
   let [offset, version] = [frame.header.first, firstVersion(frame.header)]
-  let barriers = frame.barriers()
-  const pieces = frame.pieces(tables)
-  if (barriers.length > 0 && pieces.length === 0) pieces.push(noRecords)
-  for (const records of pieces) {
-    yield { records, offset, version, addressee, barriers }
+  for (const records of frame.pieces(tables)) {
+    yield { records, offset, version, addressee, barriers: [] }
     offset += records.count
     version += BigInt(records.count)
-    barriers = []
   }
+  const barriers = frame.barriers()
+  if (barriers.length === 0) return
+  const isNumbered = frame.numberedBarriers().length > 0
+  yield { records: noRecords, offset, version: isNumbered ? version : 0n, addressee: undefined, barriers }
 }
 
 async function* framesFrom(log: Inspected, from: Offset): AsyncGenerator<Frame> {

@@ -118,6 +118,5 @@ function unknownKey(name: string): Failure {
 }
 
 export function controlText(control: Control, appends: number): string {
-  const { lineage, epoch, seq, lanes, producers } = control
-  return JSON.stringify({ lineage, epoch, seq, lanes, appends, producers })
+  return JSON.stringify({ ...control, appends })
 }

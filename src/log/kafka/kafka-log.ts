@@ -58,6 +58,10 @@ export interface KafkaLogOptions {
   readonly now?: () => number
 }
 
+export function offsetOfSeq(seq: number): Offset {
+  return seq - 1
+}
+
 /** Throws a Failure of kind `lost` where it is to be read only and there is none yet. */
 export async function openKafkaLog(options: KafkaLogOptions): Promise<Log> {
   const names = namesOf(options.prefix, options.source)
@@ -183,6 +187,7 @@ class KafkaLog implements Log {
     return {
       bytes: [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0),
       bytesMax: this.#options.topics.retentionBytes * Math.max(1, kept.length),
+      keptMs: this.#options.topics.retentionMs,
       oldest: Math.max(0, ...kept.map(({ from }) => from)),
       next: state.control?.seq ?? 0,
       oldestAppendedAtMs: times.length === 0 ? undefined : Math.min(...times),

@@ -92,7 +92,9 @@ export class Writer {
     const { lanes } = batch.control
     if (this.#control !== undefined && this.#control.lanes !== lanes)
       throw new Error('the number of lanes is fixed when a log begins')
-    await this.#topic(names.work, lanes)
+    // A log that goes on from another one keeps nothing of what was before.
+    const since = this.#control === undefined ? batch.firstSeq - 1 : 0
+    await this.#topic(names.work, lanes, since)
     const outgoing = new Map<string, Outgoing>()
     const changed = await this.#encode(batch, producer, outgoing)
     this.#encodeControl(batch, changed, { producer, outgoing })
@@ -236,13 +238,13 @@ export class Writer {
   }
 
   /** The topic is there, and it is the one that the log knows. */
-  async #topic(name: string, partitions: number): Promise<void> {
+  async #topic(name: string, partitions: number, since = 0): Promise<void> {
     if (this.#topics.has(name)) return
     const { topics, client } = this.#parts
     const { id } = await topics.records(name, partitions)
     const places = Array.from({ length: partitions }, (_, partition) => ({ topic: name, partition }))
     await this.#refuseStrangers(name, places, client)
-    this.#topics.set(name, { id, ends: places.map(() => 0), since: 0 })
+    this.#topics.set(name, { id, ends: places.map(() => 0), since })
   }
 
   /** Records that no control record speaks of come from another log. */

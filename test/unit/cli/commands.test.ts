@@ -3,7 +3,14 @@ import { test } from 'node:test'
 import type { Table } from '../../../src/change/change.ts'
 import { packRow } from '../../../src/change/row.ts'
 import { Failure } from '../../../src/change/failure.ts'
-import type { Difference, OpenSource, RunOptions, VerifyProgress } from '../../../src/cli/parts.ts'
+import type {
+  Difference,
+  LogSwitchPlan,
+  LogSwitchRequest,
+  OpenSource,
+  RunOptions,
+  VerifyProgress,
+} from '../../../src/cli/parts.ts'
 import { generatedFiles } from '../../../src/config/example.ts'
 import type { LogAdmin } from '../../../src/log/log.ts'
 import type { Finding } from '../../../src/source/source.ts'
@@ -231,6 +238,7 @@ test('log groups prints where each group is, and how long the log has room for w
         next: 100,
         oldestAppendedAtMs: Date.now() - 2 * hour,
       }),
+    control: () => Promise.resolve(undefined),
     close: () => Promise.resolve(),
   }
   const { run } = withPipeline(commandLine(t, { openLog: () => Promise.resolve(log as LogAdmin) }))
@@ -243,6 +251,10 @@ test('log groups prints where each group is, and how long the log has room for w
       ['main', 'orders@backup', '0 0', '100', '1 min 30 s', 'lost'],
     ],
   )
+  // Where age takes it from whoever needs it, that is told too.
+  const aged = { ...log, retention: async () => ({ ...(await log.retention?.()), keptMs: 3 * hour }) }
+  const other = withPipeline(commandLine(t, { openLog: () => Promise.resolve(aged as LogAdmin) }))
+  assert.match((await other.run('log', 'groups')).out[1] ?? '', / 2 h 58 min$/)
   const [json = ''] = (await run('log', 'groups', '--json')).out
   assert.equal((JSON.parse(json) as { lagChanges: number }).lagChanges, 10)
 })
@@ -262,6 +274,7 @@ test('log show prints the changes of a key, whether it is a number or a text', a
         change: { ...change, before, after },
       }
     },
+    control: () => Promise.resolve(undefined),
     close: () => Promise.resolve(),
   }
   const { run } = withPipeline(commandLine(t, { openLog: () => Promise.resolve(log as LogAdmin) }))
@@ -277,6 +290,43 @@ test('log show prints the changes of a key, whether it is a number or a text', a
     /"before":\{"id":9007199254740993,"title":"a"\},"after":\{"id":9007199254740993,"title":null\}/,
   )
   assert.equal((await run('log', 'show', 'shop.orders', '43')).code, 1)
+})
+
+test('log switch says what it would do, and what it did', async (t) => {
+  const asked: LogSwitchRequest[] = []
+  const kinds = { source: 'main', from: 'embedded', to: 'kafka' } as const
+  const plan: LogSwitchPlan = { ...kinds, state: 'ready', seq: 9, changes: 1500, groups: [], deadLetters: 2 }
+  const { run } = withPipeline(
+    commandLine(t, {
+      planLogSwitch: () => Promise.resolve(plan),
+      switchLog: (request) => {
+        asked.push(request)
+        const done = {
+          epoch: 1,
+          seq: 9,
+          copied: 1500,
+          deadLetters: 2,
+          groups: ['orders@main'],
+          leftBehind: [],
+        }
+        return Promise.resolve({ ...kinds, outcome: 'moved', ...done })
+      },
+    }),
+  )
+  const planned = await run('log', 'switch', 'kafka', '--dry-run')
+  assert.deepEqual(
+    planned.out.map((line) => line.split(/ {2,}/)),
+    [
+      ['SOURCE', 'FROM', 'TO', 'WOULD', 'CHANGES', 'LETTERS', 'GROUPS'],
+      ['main', 'embedded', 'kafka', 'be switched', '1,500', '2', '0'],
+    ],
+  )
+  assert.deepEqual(asked, [])
+  const { code, out } = await run('log', 'switch', 'kafka', '--history')
+  assert.equal(code, 0)
+  assert.match(out.join('\n'), /copied: 1,500 changes, 2 dead letters, 1 groups\nNow set log.kind: kafka/)
+  assert.deepEqual(asked, [{ source: 'main', to: 'kafka', history: true }])
+  assert.equal((await run('log', 'switch', 'rabbit')).code, 2)
 })
 
 test('generate writes the files of the schemas', async (t) => {
