@@ -12,9 +12,16 @@ interface Opened {
   readonly target: (pipeline: Pipeline) => Target
 }
 
-/** A place in the source is where the log begins: the group then takes the log from its beginning. */
-export function startKind(start: Start): 'load' | 'now' | 'earliest' {
-  return start.kind === 'position' ? 'earliest' : start.kind
+/**
+ * A place in the source is where the log begins: the group then takes the log from its beginning. So it does where the
+ * beginning of the stream is the load.
+ */
+export function startKind(
+  start: Start,
+  { streamOnly }: Pick<Source, 'streamOnly'>,
+): 'load' | 'now' | 'earliest' {
+  const isLoad = start.kind === 'load' && streamOnly === undefined
+  return isLoad || start.kind === 'now' ? start.kind : 'earliest'
 }
 
 export async function startPosition(
@@ -24,7 +31,9 @@ export async function startPosition(
   const starts = own.map(({ policy }) => policy.start)
   if (starts.some(({ kind }) => kind === 'earliest')) return await source.earliest()
   const place = starts.find((start) => start.kind === 'position')
-  return place === undefined ? await source.head() : source.parse(place.text)
+  if (place !== undefined) return source.parse(place.text)
+  const isLoad = starts.some(({ kind }) => kind === 'load')
+  return isLoad && source.streamOnly !== undefined ? await source.streamOnly.beginning() : await source.head()
 }
 
 export async function epochsSeen(

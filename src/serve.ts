@@ -38,7 +38,7 @@ import { Pipeline } from './pipeline/pipeline.ts'
 import { heedingRemarks } from './pipeline/remarks.ts'
 import type { IndexAdmin } from './sink/sink.ts'
 import type { Source } from './source/source.ts'
-import { showPosition } from './source/mysql/position.ts'
+import { showPosition } from './open-source.ts'
 import { statusOf } from './status.ts'
 import { Steering } from './steering.ts'
 import type { Store } from './store/store.ts'
@@ -345,7 +345,7 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
     guardEveryMs,
     definition: fingerprint(file),
     differences: difference,
-    start: startKind(file.policy.start),
+    start: startKind(file.policy.start, source),
     wishes: wishesOf(file, options),
     deriving,
     reloadsWhenLost: file.policy.onLost === 'reload',

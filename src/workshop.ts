@@ -1,7 +1,6 @@
 /** Makes parts of one configuration, for the daemon and for commands alike. */
 import { Failure } from './change/failure.ts'
 import type { OpenSource } from './cli/parts.ts'
-import { sourceConnection } from './config/connection.ts'
 import { fingerprint, unusedColumns } from './config/fingerprint.ts'
 import type { Configuration } from './config/load.ts'
 import { groupOf, type Pipeline } from './config/pipeline.ts'
@@ -11,13 +10,12 @@ import { tablesIn } from './document/joins.ts'
 import { limitedTo, shapeOf } from './document/shape.ts'
 import type { Log } from './log/log.ts'
 import { openLog, readLog } from './open-log.ts'
-import { tlsOf } from './pem.ts'
+import { mysqlSettings, openSource, type SourceWish } from './open-source.ts'
 import type { Columns } from './pipeline/column-gate.ts'
 import { indexWishes } from './index-wishes.ts'
 import { defineIndex } from './sink/search/index-definition.ts'
 import type { IndexAdmin } from './sink/sink.ts'
 import type { MysqlSettings } from './source/mysql/connection.ts'
-import { createMysqlSource } from './source/mysql/mysql-source.ts'
 import type { Source, SourceAdmin, TellServers } from './source/source.ts'
 import { checkJoins, describeChildren } from './joined.ts'
 import type { StatusPipeline } from './status.ts'
@@ -42,7 +40,7 @@ export class Workshop {
     unused = unusedByAll(this.pipelinesOf(name)),
     tell: TellServers = () => {},
   ): Promise<Source & OpenSource> {
-    return createMysqlSource(this.#mysqlSettings(name, unused), tables, tell)
+    return openSource(this.#wish(name, unused), tables, tell)
   }
 
   /** A source's log, to write. Throws a Failure of kind `conflict` when another process has it. */
@@ -88,28 +86,13 @@ export class Workshop {
   /** How a source's server is reached; without a name, the only one. */
   serverOf(name: string | undefined): MysqlSettings {
     const [only = ''] = Object.keys(this.configuration.settings.sources)
-    return this.#mysqlSettings(name ?? only, {})
+    return mysqlSettings(this.#wish(name ?? only, {}))
   }
 
-  #mysqlSettings(name: string, unused: Readonly<Record<string, readonly string[]>>): MysqlSettings {
+  #wish(name: string, unused: SourceWish['unused']): SourceWish {
     const settings = this.configuration.settings.sources[name]
     if (settings === undefined) throw new Failure('configuration', `there is no source ${name}`)
-    const tls = tlsOf(settings.tls)
-    const own = this.pipelinesOf(name)
-    return {
-      name,
-      ...sourceConnection(settings),
-      ...(tls === undefined ? {} : { tls }),
-      ...(settings.serverId === 0 ? {} : { serverId: settings.serverId }),
-      hosts: settings.hosts,
-      prefer: settings.prefer,
-      catchUpMs: settings.catchUpSeconds * 1000,
-      heartbeatMs: settings.heartbeatSeconds * 1000,
-      excluded: unused,
-      keys: Object.fromEntries(
-        own.flatMap(({ definition, key }) => (key === undefined ? [] : [[definition.table, key]])),
-      ),
-    }
+    return { name, settings, pipelines: this.pipelinesOf(name), unused }
   }
 }
 

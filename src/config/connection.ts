@@ -13,7 +13,7 @@ export interface SourceConnection {
 export function sourceConnection(
   source: Pick<SourceSettings, 'url' | 'user' | 'password'>,
 ): SourceConnection {
-  const url = parseUrl(source.url, 'mysql://user:password@host:3306/')
+  const url = parseUrl(source.url ?? '', 'mysql://user:password@host:3306/')
   return {
     host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
     port: url.port === '' ? 3306 : Number(url.port),

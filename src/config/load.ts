@@ -9,7 +9,7 @@ import { upstreamFault } from './enrichment.ts'
 import { readPipelines, type Pipeline } from './pipeline.ts'
 import { nearest, refuse, type Problem } from './problems.ts'
 import { pipelineSchema } from './pipeline-schema.ts'
-import { settingsSchema, type Settings, type TargetSettings } from './schema.ts'
+import { settingsSchema, type Settings, type SourceSettings, type TargetSettings } from './schema.ts'
 import { createSecrets, secretsOfUrl, type Secrets } from './secrets.ts'
 import { finishSettings, fromEnvironment, leaves, mergeSettings, variableOf } from './settings.ts'
 import type { Texts, Tree } from './settings.ts'
@@ -155,7 +155,8 @@ function contradictions(settings: Settings, origin: string): readonly Problem[] 
     }
   }
   for (const [name, source] of Object.entries(settings.sources)) {
-    attempt(`sources.${name}.url`, () => sourceConnection(source))
+    problems.push(...missingOfSource(name, source).map((path) => ({ origin, path, found: 'is missing' })))
+    if (source.url !== undefined) attempt(`sources.${name}.url`, () => sourceConnection(source))
   }
   for (const [name, target] of Object.entries(settings.targets)) {
     attempt(`targets.${name}.url`, () => targetConnection(target))
@@ -180,6 +181,11 @@ function contradictions(settings: Settings, origin: string): readonly Problem[] 
   return problems
 }
 
+function missingOfSource(name: string, { kind, url, kafka }: SourceSettings): readonly string[] {
+  if (kind === 'mysql') return url === undefined ? [`sources.${name}.url`] : []
+  return kafka.brokers.length === 0 ? [`sources.${name}.kafka.brokers`] : []
+}
+
 function missingOfTarget({ kind, url, module }: TargetSettings): 'url' | 'module' | undefined {
   if (kind === 'module') return module === undefined ? 'module' : undefined
   return url.length === 0 ? 'url' : undefined
@@ -198,6 +204,9 @@ const paths = [
   'sources.*.tls.ca',
   'sources.*.tls.cert',
   'sources.*.tls.key',
+  'sources.*.kafka.tls.ca',
+  'sources.*.kafka.tls.cert',
+  'sources.*.kafka.tls.key',
   'targets.*.tls.ca',
   'targets.*.module',
   'store.tls.ca',

@@ -1,11 +1,35 @@
 /** Settings of the log: kept in files of this machine, or in Kafka. */
 import { choice, flag, group, integer, number, secret, text, Type } from './schema-words.ts'
 
-const kafkaType = group('The brokers, where the log is kept in Kafka.', {
+/** How brokers are reached. */
+export const brokerSettings = {
   brokers: Type.Array(text('', { pattern: '^.+:\\d+$', examples: ['kafka1.example.com:9092'] }), {
     default: [],
     description: 'Some of the brokers, as host:port; the others are found.',
   }),
+  tls: group('Encryption.', {
+    mode: choice(
+      ['off', 'required', 'verify'],
+      'off',
+      'off; required (encrypted, any certificate); verify (encrypted, the certificate is checked).',
+    ),
+    ca: Type.Optional(text('PEM file of the authority that signed the certificates of the brokers.')),
+    cert: Type.Optional(text('PEM file of our own certificate.')),
+    key: Type.Optional(text('PEM file of the key to our own certificate.')),
+  }),
+  sasl: group('How we prove who we are.', {
+    mechanism: choice(
+      ['none', 'PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'],
+      'none',
+      'What the listener of the brokers asks for.',
+    ),
+    username: Type.Optional(text('The name of the user.')),
+    password: Type.Optional(secret(text('The password of that user.'))),
+  }),
+}
+
+const kafkaType = group('The brokers, where the log is kept in Kafka.', {
+  brokers: brokerSettings.brokers,
   prefix: text(
     'The names of topics, consumer groups and transactional ids begin with it. {source} stands for the name of the source: needed where two sources have a table of the same name.',
     { pattern: '^[A-Za-z0-9._{}-]{1,100}$', default: 'millrace' },
@@ -28,25 +52,8 @@ const kafkaType = group('The brokers, where the log is kept in Kafka.', {
     'max.message.bytes of the topics that are made: the largest row, as it is compressed.',
   ),
   createTopics: flag(true, 'Make topics that are missing; otherwise they have to be there.'),
-  tls: group('Encryption.', {
-    mode: choice(
-      ['off', 'required', 'verify'],
-      'off',
-      'off; required (encrypted, any certificate); verify (encrypted, the certificate is checked).',
-    ),
-    ca: Type.Optional(text('PEM file of the authority that signed the certificates of the brokers.')),
-    cert: Type.Optional(text('PEM file of our own certificate.')),
-    key: Type.Optional(text('PEM file of the key to our own certificate.')),
-  }),
-  sasl: group('How we prove who we are.', {
-    mechanism: choice(
-      ['none', 'PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'],
-      'none',
-      'What the listener of the brokers asks for.',
-    ),
-    username: Type.Optional(text('The name of the user.')),
-    password: Type.Optional(secret(text('The password of that user.'))),
-  }),
+  tls: brokerSettings.tls,
+  sasl: brokerSettings.sasl,
 })
 
 export const logType = group('The durable change log.', {

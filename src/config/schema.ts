@@ -1,6 +1,7 @@
 /** Every setting of the process: its doc, format, default and bounds, as data. Checks, types, examples and JSON Schemas follow. */
 import type { SchemaNode } from './conform.ts'
 import { logType } from './log-schema.ts'
+import { serverTls, sourceType } from './source-schema.ts'
 import { upstreamType } from './upstream-schema.ts'
 import {
   choice,
@@ -14,52 +15,6 @@ import {
   type Static,
 } from './schema-words.ts'
 import { targetType } from './target-schema.ts'
-
-const sourceTls = group('Encryption of the connection.', {
-  mode: choice(
-    ['off', 'required', 'verify'],
-    'off',
-    'off; required (encrypted, any certificate); verify (encrypted, the certificate is checked).',
-  ),
-  ca: Type.Optional(text('PEM file of the authority that signed the server certificate.')),
-  cert: Type.Optional(text('PEM file of our own certificate.')),
-  key: Type.Optional(text('PEM file of the key to our own certificate.')),
-})
-
-const sourceType = group('A MySQL or MariaDB server.', {
-  url: secret(
-    text('Where the server is: mysql://user:password@host:port/', {
-      pattern: '^(mysql|mariadb)://[^/]',
-      examples: ['mysql://user:password@host:3306/'],
-    }),
-  ),
-  hosts: Type.Array(text('', { pattern: '^[^:/@\\s]+(:\\d+)?$', examples: ['db2.example.com:3306'] }), {
-    default: [],
-    description:
-      'Further servers of the same topology, as host or host:port, reached as the URL says: one of them is read where the first cannot be.',
-  }),
-  prefer: choice(
-    ['any', 'primary', 'replica'],
-    'any',
-    'Which of several servers is read where there is a choice: any (the first that can be), the primary, or a replica.',
-  ),
-  catchUpSeconds: number(
-    30,
-    0,
-    86_400,
-    'How long a server may lack changes that were read from another one before they count as lost.',
-  ),
-  user: Type.Optional(text('The user, when the URL names none.')),
-  password: Type.Optional(secret(text('The password, when it is better kept out of the URL.'))),
-  tls: sourceTls,
-  serverId: integer(
-    0,
-    0,
-    4_294_967_295,
-    'How we number ourselves among the replicas of the server, where no other has that number; 0 = drawn at random.',
-  ),
-  heartbeatSeconds: number(5, 0.1, 3600, 'How often the server says that it is alive while nothing changes.'),
-})
 
 const settingsType = group('Settings of the millrace process.', {
   state: text('Folder of the log and of all state. Relative to the working directory.', {
@@ -94,7 +49,7 @@ const settingsType = group('Settings of the millrace process.', {
       pattern: '^[A-Za-z][A-Za-z0-9_]{0,31}$',
       default: 'millrace_',
     }),
-    tls: sourceTls,
+    tls: serverTls,
   }),
   upstreams: Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_]*$' }), upstreamType, {
     description: 'What documents are enriched from, by name.',

@@ -101,7 +101,17 @@ export interface RelatedRows {
   readonly rows: readonly RelatedRow[]
 }
 
+/** A source of which nothing but the stream can be read: no chunks, no rows by key, no view. */
+export interface StreamOnly {
+  /** In a sentence, for people. */
+  readonly why: string
+  /** Where the stream begins, if it still has every row. Throws a Failure of kind `lost` where it has not. */
+  beginning(): Promise<Position>
+}
+
 export interface Source {
+  /** Absent = rows can be read beside the stream. */
+  readonly streamOnly?: StreamOnly
   /**
    * Changes after `from`, in commit order, for ever; ends when the signal aborts, and when it has to go on at another
    * server: what was read of tables at the former one may hold what this one never gets. Reconnects by itself while the

@@ -26,7 +26,12 @@ export interface SourceSubject {
   readonly close: () => Promise<void>
 }
 
-export function testSource(name: string, open: () => Promise<SourceSubject>): void {
+/** `stream`: nothing but the stream can be read. */
+export function testSource(
+  name: string,
+  open: () => Promise<SourceSubject>,
+  reads: 'everything' | 'stream' = 'everything',
+): void {
   const check = (rule: string, body: (subject: SourceSubject) => Promise<void>): void => {
     test(`${name}: ${rule}`, async () => {
       const subject = await open()
@@ -43,6 +48,11 @@ export function testSource(name: string, open: () => Promise<SourceSubject>): vo
   check('a transaction larger than a piece comes in pieces and can be resumed inside', hugeTransaction)
   check('positions that were given cover those before them, not those behind them', covering)
   check('a statement that hides its rows is a barrier between the changes before and after it', barrier)
+  check('a silent stream shows that it is alive, and ends when it is aborted', silence)
+  if (reads === 'stream') {
+    check('what cannot be read is refused, and says so', streamOnly)
+    return
+  }
   check('chunks give every row once, in key order, within their bounds', chunkPages)
   check('a chunk includes what its fence demands, and its head covers what it saw', chunkFence)
   check('a row reads the same from the stream and from a chunk', sameRows)
@@ -51,7 +61,6 @@ export function testSource(name: string, open: () => Promise<SourceSubject>): vo
     relatedRows,
   )
   check('a view sees one point in time, which includes what its fence demands', viewFence)
-  check('a silent stream shows that it is alive, and ends when it is aborted', silence)
 }
 
 async function commitOrder({ source, table, write }: SourceSubject): Promise<void> {
@@ -339,6 +348,18 @@ function plain(change: Change): {
       ? undefined
       : table.columns.map((column, at) => valueOf(column, unpackRow(row, table.columns.length)[at]))
   return { op, key: textOf(key), before: show(before), after: show(after) }
+}
+
+async function streamOnly({ source, table, write }: SourceSubject): Promise<void> {
+  await write([item(1, 'row', 1)])
+  assert.ok(source.streamOnly !== undefined && source.streamOnly.why !== '')
+  const from = await source.streamOnly.beginning()
+  assert.equal(changesIn(await readTo(source, from, await source.head())).length, 1)
+  const includes = await source.head()
+  const refused = { name: 'Failure', kind: 'unsupported' }
+  const chunk = { table, after: undefined, rowsMax: 1, bytesMax: 1, includes }
+  await assert.rejects(source.chunk(chunk, forever()), refused)
+  await assert.rejects(source.rows({ table, keys: ['[1]' as Key], includes }, forever()), refused)
 }
 
 function item(id: number, name: string, amount: number | null): ItemWrite {

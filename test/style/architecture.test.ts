@@ -38,6 +38,11 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: ['mysql2', 'node:'],
     unsaid: /kafka|elastic|\bbulk/i,
   },
+  'source/debezium/': {
+    project: ['source/source.ts', 'change/'],
+    packages: ['node:timers/promises'],
+    unsaid: /elastic|\bbulk|binlog|gtid/i,
+  },
   'log/embedded/': {
     project: ['log/log.ts', 'change/'],
     packages: ['node:'],
