@@ -72,6 +72,12 @@ test('the committed configuration works with the environment that the compose fi
     MILLRACE_STATE: '/state',
     MILLRACE_CONTROL_HOST: '0.0.0.0',
   }
+  const kafka = { MILLRACE_LOG_KIND: 'kafka', MILLRACE_LOG_KAFKA_BROKERS: 'kafka:9092' }
+  const inKafka = loadConfiguration({ environment: { ...environment, ...kafka }, workingDirectory: root })
+  assert.deepEqual(
+    [inKafka.settings.log.kind, ...inKafka.settings.log.kafka.brokers],
+    ['kafka', 'kafka:9092'],
+  )
   const { settings, pipelines } = loadConfiguration({ environment, workingDirectory: root })
   assert.equal(settings.control.host, '0.0.0.0')
   assert.deepEqual(

@@ -5,8 +5,12 @@ import { after, before, suite, test } from 'node:test'
 import type { Connection } from 'mysql2/promise'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
+import { millrace } from '../support/command-process.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
+import type { DebeziumRow, DebeziumTable } from '../support/debezium-messages.ts'
 import { differencesOfItems } from '../support/items.ts'
+import { independentClient, withAdmin } from '../support/kafka-options.ts'
+import { MirroredTable } from '../support/mirrored-table.ts'
 import { SearchIndex } from '../support/search-index.ts'
 import { changesOf } from '../support/topic-changes.ts'
 import { createItems, Workload } from '../support/workload.ts'
@@ -24,7 +28,7 @@ suite('a daemon with its log in Kafka', () => {
     await stack?.[Symbol.asyncDispose]()
   })
 
-  function options(name: string): DaemonOptions {
+  function options(name: string) {
     return {
       directory: join(stack.directory, name),
       mysqlUrl: stack.mysql.cdcUrl,
@@ -39,12 +43,110 @@ suite('a daemon with its log in Kafka', () => {
     }
   }
 
+  function overTopics(): DaemonOptions {
+    const source = {
+      kind: 'debezium-topic',
+      topic: 'dbserver.{table}',
+      kafka: { brokers: [stack.kafka.broker] },
+      types: Object.entries(types).map(([name, type]) => `shop.bare.${name}: ${type}`),
+    }
+    return {
+      directory: join(stack.directory, 'debezium'),
+      mysqlUrl: '',
+      elasticsearchUrl: stack.elasticsearch.url,
+      pipelines: { blocks: { table: 'shop.blocks' }, bare: { table: 'shop.bare' } },
+      settings: { sources: { main: source } },
+    }
+  }
+
   async function assertEqual(name: string): Promise<void> {
     const index = new SearchIndex(stack.elasticsearch.url, name)
     const { rows, differences } = await differencesOfItems(connection, `${name}.items`, index)
     assert.deepEqual(differences.slice(0, 10), [])
     assert(rows > 0)
   }
+
+  test('a topic of Debezium is a source: its beginning is the first load, what follows is followed through a kill', async () => {
+    const { broker } = stack.kafka
+    const producer = independentClient(broker).producer()
+    await producer.connect()
+    const mirrors: MirroredTable[] = []
+    for (const table of Object.values(tables))
+      mirrors.push(await MirroredTable.create({ broker, producer }, table, 3))
+    for (const mirror of mirrors) {
+      for (let id = 1; id <= 40; id++) await mirror.put(rowOf(id, 'snapshot'), 'r')
+      await mirror.put({ ...rowOf(1, 'changed'), price: null })
+    }
+    let daemon = await DaemonProcess.start(overTopics())
+    try {
+      await untilRead(broker, daemon, mirrors)
+      await daemon.kill()
+      for (const mirror of mirrors) {
+        for (let id = 30; id <= 60; id++) await mirror.put(rowOf(id, 'later'))
+        for (let id = 5; id <= 25; id++) await mirror.delete(id)
+        await mirror.put(rowOf(7, 'again'))
+      }
+      daemon = await DaemonProcess.start(overTopics())
+      await untilRead(broker, daemon, mirrors)
+      for (const [at, name] of Object.keys(tables).entries()) {
+        const index = new SearchIndex(stack.elasticsearch.url, name)
+        await index.refresh()
+        const found = (await Array.fromAsync(index.documents())).map(({ _source }) => _source)
+        assert.deepEqual(
+          found.toSorted((one, other) => Number(one['id']) - Number(other['id'])),
+          documentsOf(mirrors[at]?.rows ?? new Map()),
+        )
+      }
+    } finally {
+      await daemon.kill()
+      await producer.disconnect()
+    }
+  })
+
+  test('a log goes from files to Kafka and back under load, and nothing is loaded anew', async () => {
+    const name = 'moved'
+    const inKafka = options(name)
+    const { log: kafka } = inKafka.settings
+    const inFiles = { ...inKafka, settings: { log: { ...kafka, kind: 'embedded' } } }
+    const environment = { MYSQL_URL: stack.mysql.cdcUrl, ELASTICSEARCH_URL: stack.elasticsearch.url }
+    const command = (words: string, killAfterMs?: number): ReturnType<typeof millrace> =>
+      millrace(words.split(' '), inKafka.directory, environment, killAfterMs)
+    await createItems(connection, `${name}.items`, 1000)
+    const connect = (): Promise<Connection> => stack.mysql.connect()
+    const load = { connect, table: `${name}.items`, seed: 11, ids: 1500, transactionsPerSecond: 100 }
+    const workload = new Workload(load)
+    let daemon = await DaemonProcess.start(inFiles)
+    try {
+      const { pipelines: loaded } = await untilCaughtUp(daemon, connection)
+      workload.start()
+      assert.equal((await command(`pipelines pause ${name}`)).code, 0)
+      await daemon.until('be behind', ({ pipelines }) => (pipelines[0]?.lagChanges ?? 0) > 300)
+      assert.match((await command('log switch kafka')).err, /another process writes the log/)
+      await daemon.stop()
+      for (const killAfterMs of [600, 1000, 1400]) await command('log switch kafka', killAfterMs)
+      const switched = await command('log switch kafka')
+      assert.equal(switched.code, 0, switched.err)
+      const refusing = new DaemonProcess(inFiles)
+      assert.notEqual((await refusing.exited).code, 0)
+      assert.match(refusing.outputTail(), /was left: the one in kafka goes on from it/)
+
+      daemon = await DaemonProcess.start(inKafka)
+      assert.equal((await command(`pipelines resume ${name}`)).code, 0)
+      await daemon.until('deliver', ({ pipelines }) => (pipelines[0]?.indexed ?? 0) > 300)
+      await daemon.stop()
+      const back = await command('log switch embedded --json')
+      assert.equal(back.code, 0, back.err)
+
+      daemon = await DaemonProcess.start(inFiles)
+      await workload.stop()
+      const { pipelines } = await untilCaughtUp(daemon, connection)
+      await assertEqual(name)
+      assert.deepEqual(pipelines[0]?.load, loaded[0]?.load, 'no other load was begun')
+    } finally {
+      await workload.stop()
+      await daemon.kill()
+    }
+  })
 
   test('the index follows the table through kills of the daemon and of the broker, each change once', async () => {
     const name = 'killed'
@@ -84,3 +186,66 @@ suite('a daemon with its log in Kafka', () => {
     }
   })
 })
+
+const fields = [
+  { type: 'int64', optional: false, field: 'id' },
+  { type: 'string', optional: true, field: 'name' },
+  {
+    type: 'bytes',
+    optional: true,
+    field: 'price',
+    name: 'org.apache.kafka.connect.data.Decimal',
+    version: 1,
+    parameters: { scale: '2', 'connect.decimal.precision': '12' },
+  },
+  { type: 'int64', optional: true, field: 'made_at', name: 'io.debezium.time.MicroTimestamp', version: 1 },
+]
+const tables: Readonly<Record<string, DebeziumTable>> = {
+  blocks: { schema: 'shop', table: 'blocks', fields, key: ['id'], schemas: true },
+  bare: { schema: 'shop', table: 'bare', fields, key: ['id'], schemas: false },
+}
+const types = {
+  id: 'int64',
+  name: 'string',
+  price: 'decimal(2)',
+  made_at: 'io.debezium.time.MicroTimestamp',
+}
+
+/** All that the topics hold now is captured and delivered. */
+async function untilRead(
+  broker: string,
+  daemon: DaemonProcess,
+  mirrors: readonly MirroredTable[],
+): Promise<void> {
+  const places = await withAdmin(broker, async (admin) => {
+    const found: string[] = []
+    for (const { topic } of mirrors) {
+      const offsets = await admin.fetchTopicOffsets(topic)
+      const ends = offsets.toSorted((one, other) => one.partition - other.partition).map(({ high }) => high)
+      found.push(`${topic} ${ends.join(' ')}`)
+    }
+    return found
+  })
+  await daemon.until('read the topics to their ends', ({ sources, pipelines }) => {
+    const position = sources[0]?.position ?? ''
+    return (
+      places.every((place) => position.includes(place)) &&
+      pipelines.every(({ lagChanges, state }) => lagChanges === 0 && state === 'running')
+    )
+  })
+}
+
+function rowOf(id: number, name: string): DebeziumRow & { readonly id: number } {
+  return { id, name: `${name} ${id}`, price: 'BNI=', made_at: 1_763_805_600_000_001 }
+}
+
+function documentsOf(rows: ReadonlyMap<number, DebeziumRow>): readonly unknown[] {
+  return [...rows.values()]
+    .map(({ id, name, price }) => ({
+      id,
+      name,
+      price: price === null ? null : '12.34',
+      made_at: '2025-11-22T10:00:00.000001',
+    }))
+    .toSorted((one, other) => Number(one.id) - Number(other.id))
+}

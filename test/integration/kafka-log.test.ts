@@ -1,14 +1,26 @@
 /** The log in Kafka keeps to what every log keeps to, on each release of the brokers. */
+import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after } from 'node:test'
+import { openEmbeddedLog } from '../../src/log/embedded/embedded-log.ts'
 import type { Log } from '../../src/log/log.ts'
-import { openKafkaLog } from '../../src/log/kafka/kafka-log.ts'
+import { offsetOfSeq, openKafkaLog } from '../../src/log/kafka/kafka-log.ts'
+import { Client } from '../../src/log/kafka/client.ts'
+import { createDebeziumSource } from '../../src/source/debezium/debezium-source.ts'
 import { testDeadLetters } from '../contract/dead-letters.contract.ts'
+import { testLogMove } from '../contract/log-move.contract.ts'
 import { testLog } from '../contract/log.contract.ts'
+import { testSource } from '../contract/source.contract.ts'
 import { startStack } from '../stack/stack.ts'
-import { kafkaOptions, overflowTopics } from '../support/kafka-options.ts'
+import { independentClient, kafkaOptions, overflowTopics } from '../support/kafka-options.ts'
+import { MirroredTable } from '../support/mirrored-table.ts'
 
-for (const name of ['kafka@4.3', 'kafka@3.9']) {
+const newest = 'kafka@4.3'
+
+for (const name of [newest, 'kafka@3.9']) {
   const stack = await startStack({ servers: [name] })
   after(() => stack[Symbol.asyncDispose]())
   const { broker } = stack.kafka
@@ -46,4 +58,59 @@ for (const name of ['kafka@4.3', 'kafka@3.9']) {
       close: () => log.close(),
     }
   })
+
+  if (name !== newest) continue
+
+  testLogMove(`between files and ${name}`, async () => {
+    const opened: Log[] = [await openKafkaLog(kafkaOptions(broker, { prefix: `move-${randomUUID()}` }))]
+    const folder = await mkdtemp(join(tmpdir(), 'millrace-move-'))
+    const another = async (): Promise<Log> => {
+      const log = await openEmbeddedLog({ directory: join(folder, String(opened.length)) })
+      opened.push(log)
+      return log
+    }
+    const [to] = opened
+    assert(to !== undefined)
+    const close = async (): Promise<void> => {
+      for (const log of opened) await log.close()
+      await rm(folder, { recursive: true })
+    }
+    return { from: await another(), to, another, offsetOf: offsetOfSeq, close }
+  })
+
+  testSource(
+    'debezium-topic',
+    async () => {
+      const producer = independentClient(broker).producer()
+      await producer.connect()
+      const schema = `c${randomUUID().slice(0, 8)}`
+      const fields = [
+        { type: 'int32', optional: false, field: 'id' },
+        { type: 'string', optional: false, field: 'name' },
+        { type: 'int32', optional: true, field: 'amount' },
+      ]
+      const mirrored = await MirroredTable.create(
+        { broker, producer },
+        { schema, table: 'items', fields, key: ['id'], schemas: true },
+        1,
+      )
+      const table = `${schema}.items`
+      const source = createDebeziumSource(
+        { topic: 'dbserver.{table}', tables: [{ table, excluded: [], columns: {}, key: undefined }] },
+        new Client({ brokers: [broker], clientId: 'test' }),
+      )
+      return {
+        source,
+        table,
+        hugeRows: 6000,
+        write: (writes) => mirrored.write(writes),
+        truncate: () => mirrored.truncate(),
+        close: async () => {
+          await source.close()
+          await producer.disconnect()
+        },
+      }
+    },
+    'stream',
+  )
 }

@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { loadConfiguration } from '../../../src/config/load.ts'
+
+const root = fileURLToPath(new URL('../../../', import.meta.url))
+const environment = {
+  MYSQL_URL: 'mysql://user:password@db/',
+  ELASTICSEARCH_URL: 'http://search:9200',
+  KAFKA_BROKER: 'kafka:9092',
+}
+
+test('the examples of settings are settings', () => {
+  const files = ['config/millrace.yaml', 'config/kafka.yaml', 'config/debezium/millrace.yaml']
+  const [first, kafka, debezium] = files.map((file) =>
+    loadConfiguration({ environment, workingDirectory: root, file }),
+  )
+  assert.equal(first?.settings.log.kind, 'embedded')
+  assert.equal(kafka?.settings.log.kind, 'kafka')
+  assert.deepEqual(
+    kafka?.pipelines.map(({ name }) => name),
+    first?.pipelines.map(({ name }) => name),
+  )
+  assert.equal(debezium?.settings.sources['main']?.kind, 'debezium-topic')
+  assert.deepEqual(
+    debezium?.pipelines.map(({ name }) => name),
+    ['customers', 'orders'],
+  )
+})
