@@ -7,6 +7,7 @@ import type { Enricher } from './document/enricher.ts'
 import { isJoined } from './document/joins.ts'
 import { documentFields } from './document/mapping.ts'
 import { describeChildren, joinedEnricher, readingBounds } from './joined.ts'
+import { openSharing } from './open-cache.ts'
 import { acceptedShape } from './pipeline/column-gate.ts'
 import type { IndexAdmin } from './sink/sink.ts'
 import type { Source } from './source/source.ts'
@@ -32,7 +33,9 @@ export async function openAtRest(workshop: Workshop, pipeline: Pipeline): Promis
   opened.defer(() => source.close())
   const target = workshop.target(pipeline.target.name)
   opened.defer(() => target.close())
-  const upstreams = await Upstreams.open(workshop, [pipeline], () => {})
+  const sharing = openSharing(workshop.configuration.settings, () => {})
+  opened.defer(() => sharing.close())
+  const upstreams = await Upstreams.open(workshop, [pipeline], { sharing, observe: () => {} })
   opened.defer(() => upstreams.close())
   const { table, rowsEstimate } = await source.describe(pipeline.definition.table)
   const accepted = await acceptedOf(workshop, pipeline)

@@ -6,6 +6,7 @@ import type { Pipeline } from './config/pipeline.ts'
 import { documentType, typesHead } from './document/document-types.ts'
 import { documentFields } from './document/mapping.ts'
 import { transformed } from './document/transform.ts'
+import { examineCache } from './open-cache.ts'
 import { examineStore, existingStore } from './open-store.ts'
 import { examineJoins } from './join-findings.ts'
 import { examineState } from './examine.ts'
@@ -52,6 +53,7 @@ export function compose(configuration: Configuration, listeners: readonly Observ
     examineState: async () => [
       ...(await examineState(settings.state, settings.log.ceilingGb * gigabyte)),
       ...(await examineStore(configuration)),
+      ...(await examineCache(settings)),
     ],
     localStatus: () => localStatus(workshop),
     letterKinds: (choice) => withLogs(workshop, (logs) => letterKinds(placesIn(workshop, logs), choice)),

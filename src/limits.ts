@@ -8,19 +8,21 @@ import type { Observe } from './pipeline/facts.ts'
 import type { BreakerLimits } from './pipeline/breaker.ts'
 import type { LoadLimits } from './pipeline/first-load.ts'
 import type { DeliveryLimits } from './pipeline/lane.ts'
+import type { Sharing } from './pipeline/sharing.ts'
 import { TargetFlow, type TargetLimits } from './pipeline/target-flow.ts'
 import { systemClock } from './system-clock.ts'
 import { megabyte } from './units.ts'
 
 export function targetFlows(
   { settings, pipelines }: Configuration,
+  sharing: Sharing,
   observe: Observe,
 ): ReadonlyMap<string, TargetFlow> {
   const flows = new Map<string, TargetFlow>()
   for (const [target, own] of Object.entries(settings.targets)) {
     const lanes = pipelines.filter((each) => each.target.name === target).length * settings.log.lanes
     const limits = limitsOf(own, Math.max(1, lanes))
-    flows.set(target, new TargetFlow({ target, limits, clock: systemClock, observe }))
+    flows.set(target, new TargetFlow({ target, limits, sharing, clock: systemClock, observe }))
   }
   return flows
 }

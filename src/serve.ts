@@ -18,6 +18,7 @@ import { capturesOf, checkRoles, type Captures } from './captures.ts'
 import { createJournal, type Journal } from './journal.ts'
 import type { Shape } from './document/definition.ts'
 import type { Log } from './log/log.ts'
+import { openSharing } from './open-cache.ts'
 import { reachableStore } from './open-store.ts'
 import { breakerLimits, deliveryLimits, targetFlows } from './limits.ts'
 import { letterOperations, letterWorks } from './dead-letters.ts'
@@ -116,7 +117,8 @@ export async function serve(
   const observe: Observe = (fact) => {
     for (const listener of hearing) listener(fact)
   }
-  const upstreams = await Upstreams.open(workshop, own, observe)
+  const sharing = openSharing(settings, observe)
+  const upstreams = await Upstreams.open(workshop, own, { sharing, observe })
   const serving: Serving = {
     workshop,
     options,
@@ -126,7 +128,7 @@ export async function serve(
     journal,
     upstreams,
     abort: new AbortController(),
-    flows: targetFlows(workshop.configuration, observe),
+    flows: targetFlows(workshop.configuration, sharing, observe),
     steering: await Steering.open(store, own),
   }
   const opened = await openSources(serving)
@@ -141,6 +143,7 @@ export async function serve(
   } finally {
     await control?.close()
     await upstreams.close()
+    await sharing.close()
     await alerts.close()
     journal.note('stopped')
     await journal.close()

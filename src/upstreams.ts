@@ -1,4 +1,5 @@
 /** What documents go through after their rows made them: upstreams and functions of the user's, opened once for all pipelines. */
+import { createHash } from 'node:crypto'
 import { pathToFileURL } from 'node:url'
 import type { Key } from './change/change.ts'
 import { explain, Failure } from './change/failure.ts'
@@ -14,6 +15,7 @@ import { completing } from './pipeline/completing.ts'
 import { enriching } from './pipeline/enriching.ts'
 import type { Observe } from './pipeline/facts.ts'
 import { Inquiries } from './pipeline/inquiries.ts'
+import type { Sharing } from './pipeline/sharing.ts'
 import type { SourceAdmin } from './source/source.ts'
 import { SqlUpstream } from './source/mysql/sql-upstream.ts'
 import { megabyte } from './units.ts'
@@ -52,7 +54,7 @@ export class Upstreams {
   static async open(
     workshop: Workshop,
     pipelines: readonly Pipeline[],
-    observe: Observe,
+    { sharing, observe }: { readonly sharing: Sharing; readonly observe: Observe },
   ): Promise<Upstreams> {
     const { settings } = workshop.configuration
     const names = new Set(pipelines.flatMap(({ enrich }) => enrich.map(({ upstream }) => upstream)))
@@ -63,7 +65,15 @@ export class Upstreams {
       const opened = await openUpstream(name, upstream, workshop)
       inquiries.set(
         name,
-        new Inquiries({ name, upstream: opened, limits: limitsOf(upstream), clock: systemClock, observe }),
+        new Inquiries({
+          name,
+          shelf: `${name}:${digestOf(upstream)}`,
+          upstream: opened,
+          limits: limitsOf(upstream),
+          sharing,
+          clock: systemClock,
+          observe,
+        }),
       )
     }
     const transforms = new Map<string, Transform>()
@@ -131,6 +141,11 @@ async function openUpstream(name: string, settings: UpstreamSettings, workshop: 
     responseBytesMax: Math.round(settings.responseMb * megabyte),
     ...bounds,
   })
+}
+
+/** Answers to another way of asking are other answers. */
+function digestOf(settings: UpstreamSettings): string {
+  return createHash('sha256').update(JSON.stringify(settings)).digest('base64url').slice(0, 12)
 }
 
 function nameAndValue(header: string): readonly [string, string] {

@@ -1,6 +1,6 @@
 /** What the settings say of a server, taken apart. */
 import { Failure } from '../change/failure.ts'
-import type { SourceSettings, StoreSettings, TargetSettings } from './schema.ts'
+import type { CacheSettings, SourceSettings, StoreSettings, TargetSettings } from './schema.ts'
 
 export interface SourceConnection {
   readonly host: string
@@ -34,6 +34,36 @@ export function storeConnection({
     throw new Failure('configuration', 'store.url names no schema', { remedy: `write it as ${example}` })
   const login = { ...(user === undefined ? {} : { user }), ...(password === undefined ? {} : { password }) }
   return { ...sourceConnection({ url, ...login }), schema }
+}
+
+export interface CacheConnection {
+  readonly host: string
+  readonly port: number
+  readonly user: string | undefined
+  readonly password: string | undefined
+  readonly database: number
+}
+
+/** The same of a cache. Throws a Failure of kind `configuration` for a URL that is none. */
+export function cacheConnection({
+  url = '',
+  user,
+  password,
+}: Pick<CacheSettings, 'url' | 'user' | 'password'>): CacheConnection {
+  const example = 'redis://user:password@host:6379/0'
+  const parsed = parseUrl(url, example)
+  const database = Number(parsed.pathname.slice(1))
+  if (!Number.isInteger(database))
+    throw new Failure('configuration', 'the database in cache.url is no number', {
+      remedy: `write it as ${example}`,
+    })
+  return {
+    host: parsed.hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: parsed.port === '' ? 6379 : Number(parsed.port),
+    user: parsed.username === '' ? user : decode(parsed.username),
+    password: parsed.password === '' ? password : decode(parsed.password),
+    database,
+  }
 }
 
 export type TargetAuth =

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { Failure } from '../change/failure.ts'
 import { coerce, conform, describe, isMapping, nodeAt } from './conform.ts'
-import { sourceConnection, storeConnection, targetConnection } from './connection.ts'
+import { cacheConnection, sourceConnection, storeConnection, targetConnection } from './connection.ts'
 import { problemOf, readDocument, type Reading } from './document.ts'
 import { upstreamFault } from './enrichment.ts'
 import { readPipelines, type Pipeline } from './pipeline.ts'
@@ -170,6 +170,11 @@ function contradictions(settings: Settings, origin: string): readonly Problem[] 
     }
   }
   if (settings.store.kind === 'mysql') attempt('store.url', () => storeConnection(settings.store))
+  if (settings.cache.kind === 'redis') {
+    attempt('cache.url', () => cacheConnection(settings.cache))
+    if (settings.cache.processes === undefined)
+      problems.push({ origin, path: 'cache.processes', found: 'is missing' })
+  }
   for (const [name, upstream] of Object.entries(settings.upstreams)) {
     const fault = upstreamFault(upstream, Object.keys(settings.sources))
     if (fault !== undefined) problems.push({ origin, ...fault, path: `upstreams.${name}.${fault.path}` })
@@ -212,6 +217,9 @@ const paths = [
   'store.tls.ca',
   'store.tls.cert',
   'store.tls.key',
+  'cache.tls.ca',
+  'cache.tls.cert',
+  'cache.tls.key',
   'upstreams.*.module',
 ]
 

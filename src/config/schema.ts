@@ -1,4 +1,5 @@
 /** Every setting of the process: its doc, format, default and bounds, as data. Checks, types, examples and JSON Schemas follow. */
+import { cacheType } from './cache-schema.ts'
 import type { SchemaNode } from './conform.ts'
 import { logType } from './log-schema.ts'
 import { serverTls, sourceType } from './source-schema.ts'
@@ -51,6 +52,7 @@ const settingsType = group('Settings of the millrace process.', {
     }),
     tls: serverTls,
   }),
+  cache: cacheType,
   upstreams: Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_]*$' }), upstreamType, {
     description: 'What documents are enriched from, by name.',
     default: {},
@@ -164,4 +166,5 @@ export const settingsSchema = settingsType as unknown as SchemaNode
 export type Settings = Frozen<Static<typeof settingsType>>
 export type SourceSettings = Frozen<Static<typeof sourceType>>
 export type StoreSettings = Settings['store']
+export type CacheSettings = Settings['cache']
 export type TargetSettings = Frozen<Static<typeof targetType>>

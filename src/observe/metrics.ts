@@ -145,6 +145,7 @@ function sinkMeters({ gauge, counter, histogram }: Make) {
       ['upstream'],
       '1 while the upstream failed so often that it is not asked.',
     ),
+    cacheAway: gauge('cache_away', [], '1 while limits and answers cannot be shared with other processes.'),
     bytes: counter('sink_bytes_total', delivery, 'Bytes of documents sent.'),
     requestSeconds: histogram(
       'sink_bulk_duration_seconds',
@@ -254,6 +255,8 @@ function observeUpstream(meters: Meters, fact: Fact): void {
     meters.upstreamQuestions.inc({ upstream: fact.upstream }, fact.questions)
   } else if (fact.kind === 'upstream-state') {
     meters.upstreamOpen.set({ upstream: fact.upstream }, fact.failure === undefined ? 0 : 1)
+  } else if (fact.kind === 'cache-state') {
+    meters.cacheAway.set(fact.failure === undefined ? 0 : 1)
   }
 }
 

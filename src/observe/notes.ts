@@ -72,6 +72,10 @@ function tellProcess(fact: Fact): Told {
   switch (fact.kind) {
     case 'replay':
       return ['info', `${fact.addressee}: replay ${fact.phase}, ${fact.touched} keys`]
+    case 'cache-state':
+      return fact.failure === undefined
+        ? ['info', 'limits and answers are shared with other processes']
+        : ['warn', `${fact.failure.message}; until it is back we keep to our own part of the limits`]
     case 'lease':
       return [fact.state === 'lost' ? 'warn' : 'info', tellLease(fact)]
     case 'stopping':

@@ -1,4 +1,5 @@
 /** Which facts begin a trouble that people should know of, and which end it. */
+import type { Failure } from '../change/failure.ts'
 import type { Fact } from '../pipeline/facts.ts'
 
 export interface Trouble {
@@ -28,6 +29,7 @@ const nothing: Change = { begun: [], over: [] }
 
 export function troublesOf(fact: Fact, limits: { readonly lagSeconds: number }): Change {
   if ('group' in fact) return ofGroup(fact, limits)
+  if (fact.kind === 'cache-state') return ofCache(fact.failure)
   return 'source' in fact ? ofSource(fact) : nothing
 }
 
@@ -119,6 +121,13 @@ function ofSource(fact: Extract<Fact, { source: string }>): Change {
     default:
       return nothing
   }
+}
+
+/** It does no harm by itself, so it is told only when it lasts. */
+function ofCache(failure: Failure | undefined): Change {
+  if (failure === undefined) return { begun: [], over: ['cache'] }
+  const cause = `limits and answers are not shared: ${failure.message}`
+  return begins('cache', 'cache', cause, { remedy: failure.remedy })
 }
 
 function begins(

@@ -9,7 +9,8 @@ import { parseExact, textOfExact } from '../change/exact-json.ts'
 import type { Enricher, Work } from '../document/enricher.ts'
 import { textBody, textOfBody, type Remark } from '../sink/sink.ts'
 import type { Question } from '../upstream/upstream.ts'
-import type { Inquiries, Reply } from './inquiries.ts'
+import type { Inquiries } from './inquiries.ts'
+import type { Reply } from './shared-answers.ts'
 
 export interface EnrichStep {
   /** Where the answer goes in the document. */

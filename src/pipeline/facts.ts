@@ -116,6 +116,8 @@ export type Fact =
     }
   /** It is left alone after this failure; or, without one, it answers again. */
   | { readonly kind: 'upstream-state'; readonly upstream: string; readonly failure: Failure | undefined }
+  /** What processes share was lost with this failure; or, without one, it is there. */
+  | { readonly kind: 'cache-state'; readonly failure: Failure | undefined }
   | {
       readonly kind: 'looked-up'
       readonly group: string

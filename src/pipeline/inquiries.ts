@@ -5,13 +5,14 @@
  */
 import { Failure } from '../change/failure.ts'
 import type { Answer, Question, Upstream } from '../upstream/upstream.ts'
-import { AnswerCache, type CacheLimits } from './answer-cache.ts'
 import type { Clock } from './clock.ts'
 import type { Observe } from './facts.ts'
 import { decide, failureOf } from './retry-policy.ts'
+import { answered, SharedAnswers, type Reply } from './shared-answers.ts'
+import type { Sharing } from './sharing.ts'
 import { Signal } from './signal.ts'
 
-export interface InquiryLimits extends CacheLimits {
+export interface InquiryLimits {
   /** 0 = without a limit. */
   readonly requestsPerSecond: number
   /** Requests under way at once. */
@@ -22,54 +23,54 @@ export interface InquiryLimits extends CacheLimits {
   readonly breakerFailures: number
   /** ... for so long. */
   readonly breakerMs: number
+  /** How long an answer is fresh; 0 = nothing is kept. */
+  readonly cacheMs: number
+  readonly cacheEntries: number
 }
 
 export interface InquiryParts {
   readonly name: string
+  /** Where answers are kept: another one for every way of asking. */
+  readonly shelf: string
   readonly upstream: Upstream
   readonly limits: InquiryLimits
+  readonly sharing: Sharing
   readonly clock: Clock
   readonly observe: Observe
 }
 
-/** What came of a question. */
-export type Reply =
-  | { readonly failure: undefined; readonly answer: Answer }
-  | { readonly failure: Failure; readonly answer: undefined }
-
 export class Inquiries {
   readonly #parts: InquiryParts
-  readonly #cache: AnswerCache
+  readonly #answers: SharedAnswers
   readonly #underWay = new Map<string, Promise<Reply>>()
   readonly #freed = new Signal()
   #running = 0
-  /** When the next request may begin. */
-  #nextAtMs = 0
   #failures = 0
   #openUntilMs = 0
   #lastFailure: Failure | undefined
 
   constructor(parts: InquiryParts) {
+    const { shelf: name, limits, sharing, clock } = parts
     this.#parts = parts
-    this.#cache = new AnswerCache(parts.limits)
+    this.#answers = new SharedAnswers({
+      shelf: { name, freshMs: limits.cacheMs, entriesMax: limits.cacheEntries },
+      sharing,
+      clock,
+      questionsMax: parts.upstream.questionsMax,
+      ask: (questions, signal) => this.#request(questions, signal),
+    })
   }
 
   /** One reply for each question, in order. Throws only the signal's reason. */
   async ask(questions: readonly Question[], signal: AbortSignal): Promise<readonly Reply[]> {
     const names = questions.map((question) => JSON.stringify(question))
-    const known = new Map<string, Reply | Promise<Reply>>()
     const missing = new Map<string, Question>()
-    const nowMs = this.#parts.clock.now()
     for (const [at, question] of questions.entries()) {
       const name = names[at] ?? ''
-      const cached = this.#cache.get(name, nowMs)
-      const shared = this.#underWay.get(name)
-      if (cached !== undefined) known.set(name, answered(cached.answer))
-      else if (shared !== undefined) known.set(name, shared)
-      else missing.set(name, question)
+      if (!this.#underWay.has(name)) missing.set(name, question)
     }
-    for (const [name, reply] of this.#begin(missing, signal)) known.set(name, reply)
-    const replies = names.map(async (name) => await known.get(name))
+    this.#begin(missing, signal)
+    const replies = names.map(async (name) => await this.#underWay.get(name))
     const settled = await Promise.allSettled(replies)
     signal.throwIfAborted()
     // Another pipeline that asked the same has ended meanwhile: its question dies with it, ours does not.
@@ -86,35 +87,19 @@ export class Inquiries {
     await this.#parts.upstream.close()
   }
 
-  /** Asks in pieces; the replies come as they come. */
-  #begin(missing: ReadonlyMap<string, Question>, signal: AbortSignal): ReadonlyMap<string, Promise<Reply>> {
-    const begun = new Map<string, Promise<Reply>>()
-    const names = [...missing.keys()]
-    const { questionsMax } = this.#parts.upstream
-    for (let from = 0; from < names.length; from += questionsMax) {
-      const piece = names.slice(from, from + questionsMax)
-      const replies = this.#request(
-        piece.flatMap((name): readonly Question[] => [missing.get(name) ?? {}]),
-        signal,
-      )
-      for (const [at, name] of piece.entries()) {
-        const reply = replies.then((all) => this.#keep(name, all[at] ?? answered(undefined)))
-        begun.set(name, reply)
-        this.#underWay.set(name, reply)
-        void this.#forgetWhenDone(name, reply)
-      }
+  #begin(missing: ReadonlyMap<string, Question>, signal: AbortSignal): void {
+    if (missing.size === 0) return
+    const replies = this.#answers.of(missing, signal)
+    for (const name of missing.keys()) {
+      const reply = replies.then(async (all) => (await all.get(name)) ?? answered(undefined))
+      this.#underWay.set(name, reply)
+      void this.#forgetWhenDone(name, reply)
     }
-    return begun
   }
 
   async #forgetWhenDone(name: string, reply: Promise<Reply>): Promise<void> {
     await Promise.allSettled([reply])
     this.#underWay.delete(name)
-  }
-
-  #keep(name: string, reply: Reply): Reply {
-    if (reply.failure === undefined) this.#cache.put(name, reply.answer, this.#parts.clock.now())
-    return reply
   }
 
   /** Where one of many questions can never be answered, the others are asked without it. */
@@ -172,15 +157,12 @@ export class Inquiries {
 
   /** Waits for a place among those under way, and for the rate. */
   async #turn(signal: AbortSignal): Promise<void> {
-    const { limits, clock } = this.#parts
+    const { name, limits, sharing } = this.#parts
     for (let seen = this.#freed.count; this.#running >= limits.concurrency;)
       seen = await this.#freed.next(seen, signal)
     this.#running++
-    if (limits.requestsPerSecond === 0) return
-    const atMs = Math.max(this.#nextAtMs, clock.now())
-    this.#nextAtMs = atMs + 1000 / limits.requestsPerSecond
     try {
-      await clock.sleep(atMs - clock.now(), signal)
+      await sharing.keepPace({ name: `upstream ${name}`, perSecond: limits.requestsPerSecond }, 1, signal)
     } catch (error) {
       this.#running--
       this.#freed.notify()
@@ -213,8 +195,4 @@ export class Inquiries {
     const { observe, name } = this.#parts
     observe({ kind: 'upstream-asked', upstream: name, questions, tookMs, failure })
   }
-}
-
-function answered(answer: Answer): Reply {
-  return { failure: undefined, answer }
 }

@@ -1,5 +1,6 @@
 /**
  * What goes to one target at once and in a second, over all pipelines that write to it: their sinks pass through here.
+ * What goes in a second may be shared with other processes.
  *
  *   lanes ──▶ in turn: a place among the requests under way ──▶ pace (requests, bytes) ──▶ sink
  */
@@ -7,8 +8,8 @@ import type { Operation, Outcome, Sink } from '../sink/sink.ts'
 import type { Clock } from './clock.ts'
 import { Concurrency } from './concurrency.ts'
 import type { Observe } from './facts.ts'
-import { Pace } from './pace.ts'
 import { failureOf } from './retry-policy.ts'
+import type { Sharing } from './sharing.ts'
 
 export interface TargetLimits {
   /** 0 = no limit of its own. */
@@ -25,6 +26,7 @@ export interface TargetLimits {
 export interface TargetFlowParts {
   readonly target: string
   readonly limits: TargetLimits
+  readonly sharing: Sharing
   readonly clock: Clock
   readonly observe: Observe
 }
@@ -32,19 +34,15 @@ export interface TargetFlowParts {
 export class TargetFlow {
   readonly #parts: TargetFlowParts
   readonly #concurrency: Concurrency
-  readonly #requests: Pace
-  readonly #bytes: Pace
   readonly #waiting: (() => void)[] = []
   #underWay = 0
   #told: number
 
   constructor(parts: TargetFlowParts) {
-    const { requestsMax, slowMs, requestsPerSecond, bytesPerSecond } = parts.limits
+    const { requestsMax, slowMs } = parts.limits
     this.#parts = parts
     this.#concurrency = new Concurrency({ max: requestsMax, slowMs })
     this.#told = this.#concurrency.limit
-    this.#requests = new Pace(requestsPerSecond)
-    this.#bytes = new Pace(bytesPerSecond)
   }
 
   /** The sink, kept within the target's limits. */
@@ -123,13 +121,14 @@ export class TargetFlow {
   }
 
   async #pace(operations: readonly Operation[], signal: AbortSignal): Promise<void> {
-    const { clock } = this.#parts
-    const nowMs = clock.now()
-    const bytes =
-      this.#bytes.perSecond === 0
+    const { target, sharing } = this.#parts
+    const { requestsPerSecond, bytesPerSecond } = this.#parts.limits
+    const requests = { name: `target ${target} requests`, perSecond: requestsPerSecond }
+    const bytes = { name: `target ${target} bytes`, perSecond: bytesPerSecond }
+    const size =
+      bytesPerSecond === 0
         ? 0
         : operations.reduce((sum, { body, id }) => sum + (body?.bytesMax ?? 0) + id.length, 0)
-    const waitMs = Math.max(this.#requests.take(1, nowMs), this.#bytes.take(bytes, nowMs))
-    if (waitMs > 0) await clock.sleep(waitMs, signal)
+    await Promise.all([sharing.keepPace(requests, 1, signal), sharing.keepPace(bytes, size, signal)])
   }
 }

@@ -15,7 +15,7 @@ suite('documents that are enriched and transformed', () => {
   let connection: Connection
 
   before(async () => {
-    stack = await startStack({ servers: ['mysql', 'elasticsearch'] })
+    stack = await startStack({ servers: ['mysql', 'elasticsearch', 'redis'] })
     connection = await stack.mysql.connect()
   })
   after(async () => {
@@ -146,6 +146,66 @@ suite('documents that are enriched and transformed', () => {
     assert.deepEqual(await documentOf(index, '5'), { id: 5, city: 5, degrees: -5 })
   })
 
+  test('two processes keep to one limit together and ask once for what both want; Redis killed in between does no harm', async () => {
+    const [rows, perSecond, concurrency] = [150, 30, 4]
+    await execute(
+      'CREATE DATABASE shared',
+      'CREATE TABLE shared.trip (id INT PRIMARY KEY, city INT)',
+      `INSERT INTO shared.trip VALUES ${tuples(1, rows, (id) => `${id}, ${id % 7}`)}`,
+    )
+    await using weather = await startService(({ body }) => ({ body: temperatures(body) }))
+    await using prices = await startService(() => ({ body: '1' }))
+    const process = (name: string) =>
+      daemonOptions(name, {
+        settings: {
+          cache: { kind: 'redis', url: stack.redis.url, processes: 2 },
+          upstreams: {
+            weather: { url: weather.url, method: 'post', cacheSeconds: 3600 },
+            prices: { url: `${prices.url}/{trip}`, requestsPerSecond: perSecond, concurrency },
+          },
+        },
+        pipeline: {
+          table: 'shared.trip',
+          enrich: [
+            { field: 'degrees', upstream: 'weather', with: { city: 'city' } },
+            { field: 'price', upstream: 'prices', with: { trip: 'id' } },
+          ],
+        },
+      })
+    await using one = await DaemonProcess.start(process('shared-one'))
+    await using other = await DaemonProcess.start(process('shared-other'))
+    const asked = (count: number) => one.until(`${count} requests`, () => prices.requests.length >= count)
+    await asked(rows / 2)
+    const cities = weather.requests.flatMap(({ body }) => citiesOf(body))
+    assert.deepEqual(
+      cities.toSorted((a, b) => a - b),
+      [0, 1, 2, 3, 4, 5, 6],
+      'each city is asked for once',
+    )
+    await stack.redis.kill()
+    await asked(rows)
+    for (const daemon of [one, other]) assert.match(await daemon.metrics(), /^millrace_cache_away 1$/m)
+    await stack.redis.start()
+    for (const daemon of [one, other]) {
+      await untilCaughtUp(daemon, connection)
+      await daemon.until('it is shared again', () =>
+        daemon.output().includes('limits and answers are shared'),
+      )
+      assert.match(await daemon.metrics(), /^millrace_cache_away 0$/m)
+    }
+    assert.equal(prices.requests.length, 2 * rows)
+    // What is under way in a process that was held up comes at once.
+    const most = perSecond + 2 * concurrency + 1
+    assert.ok(mostInASecond(prices.requests) <= most, `${mostInASecond(prices.requests)} in a second`)
+    for (const name of ['shared-one', 'shared-other'])
+      assert.deepEqual(await documentOf(new SearchIndex(stack.elasticsearch.url, name), '5'), {
+        id: 5,
+        city: 5,
+        degrees: -5,
+        price: 1,
+      })
+  })
+
   function daemonOptions(
     name: string,
     { settings, pipeline }: { readonly settings: Record<string, unknown>; readonly pipeline: object },
@@ -207,6 +267,11 @@ function temperatures(
   shape: (degrees: number) => unknown = (degrees) => ({ degrees }),
 ): string {
   return JSON.stringify(citiesOf(body).map((city) => shape(-city)))
+}
+
+function mostInASecond(requests: readonly ServiceRequest[]): number {
+  const times = requests.map(({ atMs }) => atMs)
+  return Math.max(...times.map((from) => times.filter((at) => at >= from && at < from + 1000).length))
 }
 
 /** As the server keeps it. */

@@ -5,6 +5,7 @@ import { fetchMariadb, mariadbVersions, startMariadb } from './mariadb.ts'
 import { fetchMysql, mysqlVersions, startMysql } from './mysql.ts'
 import { chooseOpensearchVersion, fetchOpensearch, startOpensearch } from './opensearch.ts'
 import type { Report } from './progress.ts'
+import { fetchRedis, redisVersions, startRedis } from './redis.ts'
 import type { Profile, Server } from './server.ts'
 
 /** What every kind of server is started with. */
@@ -50,6 +51,11 @@ export const kinds = {
     versions: kafkaVersions,
     fetch: async (version, report) => fetchKafka(chooseKafkaVersion(version), report),
     start: startKafka,
+  },
+  redis: {
+    versions: redisVersions,
+    fetch: async (version, report) => fetchRedis(version ?? '7.0', report),
+    start: startRedis,
   },
 } as const satisfies Record<string, Kind>
 

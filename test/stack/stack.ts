@@ -6,6 +6,7 @@ import { MariadbServer } from './mariadb.ts'
 import { MysqlServer } from './mysql.ts'
 import { OpensearchServer } from './opensearch.ts'
 import { silent, type Report } from './progress.ts'
+import { RedisServer } from './redis.ts'
 import { RunDirectory } from './run-directory.ts'
 import type { Profile, Server } from './server.ts'
 
@@ -100,6 +101,10 @@ export class Stack implements AsyncDisposable {
 
   get kafka(): KafkaServer {
     return this.#first('kafka', (server) => (server instanceof KafkaServer ? server : undefined))
+  }
+
+  get redis(): RedisServer {
+    return this.#first('redis', (server) => (server instanceof RedisServer ? server : undefined))
   }
 
   /** Puts a server that was started with special settings under the stack's care. */

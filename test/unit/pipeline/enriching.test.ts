@@ -4,7 +4,7 @@ import { Failure } from '../../../src/change/failure.ts'
 import type { Work } from '../../../src/document/enricher.ts'
 import { noEntries } from '../../../src/log/log.ts'
 import { enriching, type EnrichStep } from '../../../src/pipeline/enriching.ts'
-import type { Reply } from '../../../src/pipeline/inquiries.ts'
+import type { Reply } from '../../../src/pipeline/shared-answers.ts'
 import { textBody, textOfBody } from '../../../src/sink/sink.ts'
 import type { Question } from '../../../src/upstream/upstream.ts'
 

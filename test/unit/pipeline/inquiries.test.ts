@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Failure, type FailureKind } from '../../../src/change/failure.ts'
-import { Inquiries, type InquiryLimits, type Reply } from '../../../src/pipeline/inquiries.ts'
+import { Inquiries, type InquiryLimits } from '../../../src/pipeline/inquiries.ts'
+import type { Reply } from '../../../src/pipeline/shared-answers.ts'
 import type { Answer, Question, Upstream } from '../../../src/upstream/upstream.ts'
 import { Facts } from '../../support/facts.ts'
+import { sharingAlone } from '../../support/sharing.ts'
 import { settled, VirtualClock } from '../../support/virtual-clock.ts'
 
 const never = new AbortController().signal
@@ -53,14 +55,20 @@ const limits: InquiryLimits = {
   cacheEntries: 100,
 }
 
-function subject(more: Partial<InquiryLimits> = {}, questionsMax = 3) {
-  const clock = new VirtualClock()
+function subject(
+  more: Partial<InquiryLimits> = {},
+  questionsMax = 3,
+  clock = new VirtualClock(),
+  sharing = sharingAlone(clock),
+) {
   const facts = new Facts()
   const oracle = new Oracle(clock, questionsMax)
   const inquiries = new Inquiries({
     name: 'oracle',
+    shelf: 'oracle',
     upstream: oracle,
     limits: { ...limits, ...more },
+    sharing,
     clock,
     observe: facts.observe,
   })
@@ -122,6 +130,44 @@ test('those who ask the same at once share one request, and one who ends leaves 
   ending.abort(new Error('the end'))
   await assert.rejects(first, /the end/)
   assert.deepEqual(said(await clock.until(second)), ['"answer 1"', '"answer 2"'])
+})
+
+test('of processes that share answers one asks, and when it fails another', async () => {
+  const clock = new VirtualClock()
+  const sharing = sharingAlone(clock)
+  const [one, other] = [
+    subject({ cacheMs: 60_000 }, 3, clock, sharing),
+    subject({ cacheMs: 60_000 }, 3, clock, sharing),
+  ]
+  one.oracle.tookMs = 1000
+  const asked = Promise.all([one.ask([1, 2]), other.ask([1, 3])])
+  const [first, second] = await clock.until(asked)
+  assert.deepEqual(said(first), ['"answer 1"', '"answer 2"'])
+  assert.deepEqual(said(second), ['"answer 1"', '"answer 3"'])
+  assert.deepEqual(other.oracle.requests, [[{ id: '3' }]])
+  one.oracle.fail = () => failure('transient')
+  const [failed, answeredNow] = await clock.until(Promise.all([one.ask([4]), other.ask([4])]))
+  assert.deepEqual(said(failed), ['transient'])
+  assert.deepEqual(said(answeredNow), ['"answer 4"'])
+})
+
+test('what a process was asking when it ended is asked by another', async () => {
+  const clock = new VirtualClock()
+  const sharing = sharingAlone(clock)
+  const [one, other] = [
+    subject({ cacheMs: 60_000 }, 3, clock, sharing),
+    subject({ cacheMs: 60_000 }, 3, clock, sharing),
+  ]
+  one.oracle.tookMs = 5000
+  const ending = new AbortController()
+  const ended = one.ask([1], ending.signal)
+  await settled()
+  const waiting = other.ask([1])
+  await clock.advance(200)
+  assert.equal(other.oracle.requests.length, 0)
+  ending.abort(new Error('the end'))
+  await assert.rejects(ended, /the end/)
+  assert.deepEqual(said(await clock.until(waiting)), ['"answer 1"'])
 })
 
 test('neither the rate nor the number under way is ever exceeded', async () => {

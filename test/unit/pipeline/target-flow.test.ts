@@ -5,6 +5,7 @@ import { TargetFlow, type TargetLimits } from '../../../src/pipeline/target-flow
 import type { Operation, Outcome, Sink } from '../../../src/sink/sink.ts'
 import { bodyOf } from '../../support/bodies.ts'
 import { Facts } from '../../support/facts.ts'
+import { sharingAlone } from '../../support/sharing.ts'
 import { settled, VirtualClock } from '../../support/virtual-clock.ts'
 
 const noLimits: TargetLimits = {
@@ -38,6 +39,7 @@ class Target {
     this.flow = new TargetFlow({
       target: 'main',
       limits: { ...noLimits, ...limits },
+      sharing: sharingAlone(clock),
       clock,
       observe: facts.observe,
     })

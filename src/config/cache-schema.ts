@@ -1,0 +1,37 @@
+/** What processes may share, as data. */
+import { choice, group, secret, text, Type } from './schema-words.ts'
+import { serverTls } from './source-schema.ts'
+
+export const cacheType = group(
+  'What several processes share so that together they keep to the speed limits of targets and upstreams, and ask upstreams once. Losing it does no harm.',
+  {
+    kind: choice(
+      ['memory', 'redis'],
+      'memory',
+      'memory (each process for itself) or redis (Redis or Valkey, 6 or newer).',
+    ),
+    url: Type.Optional(
+      secret(
+        text('For redis: redis://user:password@host:port/database', {
+          pattern: '^redis://[^/]',
+          examples: ['redis://user:password@host:6379/0'],
+        }),
+      ),
+    ),
+    user: Type.Optional(text('The user, when the URL names none.')),
+    password: Type.Optional(secret(text('The password, when it is better kept out of the URL.'))),
+    prefix: text('Before the name of each of its keys; the same in all processes.', {
+      pattern: '^[A-Za-z][A-Za-z0-9_-]{0,31}$',
+      default: 'millrace',
+    }),
+    processes: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 1000,
+        description:
+          'For redis: at most so many processes share. While it is away, each keeps to its part of every limit.',
+      }),
+    ),
+    tls: serverTls,
+  },
+)
