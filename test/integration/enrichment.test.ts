@@ -188,9 +188,7 @@ suite('documents that are enriched and transformed', () => {
     await stack.redis.start()
     for (const daemon of [one, other]) {
       await untilCaughtUp(daemon, connection)
-      await daemon.until('it is shared again', () =>
-        daemon.output().includes('limits and answers are shared'),
-      )
+      await daemon.until('it is shared again', () => timesShared(daemon) === 2)
       assert.match(await daemon.metrics(), /^millrace_cache_away 0$/m)
     }
     assert.equal(prices.requests.length, 2 * rows)
@@ -267,6 +265,11 @@ function temperatures(
   shape: (degrees: number) => unknown = (degrees) => ({ degrees }),
 ): string {
   return JSON.stringify(citiesOf(body).map((city) => shape(-city)))
+}
+
+function timesShared(daemon: DaemonProcess): number {
+  return daemon.logLines().filter(({ fact, failure }) => fact === 'cache-state' && failure === undefined)
+    .length
 }
 
 function mostInASecond(requests: readonly ServiceRequest[]): number {

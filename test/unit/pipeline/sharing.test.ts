@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { Cache, Shelf } from '../../../src/cache/cache.ts'
 import { MemoryCache } from '../../../src/cache/memory/memory-cache.ts'
 import { Failure } from '../../../src/change/failure.ts'
