@@ -92,6 +92,7 @@ export async function fetchRedis(version: string, report: Report): Promise<strin
   return await cached(`redis-${version}`, report, (filling) => fillFromPackages(packages, filling, report))
 }
 
+/** Also by asking for a password. */
 function answersPing(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port }, () => socket.write('PING\r\n'))
@@ -99,7 +100,7 @@ function answersPing(port: number): Promise<boolean> {
       socket.destroy()
       resolve(isReady)
     }
-    socket.once('data', (bytes) => answer(bytes.toString().startsWith('+PONG')))
+    socket.once('data', (bytes) => answer(/^(\+PONG|-NOAUTH)/.test(bytes.toString())))
     socket.once('error', () => answer(false))
   })
 }
