@@ -160,7 +160,7 @@ suite('documents that are enriched and transformed', () => {
         settings: {
           cache: { kind: 'redis', url: stack.redis.url, processes: 2 },
           upstreams: {
-            weather: { url: weather.url, method: 'post', cacheSeconds: 3600 },
+            weather: { url: weather.url, method: 'post', value: 'degrees', cacheSeconds: 3600 },
             prices: { url: `${prices.url}/{trip}`, requestsPerSecond: perSecond, concurrency },
           },
         },
