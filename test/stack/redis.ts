@@ -48,18 +48,16 @@ export async function startRedis(options: RedisOptions): Promise<RedisServer> {
     await mkdir(dataDirectory, { recursive: true })
     const command = [
       ...commandInRoot(root, 'usr/bin/redis-server'),
-      ...[
-        '--port',
-        `${port}`,
-        '--bind',
-        '127.0.0.1',
-        '--dir',
-        dataDirectory,
-        '--save',
-        '',
-        '--appendonly',
-        'no',
-      ],
+      '--port',
+      `${port}`,
+      '--bind',
+      '127.0.0.1',
+      '--dir',
+      dataDirectory,
+      '--save',
+      '',
+      '--appendonly',
+      'no',
       ...(options.extraArguments ?? []),
     ]
     return new RedisServer({
