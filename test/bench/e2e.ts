@@ -21,9 +21,16 @@ import {
 import { SearchIndex } from '../support/search-index.ts'
 import { printProgress } from '../stack/progress.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
-import { sendBare } from './bare-bulk.ts'
+import { bareRate } from './bare-rate.ts'
 import { CapturedBodies } from './captured-bodies.ts'
-import { allSearchable, firstWritten, warm } from './measured-index.ts'
+import {
+  abortWhenEnded,
+  allSearchable,
+  firstWritten,
+  madeIndex,
+  type MadeIndex,
+  warm,
+} from './measured-index.ts'
 import { say, sayProgress } from './progress-line.ts'
 import { median, rounded } from './statistics.ts'
 
@@ -86,7 +93,7 @@ async function fill(stack: Stack, { rows }: Options): Promise<Checksum> {
 /** How the daemon made its index and which request it sends. */
 interface Captured {
   readonly path: string
-  readonly index: object
+  readonly index: MadeIndex
 }
 
 /** One run that is not measured, through a proxy that keeps the lines. */
@@ -101,24 +108,7 @@ async function capture(stack: Stack, options: Options, bodies: CapturedBodies): 
   const stop = abortWhenEnded(daemon)
   const progress = sayProgress('documents of the run that keeps the lines', options.rows)
   await allSearchable(index, options.rows, stop, progress)
-  const made = await index.ask<Readonly<Record<string, MadeIndex>>>('GET', `/${referenceIndex}`)
-  const [definition] = Object.values(made)
-  if (definition === undefined) throw new Error('the daemon made no index')
-  const {
-    uuid: _uuid,
-    creation_date: _date,
-    provided_name: _name,
-    version: _version,
-    ...kept
-  } = definition.settings.index
-  const { aliases, mappings } = definition
-  return { path, index: { aliases, mappings, settings: { index: kept } } }
-}
-
-interface MadeIndex {
-  readonly aliases: object
-  readonly mappings: object
-  readonly settings: { readonly index: Readonly<Record<string, unknown>> }
+  return { path, index: await madeIndex(index) }
 }
 
 function checkCaptured(captured: CapturedBodies, table: Checksum): void {
@@ -183,17 +173,9 @@ async function runBare(
   request: Captured,
   captured: CapturedBodies,
 ): Promise<number> {
-  const server = stack.elasticsearch.url
-  const index = new SearchIndex(server, referenceIndex)
+  const index = new SearchIndex(stack.elasticsearch.url, referenceIndex)
   await index.delete()
-  await index.ask('PUT', `/${referenceIndex}-bare`, request.index)
-  const failed = new AbortController()
-  const sent = sendBare({ server, path: request.path, bodies: captured.bodies(), inFlight: 2 })
-  sent.catch((failure: unknown) => failed.abort(failure))
-  const first = await firstWritten(index, failed.signal)
-  const last = await allSearchable(index, rows, failed.signal, sayProgress('documents of bare', rows))
-  await sent
-  return rounded((rows * 1000) / (last - first), 0)
+  return await bareRate({ index, definition: request.index, path: request.path, captured, documents: rows })
 }
 
 function startDaemon(stack: Stack, elasticsearchUrl: string, name: string): DaemonProcess {
@@ -203,13 +185,6 @@ function startDaemon(stack: Stack, elasticsearchUrl: string, name: string): Daem
     elasticsearchUrl,
     pipelines: { orders: referencePipeline('earliest', '-1') },
   })
-}
-
-/** Waiting for what a daemon does ends when it ends. */
-function abortWhenEnded(daemon: DaemonProcess): AbortSignal {
-  const ended = new AbortController()
-  void daemon.exited.then(() => ended.abort(new Error(`the daemon ended\n${daemon.outputTail()}`)))
-  return ended.signal
 }
 
 function resultOf(pairs: readonly Pair[]): object {

@@ -1,5 +1,6 @@
 /** When an index got its first document and when all are findable: looked at from outside, the same for every writer. */
 import { setTimeout as delay } from 'node:timers/promises'
+import type { DaemonProcess } from '../support/daemon-process.ts'
 import { SearchIndex } from '../support/search-index.ts'
 
 /** Resolves with the time, by `performance.now()`, at which the first document was seen to be acknowledged. */
@@ -28,6 +29,33 @@ export async function allSearchable(
     signal.throwIfAborted()
     await delay(lastIntervalMs)
   }
+}
+
+/** Waiting for what a daemon does ends when it ends. */
+export function abortWhenEnded(daemon: DaemonProcess): AbortSignal {
+  const ended = new AbortController()
+  void daemon.exited.then(() => ended.abort(new Error(`the daemon ended\n${daemon.outputTail()}`)))
+  return ended.signal
+}
+
+/** How another index is made like the one that the daemon made; its alias is for the caller to add. */
+export async function madeIndex(index: SearchIndex): Promise<MadeIndex> {
+  const made = await index.ask<Readonly<Record<string, MadeIndex>>>('GET', `/${index.name}`)
+  const [found] = Object.values(made)
+  if (found === undefined) throw new Error('the daemon made no index')
+  const {
+    uuid: _uuid,
+    creation_date: _date,
+    provided_name: _name,
+    version: _version,
+    ...kept
+  } = found.settings.index
+  return { mappings: found.mappings, settings: { index: kept } }
+}
+
+export interface MadeIndex {
+  readonly mappings: object
+  readonly settings: { readonly index: Readonly<Record<string, unknown>> }
 }
 
 /** Writes documents to an index of its own and throws it away, so that the server's code is compiled. */

@@ -14,6 +14,16 @@ export async function untilCaughtUp(
   return await daemon.until('catch up', (status) => isCaughtUp(status, executed), timeoutMs)
 }
 
+/** Resolves when all that the server has executed by now is in the log, delivered or not. */
+export async function untilCaptured(
+  daemon: DaemonProcess,
+  connection: Connection,
+  timeoutMs?: number,
+): Promise<Status> {
+  const executed = await executedOn(connection)
+  return await daemon.until('capture all', (status) => hasCaptured(status, executed), timeoutMs)
+}
+
 /** All transactions of the server, in its own words. */
 async function executedOn(connection: Connection): Promise<string> {
   const [[server]] = await connection.query<RowDataPacket[]>('SELECT VERSION() AS version')

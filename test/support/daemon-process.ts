@@ -4,7 +4,8 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { PipelineStatus, Status } from '../../src/control/operations.ts'
+import { askToSteer } from '../../src/cli/client.ts'
+import type { PipelineStatus, Status, SteerAction } from '../../src/control/operations.ts'
 import { GuardedProcess, type Exit } from '../stack/guarded-process.ts'
 import { usageOf, type ProcessUsage } from './process-usage.ts'
 
@@ -120,6 +121,13 @@ export class DaemonProcess implements AsyncDisposable {
     const pipeline = pipelines.find((each) => each.name === name)
     if (pipeline === undefined) throw this.#trouble(`shows no pipeline ${name}`)
     return pipeline
+  }
+
+  /** Pauses, resumes or reloads `PIPELINE` or `PIPELINE@TARGET`. Throws when the daemon refuses. */
+  async steer(pipeline: string, action: SteerAction): Promise<void> {
+    const url = this.#controlUrl()
+    if (url === undefined) throw this.#trouble('does not answer')
+    await askToSteer(url, { pipeline, action }, AbortSignal.timeout(60_000))
   }
 
   /** Prometheus text. */

@@ -8,6 +8,8 @@
 import { once } from 'node:events'
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { Random } from './random.ts'
+import { divide, joined, noRoomError } from './refused-share.ts'
 
 export type Fault =
   /** Answered with this status, by the proxy alone. */
@@ -26,6 +28,9 @@ export class FaultyProxy implements AsyncDisposable {
   readonly faults: Fault[] = []
   /** Bulk requests with more bytes are refused with 413. */
   bytesMax = Infinity
+  /** This share of the documents is turned away with 429; the server does not see it. */
+  refusedShare = 0
+  readonly #random = new Random(1)
   readonly #server: Server
   readonly #target: URL
   #met = 0
@@ -75,16 +80,25 @@ export class FaultyProxy implements AsyncDisposable {
     else if (isBulk && body.length > this.bytesMax) {
       this.#met++
       refuse(outgoing, 413)
-    } else answer(outgoing, await this.#ask(incoming, body), fault)
+    } else answer(outgoing, await this.#askInPart(incoming, body, isBulk ? this.refusedShare : 0), fault)
+  }
+
+  async #askInPart(incoming: IncomingMessage, body: Buffer, share: number): Promise<Answer> {
+    if (share === 0) return await this.#ask(incoming, body)
+    const { passed, refused } = divide(body, share, this.#random)
+    if (passed.length === 0) return { status: 200, headers: jsonHeaders, text: joined(undefined, refused) }
+    const told = await this.#ask(incoming, passed)
+    return told.status === 200 ? { ...told, text: joined(told.text, refused) } : told
   }
 
   async #ask(incoming: IncomingMessage, body: Buffer): Promise<Answer> {
+    const { 'transfer-encoding': _, ...headers } = incoming.headers
     const onward = request({
       host: this.#target.hostname,
       port: this.#target.port,
       method: incoming.method,
       path: incoming.url,
-      headers: incoming.headers,
+      headers: { ...headers, 'content-length': body.length },
     })
     onward.end(body)
     const [response] = (await once(onward, 'response')) as [IncomingMessage]
@@ -111,9 +125,11 @@ function answer(outgoing: ServerResponse, { status, headers, text }: Answer, fau
 }
 
 function refuse(outgoing: ServerResponse, status: number, body = ''): void {
-  outgoing.writeHead(status, { 'content-type': 'application/json', 'x-elastic-product': 'Elasticsearch' })
+  outgoing.writeHead(status, jsonHeaders)
   outgoing.end(body)
 }
+
+const jsonHeaders = { 'content-type': 'application/json', 'x-elastic-product': 'Elasticsearch' }
 
 async function bytesOf(stream: IncomingMessage): Promise<Buffer> {
   const pieces: Buffer[] = []
@@ -123,10 +139,9 @@ async function bytesOf(stream: IncomingMessage): Promise<Buffer> {
 
 function withBusyItems(text: string, every: number): string {
   const told = JSON.parse(text) as { errors: boolean; items: Record<string, object>[] }
-  const error = { type: 'es_rejected_execution_exception', reason: 'rejected execution' }
   for (const [at, item] of told.items.entries()) {
     const [op = 'index'] = Object.keys(item)
-    if (at % every === 0) item[op] = { status: 429, error }
+    if (at % every === 0) item[op] = { status: 429, error: noRoomError }
   }
   return JSON.stringify({ ...told, errors: true })
 }
