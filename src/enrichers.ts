@@ -1,7 +1,9 @@
 /** What makes a pipeline's documents from entries of the log. */
 import type { Position, Table } from './change/change.ts'
 import { groupOf, type Pipeline } from './config/pipeline.ts'
+import type { Enricher } from './document/enricher.ts'
 import { isJoined } from './document/joins.ts'
+import { stamped } from './document/stamp.ts'
 import { joinedEnricher, type ReadingBounds } from './joined.ts'
 import type { Captured } from './pipeline/captured.ts'
 import type { Observe } from './pipeline/facts.ts'
@@ -10,6 +12,11 @@ import type { PipelineParts } from './pipeline/pipeline.ts'
 import type { Source } from './source/source.ts'
 import { systemClock } from './system-clock.ts'
 import { mapperOf } from './workshop.ts'
+
+/** The documents with what they show of themselves, where the file asks for that. */
+export function stampedFor({ target }: Pipeline, enrich: Enricher): Enricher {
+  return target.metadata ? stamped(enrich) : enrich
+}
 
 interface Reading {
   readonly source: Source

@@ -11,6 +11,7 @@ export function indexWishes(
   return {
     fields: fields.map(({ field, column }) => ({ field, column, form: forms.get(field) })),
     others: transform === undefined ? enrich.map(({ field }) => field) : 'any',
+    stamped: target.metadata,
     settings: target.settings,
     mappings: target.mappings as IndexWishes['mappings'],
   }

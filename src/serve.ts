@@ -12,7 +12,7 @@ import { loggerOf } from './open-logger.ts'
 import { openControl } from './open-control.ts'
 import { Daemon, type DaemonPipeline, type DaemonSource } from './daemon.ts'
 import { mayAlter } from './document/concern.ts'
-import { enricherOf } from './enrichers.ts'
+import { enricherOf, stampedFor } from './enrichers.ts'
 import { derivingsOf, describeChildren, readingBounds, type ReadingBounds } from './joined.ts'
 import { capturesOf, checkRoles, type Captures } from './captures.ts'
 import { createJournal, type Journal } from './journal.ts'
@@ -340,7 +340,7 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
       findsBy: findsBy(file, settings),
       describe: async () => (await source.describe(file.definition.table)).table,
     },
-    enricher: (shown, admit) => refine(documentsOf(shown, admit)),
+    enricher: (shown, admit) => stampedFor(file, refine(documentsOf(shown, admit))),
     clock: systemClock,
     observe,
     limits,

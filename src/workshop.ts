@@ -107,7 +107,11 @@ export function columnsOf(pipeline: Pipeline, source: Pick<SourceAdmin, 'describ
       const names = new Set(fields.map(({ field }) => field))
       const wishes = indexWishes(pipeline, fields)
       const own = Object.entries(wishes.mappings).filter(([field]) => names.has(field))
-      const { properties } = defineIndex({ ...wishes, mappings: Object.fromEntries(own) })
+      const { properties } = defineIndex({
+        ...wishes,
+        stamped: false,
+        mappings: Object.fromEntries(own),
+      })
       const texts = Object.entries(properties).map(([field, mapping]) => [field, JSON.stringify(mapping)])
       return Object.fromEntries(texts) as Record<string, string>
     },

@@ -16,7 +16,7 @@ export function fingerprint(pipeline: Pipeline): string {
     id: { columns: definition.id, prefix: definition.idPrefix },
     enrich: pipeline.enrich.length === 0 ? undefined : pipeline.enrich,
     transform: pipeline.transform?.digest,
-    target: { index: pipeline.target.index },
+    target: { index: pipeline.target.index, metadata: pipeline.target.metadata ? true : undefined },
     placing: definition.placing,
   })
 }

@@ -29,6 +29,12 @@ const pipelineTarget = Type.Object(
           'Take over an index that millrace did not fill. Documents that the table lacks are deleted from it.',
       }),
     ),
+    metadata: Type.Optional(
+      Type.Boolean({
+        description:
+          'Each document has a field `_millrace` that says what it was made from: version (digits, as a text), committedAt (when its row was changed; null where the row was read), hash (SHA-256 of the document without this field). Default: false.',
+      }),
+    ),
     settings: Type.Optional(object('Settings of an index that is made.')),
     mappings: Type.Optional(object('Mappings by field, laid over those that follow from the columns.')),
   },

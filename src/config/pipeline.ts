@@ -42,6 +42,8 @@ export interface Pipeline {
     readonly family: IndexFamily | undefined
     /** Take over an index that millrace did not fill. */
     readonly adopt: boolean
+    /** Documents show what they were made from. */
+    readonly metadata: boolean
     readonly settings: Readonly<Record<string, unknown>>
     readonly mappings: Readonly<Record<string, unknown>>
   }
@@ -147,6 +149,7 @@ function pipelinesOf(
         index,
         family,
         adopt: more.adopt ?? false,
+        metadata: more.metadata ?? false,
         settings: more.settings ?? {},
         mappings: more.mappings ?? {},
       },

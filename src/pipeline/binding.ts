@@ -47,9 +47,16 @@ export function bind(question: BindingQuestion): Binding {
   const epoch = epochFor(question, index)
   if (wishes.reload || wishes.adopt) return { create: false, load: 'renew', epoch }
   if (group === undefined) return { create: false, load: question.loads ? 'renew' : 'none', epoch }
-  if (group.attributes['uuid'] === index.uuid) return { create: false, load: 'none', epoch }
+  // What the group wrote while the alias pointed elsewhere may be missing.
+  if (group.attributes['uuid'] === index.uuid)
+    return { create: false, load: isAstray(group) ? 'renew' : 'none', epoch }
   if (madeByUs(question, index)) return { create: false, load: 'renew', epoch }
   throw otherIndex(question, index)
+}
+
+/** Whether the group's documents may have gone elsewhere since its table was last read. */
+export function isAstray({ attributes }: Group): boolean {
+  return attributes['astray'] === 'yes'
 }
 
 /** A group that lost its index may have dead letters of rows that are gone since: renewing settles them. */

@@ -1,12 +1,15 @@
 /** Two documents as JSON text, compared by value; numbers by their digits, so that nothing beyond 2^53 is lost. */
+import { stampField } from '../sink/sink.ts'
 
-/** The names of the top-level fields that differ; none = the same document. */
+/** The names of the top-level fields that differ; none = the same document. What a document shows of itself is no part of it. */
 export function compareDocuments(expected: string, stored: string): string[] {
   if (expected === stored) return []
   const [wanted, found] = [exact(expected), exact(stored)]
-  const fields = new Set([...Object.keys(wanted), ...Object.keys(found)])
+  const fields = new Set([...Object.keys(wanted), ...Object.keys(found)]).difference(ownFields)
   return [...fields].filter((field) => canonical(wanted[field]) !== canonical(found[field]))
 }
+
+const ownFields: ReadonlySet<string> = new Set([stampField])
 
 function exact(text: string): Record<string, unknown> {
   return JSON.parse(text, digits) as Record<string, unknown>

@@ -6,7 +6,7 @@ import type { Enricher } from '../document/enricher.ts'
 import type { ChangeLog, Control, DeadLetters, Group, LogAdmin } from '../log/log.ts'
 import type { IndexAdmin, IndexState, Sink } from '../sink/sink.ts'
 import { barriersOf, type Cascades } from './barriers-of.ts'
-import { assertBound, bind, lostGroup, markOf, type Binding, type Wishes } from './binding.ts'
+import { bind, lostGroup, markOf, type Binding, type Wishes } from './binding.ts'
 import type { BreakerLimits } from './breaker.ts'
 import type { Captured } from './captured.ts'
 import type { Clock } from './clock.ts'
@@ -16,10 +16,10 @@ import type { Deriving } from './deriving.ts'
 import type { Observe, PipelineState } from './facts.ts'
 import type { FirstLoadParts } from './first-load.ts'
 import type { DeliveryLimits } from './lane.ts'
+import { guardIndex, refuseAstray, type GuardParts } from './index-guard.ts'
 import { Letters } from './letters.ts'
 import { loadState } from './load-state.ts'
 import { epochOf } from './numbering.ts'
-import { decide, failureOf } from './retry-policy.ts'
 import { sweep, type SweepParts } from './sweep.ts'
 import { together } from './together.ts'
 
@@ -136,6 +136,8 @@ export class Pipeline {
     const accepted = await this.#accepted(known)
     const admin = await this.#parts.openIndex(accepted)
     const found = await admin.inspect()
+    if (found !== undefined && !this.#wishes.reload && !this.#wishes.adopt)
+      await refuseAstray(this.#guarding(admin), found)
     const binding = bind({
       pipeline: name,
       label: this.#parts.label,
@@ -345,18 +347,12 @@ export class Pipeline {
     throw new Failure('transient', `the log let go of what ${group} lacks: the table is read again`)
   }
 
-  /** Throws when the index is no longer the one that this group fills; a target that does not answer is not that. */
-  async #guard({ index: { uuid }, admin }: Pick<Bound, 'index' | 'admin'>): Promise<void> {
-    const { label, alias, capture } = this.#parts
-    let index: IndexState | undefined
-    try {
-      index = await admin.inspect()
-    } catch (error) {
-      if (decide(failureOf(error), 1).kind === 'retry') return
-      throw error
-    }
-    const lineage = capture.control?.lineage
-    if (lineage !== undefined) assertBound({ label, alias, uuid, lineage, index })
+  async #guard({ index, admin }: Pick<Bound, 'index' | 'admin'>): Promise<void> {
+    await guardIndex(this.#guarding(admin), index)
+  }
+
+  #guarding(admin: IndexAdmin): GuardParts {
+    return { ...this.#parts, admin, lineage: this.#parts.capture.control?.lineage }
   }
 
   /** States loading and running as they come and go. */

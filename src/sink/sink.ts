@@ -22,6 +22,9 @@ export function textBody(text: string): Body {
   }
 }
 
+/** Where documents show what they were made from, if that is asked for; no column may have this name then. */
+export const stampField = '_millrace'
+
 export type Operation = {
   readonly id: string
   readonly version: bigint
@@ -109,6 +112,8 @@ export interface ScanOptions {
 export interface IndexAdmin {
   /** undefined = there is no such index or alias. */
   inspect(): Promise<IndexState | undefined>
+  /** Of an index by its own name, whatever the alias points at; undefined = it is not there. Where there are aliases. */
+  uuidOf?(name: string): Promise<string | undefined>
   /** Makes index and alias from the definition, marked. */
   create(mark: IndexMark): Promise<IndexState>
   /**

@@ -2,16 +2,19 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { writeFileSync, copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { Connection } from 'mysql2/promise'
 import type { AlertMessage } from '../../src/observe/alerts.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
+import { identityIn, makeCertificates } from '../support/certificates.ts'
 import { DaemonProcess } from '../support/daemon-process.ts'
 import { FaultyProxy, type Fault } from '../support/faulty-proxy.ts'
 import { differencesOfItems } from '../support/items.ts'
 import { SearchIndex } from '../support/search-index.ts'
+import { SecureProxy } from '../support/secure-proxy.ts'
 import { createItems, Workload } from '../support/workload.ts'
 
 const rejected = JSON.stringify({ error: { type: 'es_rejected_execution_exception', reason: 'no room' } })
@@ -33,7 +36,11 @@ suite('a target with faults', () => {
   let stack: Stack
   let connection: Connection
   let proxy: FaultyProxy
+  let secure: SecureProxy
   let daemon: DaemonProcess
+  /** Rows of the table of shapes whose documents the index refuses. */
+  const hostile: number[] = []
+  let shapes = 0
   const alerts: AlertMessage[] = []
   const waits = (): typeof alerts => alerts.filter(({ incident }) => incident === 'faulty@primary:waiting')
   const webhook = createServer((incoming, outgoing) => {
@@ -52,12 +59,34 @@ suite('a target with faults', () => {
     await once(webhook.listen(0, '127.0.0.1'), 'listening')
     const { port } = webhook.address() as AddressInfo
     await createItems(connection, 'faulty.items', 300)
+    await connection.query('CREATE TABLE faulty.shapes (id INT PRIMARY KEY, size VARCHAR(40), form JSON)')
+    makeCertificates(stack.directory)
+    copyFileSync(join(stack.directory, 'ca.pem'), trustedFile())
+    writeFileSync(passwordFile(), 'first-password')
+    secure = await SecureProxy.start({
+      target: stack.elasticsearch.url,
+      identity: identityIn(stack.directory, 'server'),
+      username: 'millrace',
+      password: 'first-password',
+    })
     daemon = await DaemonProcess.start({
       directory: join(stack.directory, 'faulty'),
       mysqlUrl: stack.mysql.cdcUrl,
       elasticsearchUrl: proxy.url,
-      pipelines: { faulty: { table: 'faulty.items' } },
+      pipelines: {
+        faulty: { table: 'faulty.items', target: { name: 'primary' } },
+        secured: { table: 'faulty.items', target: { name: 'secured' } },
+        shapes: { table: 'faulty.shapes', target: shapesTarget },
+      },
       settings: {
+        targets: {
+          primary: { url: proxy.url },
+          secured: {
+            url: secure.url,
+            tls: { ca: trustedFile() },
+            auth: { username: 'millrace', password: `\${file:${passwordFile()}}` },
+          },
+        },
         delivery: { waitSecondsMax: 1 },
         alerts: { webhook: `http://127.0.0.1:${port}/hook`, afterSeconds: 1 },
       },
@@ -67,6 +96,7 @@ suite('a target with faults', () => {
   after(async () => {
     await daemon?.stop()
     await proxy?.[Symbol.asyncDispose]()
+    await secure?.[Symbol.asyncDispose]()
     webhook.close()
     connection?.destroy()
     await stack?.[Symbol.asyncDispose]()
@@ -75,11 +105,40 @@ suite('a target with faults', () => {
   /** What must hold after each trouble. */
   async function assertHealed(): Promise<void> {
     await untilCaughtUp(daemon, connection)
-    const index = new SearchIndex(stack.elasticsearch.url, 'faulty')
-    const { rows, differences } = await differencesOfItems(connection, 'faulty.items', index)
-    assert.deepEqual(differences.slice(0, 10), [])
-    assert(rows > 0)
-    assert.equal((await daemon.pipeline('faulty')).deadLetters, 0)
+    for (const name of ['faulty', 'secured']) {
+      const index = new SearchIndex(stack.elasticsearch.url, name)
+      const { rows, differences } = await differencesOfItems(connection, 'faulty.items', index)
+      assert.deepEqual(differences.slice(0, 10), [], name)
+      assert(rows > 0)
+      assert.equal((await daemon.pipeline(name)).deadLetters, 0)
+    }
+    const index = new SearchIndex(stack.elasticsearch.url, 'shapes')
+    await index.refresh()
+    assert.equal((await daemon.pipeline('shapes')).deadLetters, hostile.length)
+    assert.equal(await index.count(), shapes - hostile.length)
+  }
+
+  /** Rows of which one in five is refused by the index. */
+  async function insertShapes(): Promise<void> {
+    const rows = Array.from({ length: 20 }, (_, at) => [
+      shapes + at,
+      at % 5 === 0 ? 'large' : String(at),
+      '{"kind":"small"}',
+    ])
+    hostile.push(...rows.flatMap(([id, size]) => (size === 'large' ? [Number(id)] : [])))
+    shapes += rows.length
+    await connection.query('INSERT INTO faulty.shapes VALUES ?', [rows])
+  }
+
+  const trustedFile = (): string => join(stack.directory, 'trusted.pem')
+  const passwordFile = (): string => join(stack.directory, 'password')
+
+  async function untilWaiting(name: string, remedy: RegExp): Promise<void> {
+    await daemon.until(`${name} waits`, ({ pipelines }) =>
+      pipelines.some(
+        (each) => each.name === name && each.state === 'waiting' && remedy.test(each.remedy ?? ''),
+      ),
+    )
   }
 
   async function underLoad(trouble: () => Promise<void>): Promise<void> {
@@ -91,6 +150,7 @@ suite('a target with faults', () => {
       transactionsPerSecond: 100,
     })
     workload.start()
+    await insertShapes()
     await trouble()
     await workload.stop()
   }
@@ -143,6 +203,59 @@ suite('a target with faults', () => {
     )
   })
 
+  test('whose index takes no more fields is waited for until it does', async () => {
+    const index = new SearchIndex(stack.elasticsearch.url, 'shapes')
+    await insertShapes()
+    const form = JSON.stringify(Object.fromEntries(Array.from({ length: 30 }, (_, at) => [`field${at}`, at])))
+    await connection.query('INSERT INTO faulty.shapes VALUES (?, "1", ?)', [shapes++, form])
+    await insertShapes()
+    await untilWaiting('shapes', /raise the limit/)
+    await index.ask('PUT', '/shapes/_settings', { 'index.mapping.total_fields.limit': 1000 })
+    await assertHealed()
+  })
+
+  test('whose alias is moved away under load is filled again when it is back', async () => {
+    const index = new SearchIndex(stack.elasticsearch.url, 'faulty')
+    const [own = ''] = Object.keys(await index.ask<object>('GET', '/faulty/_alias'))
+    const move = async (from: string, to: string): Promise<void> => {
+      const actions = [{ remove: { index: from, alias: 'faulty' } }, { add: { index: to, alias: 'faulty' } }]
+      await index.ask('POST', '/_aliases', { actions })
+    }
+    await index.ask('PUT', '/elsewhere', {})
+    await underLoad(async () => {
+      await move(own, 'elsewhere')
+      await untilWaiting(
+        'faulty',
+        new RegExp(`point at ${own} again, or say: millrace pipelines reload faulty`),
+      )
+      await move('elsewhere', own)
+    })
+    await assertHealed()
+  })
+
+  test('whose certificate, encryption and password change under load is trusted anew, and no other', async () => {
+    const { directory } = stack
+    await underLoad(async () => {
+      secure.become(identityIn(directory, 'other-server'))
+      await untilWaiting('secured', /tls\.ca/)
+      copyFileSync(join(directory, 'other.pem'), trustedFile())
+    })
+    await assertHealed()
+    await underLoad(async () => {
+      secure.encrypt(false)
+      await untilWaiting('secured', /./)
+      secure.encrypt(true)
+    })
+    await assertHealed()
+    await underLoad(async () => {
+      secure.password = 'second-password'
+      await untilWaiting('secured', /credentials/)
+      writeFileSync(passwordFile(), 'second-password')
+    })
+    assert(secure.refused > 0)
+    await assertHealed()
+  })
+
   test('whose index is deleted under load is filled anew', async () => {
     const index = new SearchIndex(stack.elasticsearch.url, 'faulty')
     await underLoad(async () => {
@@ -152,6 +265,13 @@ suite('a target with faults', () => {
     await assertHealed()
   })
 })
+
+/** Few fields, of which one takes numbers alone. */
+const shapesTarget = {
+  name: 'primary',
+  settings: { 'mapping.total_fields.limit': 10 },
+  mappings: { size: { type: 'integer' }, form: { type: 'object', dynamic: true } },
+}
 
 function repeated(fault: Fault, times: number): readonly Fault[] {
   return Array.from({ length: times }, () => fault)

@@ -143,6 +143,28 @@ suite('whose index it is', { concurrency: 3 }, () => {
     assert.equal((await daemon.pipeline(name)).deadLetters, 0)
   })
 
+  test('an alias that is moved to another index, for good, is followed when a person says so', async () => {
+    const name = 'moved'
+    await createItems(connection, `${name}.items`, 300)
+    await using daemon = await DaemonProcess.start(options(name))
+    await untilCaughtUp(daemon, connection)
+    const index = indexOf(name)
+    await index.ask('PUT', `/${name}-copy`, { mappings: { dynamic: false } })
+    await index.ask('POST', '/_aliases', {
+      actions: [
+        { add: { index: `${name}-copy`, alias: name } },
+        { remove: { index: `${name}-000001`, alias: name } },
+      ],
+    })
+    const waiting = await daemon.until('wait', ({ pipelines }) => pipelines[0]?.state === 'waiting')
+    assert.match(waiting.pipelines[0]?.error ?? '', /points at moved-copy in place of moved-000001/)
+    await connection.query(`DELETE FROM ${name}.items WHERE id < 50`)
+    await daemon.steer(name, 'reload')
+    await daemon.until('load anew', () => loadsIn(name) === 2)
+    await untilCaughtUp(daemon, connection)
+    await assertItemsEqual(name)
+  })
+
   test('an index that is replaced under load stops the pipeline until it is loaded anew', async () => {
     const name = 'replaced'
     await createItems(connection, `${name}.items`, 1000)
@@ -156,7 +178,7 @@ suite('whose index it is', { concurrency: 3 }, () => {
     await index.ask('POST', '/_aliases', {
       actions: [
         { add: { index: `${name}-copy`, alias: name } },
-        { remove: { index: `${name}-000001`, alias: name } },
+        { remove_index: { index: `${name}-000001` } },
       ],
     })
     const exit = await daemon.exited
@@ -176,7 +198,10 @@ suite('whose index it is', { concurrency: 3 }, () => {
   })
 
   function options(name: string, more: Partial<DaemonOptions> = {}): DaemonOptions {
-    const table = name === 'lost_state' || name === 'deleted' || name === 'replaced' ? 'items' : 'things'
+    const table =
+      name === 'lost_state' || name === 'deleted' || name === 'replaced' || name === 'moved'
+        ? 'items'
+        : 'things'
     return {
       directory: join(stack.directory, name),
       mysqlUrl: stack.mysql.cdcUrl,

@@ -28,7 +28,11 @@ suite('several targets of one pipeline', () => {
   })
 
   function options(name: string, more: Partial<DaemonOptions> = {}, policy = {}): DaemonOptions {
-    const targets = [{ name: 'primary' }, { name: 'backup', index: `${name}_spare` }]
+    const metadata = true
+    const targets = [
+      { name: 'primary', metadata },
+      { name: 'backup', index: `${name}_spare`, metadata },
+    ]
     return {
       directory: join(stack.directory, name),
       mysqlUrl: stack.mysql.cdcUrl,
@@ -47,11 +51,14 @@ suite('several targets of one pipeline', () => {
       new SearchIndex(stack.elasticsearch.url, name),
       new SearchIndex(backup.url, `${name}_spare`),
     ]
+    const hashes: Record<string, unknown>[] = []
     for (const index of indexes) {
       const { rows, differences } = await differencesOfItems(connection, `${name}.items`, index)
       assert.deepEqual(differences.slice(0, 10), [])
       assert(rows > 0)
+      hashes.push(await hashesIn(index))
     }
+    assert.deepEqual(hashes[0], hashes[1], 'documents that are alike show the same hash')
   }
 
   test('a backup that is away holds up neither capture nor the primary, and catches up in order', async () => {
@@ -166,4 +173,12 @@ function stateAt(status: Status, target: string): string | undefined {
 function isPrimaryFilled(status: Status): boolean {
   const primary = of(status, 'primary')
   return primary?.state === 'running' && primary.load?.state === 'done' && primary.lagChanges === 0
+}
+
+/** By id, as the documents themselves show them. */
+async function hashesIn(index: SearchIndex): Promise<Record<string, unknown>> {
+  const hashes: Record<string, unknown> = {}
+  for await (const { _id: id, _source: source } of index.documents())
+    hashes[id] = (source['_millrace'] as { readonly hash: string }).hash
+  return hashes
 }

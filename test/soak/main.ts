@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { printProgress } from '../stack/progress.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
+import { refuseSome } from './hostile-rows.ts'
 import { passHugeTransaction } from './huge-transaction.ts'
 import { moveLeaders } from './leader-moves.ts'
 import { changeOnline } from './schema-change.ts'
@@ -15,6 +16,8 @@ const help = `npm run test:soak -- NAME [options]
     --megabytes N     of content (default 300; the server's limit is 1000)
   slow-target         a backlog grows behind a slow target, and is delivered (about 5 minutes, 15 GB of disk)
     --megabytes N     of content (default 2000)
+  hostile-rows        one row in a hundred is refused by the index, later corrected (about 2 minutes)
+    --rows N          (default 200000)
   leader-moves        servers die in turns under load, some with their last changes (about 10 minutes)
     --moves N         how often (default 50)
     --mariadb         MariaDB instead of MySQL
@@ -26,6 +29,7 @@ Exit code 0: held; 1: did not hold; 2: bad use.`
 
 interface SoakOptions {
   readonly megabytes: number | undefined
+  readonly rows: number
   readonly moves: number
   readonly mariadb: boolean
   readonly tool: string | undefined
@@ -38,6 +42,7 @@ const soaks: Readonly<Record<string, Soak>> = {
   'huge-transaction': async ({ megabytes = 5000 }) => await hugeTransaction(megabytes, false),
   'packed-transaction': async ({ megabytes = 300 }) => await hugeTransaction(megabytes, true),
   'slow-target': slowTarget,
+  'hostile-rows': hostileRows,
   'leader-moves': leaderMoves,
   'schema-change': schemaChange,
 }
@@ -47,6 +52,7 @@ async function main(): Promise<number> {
     allowPositionals: true,
     options: {
       megabytes: { type: 'string' },
+      rows: { type: 'string', default: '200000' },
       moves: { type: 'string', default: '50' },
       mariadb: { type: 'boolean', default: false },
       tool: { type: 'string' },
@@ -60,7 +66,13 @@ async function main(): Promise<number> {
     return values.help ? 0 : 2
   }
   const megabytes = values.megabytes === undefined ? undefined : Number(values.megabytes)
-  await soak({ ...values, tool: values.tool, megabytes, moves: Number(values.moves) })
+  await soak({
+    ...values,
+    tool: values.tool,
+    megabytes,
+    rows: Number(values.rows),
+    moves: Number(values.moves),
+  })
   return 0
 }
 
@@ -77,6 +89,12 @@ async function hugeTransaction(megabytes: number, isPacked: boolean): Promise<vo
 async function slowTarget({ megabytes = 2000 }: SoakOptions): Promise<void> {
   await using stack = await oneSourceAndTarget()
   const result = await fillBehindSlowTarget(stack, { megabytes, peakResidentMbMax, say })
+  console.log(`held: ${JSON.stringify(result)}`)
+}
+
+async function hostileRows({ rows }: SoakOptions): Promise<void> {
+  await using stack = await oneSourceAndTarget()
+  const result = await refuseSome(stack, { rows, say })
   console.log(`held: ${JSON.stringify(result)}`)
 }
 

@@ -34,6 +34,15 @@ export class SearchIndex implements IndexAdmin {
     return found === undefined ? undefined : await this.#state(found)
   }
 
+  async uuidOf(name: string): Promise<string | undefined> {
+    const path = `/${encodeURIComponent(name)}/_settings`
+    const answer = await this.#send({ method: 'GET', path })
+    if (answer.status === 404) return undefined
+    if (answer.status !== 200) throw failureOf(answer, `looking at ${name}`)
+    const indexes = JSON.parse(answer.text) as Readonly<Record<string, Pick<FoundIndex, 'settings'>>>
+    return indexes[name]?.settings.index.uuid
+  }
+
   async create(mark: IndexMark): Promise<IndexState> {
     await this.#removeHusk()
     for (let attempt = 1; ; attempt++) {

@@ -1,7 +1,7 @@
 /** The index that a pipeline's columns and its file ask for: settings and an explicit mapping. Pure. */
 import type { Column, ColumnKind } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
-import type { IndexMark } from '../sink.ts'
+import { stampField, type IndexMark } from '../sink.ts'
 
 /** A field of the documents and the column that it shows. */
 interface IndexField {
@@ -27,6 +27,8 @@ export interface IndexWishes {
   /** Fields that the documents have besides, which need a mapping of the user's to be searched; 'any' = nobody knows them. */
   readonly others?: readonly string[] | 'any'
   readonly children?: readonly IndexChild[]
+  /** Documents show what they were made from. */
+  readonly stamped?: boolean
   /** Index settings, nested or with dots, with or without the leading `index`. */
   readonly settings: Readonly<Record<string, unknown>>
   /** By field, laid over what follows from the columns; a field whose `type` is given is replaced. */
@@ -43,6 +45,7 @@ export function defineIndex({
   fields,
   children = [],
   others = [],
+  stamped = false,
   settings,
   mappings,
 }: IndexWishes): IndexDefinition {
@@ -50,6 +53,7 @@ export function defineIndex({
   for (const [field, mapping] of Object.entries(propertiesOf(fields, children))) {
     properties[field] = overlay(mapping, mappings[field] ?? {})
   }
+  if (stamped) addStamp(properties)
   for (const [field, mapping] of Object.entries(mappings)) {
     if (Object.hasOwn(properties, field)) continue
     checkName(field)
@@ -60,6 +64,14 @@ export function defineIndex({
       })
   }
   return { settings: { ...defaultSettings, ...flatten(settings, '') }, properties }
+}
+
+function addStamp(properties: Record<string, FieldMapping>): void {
+  if (Object.hasOwn(properties, stampField))
+    throw new Failure('configuration', `metadata is asked for, but a column is called ${stampField}, too`, {
+      remedy: `give the column another name in the document: fields: {…: ${stampField}}`,
+    })
+  properties[stampField] = stampMapping
 }
 
 function propertiesOf(
@@ -203,6 +215,11 @@ const numericKinds: ReadonlySet<ColumnKind> = new Set(['integer', 'bit', 'year',
 const keyword: FieldMapping = { type: 'keyword', ignore_above: 8191 }
 const date: FieldMapping = { type: 'date', format: 'strict_date_optional_time' }
 const stored: FieldMapping = { type: 'object', enabled: false }
+
+/** A version is a text in the document, because programs round numbers of its size; the index sorts it as a number. */
+const stampMapping: FieldMapping = {
+  properties: { version: { type: 'long' }, committedAt: date, hash: { type: 'keyword' } },
+}
 
 /** The narrowest type that holds integers of so many bits, the sign not counted. */
 function integerType(bits: number): string {

@@ -29,6 +29,7 @@ const pipeline: Pipeline = {
     family: undefined,
     index: 'orders',
     adopt: false,
+    metadata: false,
     settings: {},
     mappings: {},
   },

@@ -14,6 +14,7 @@ test('the fields that differ are named, missing and additional ones too', () => 
   assert.deepEqual(compareDocuments('{"a":1,"b":"x","c":[1,2]}', '{"a":1,"b":"y","c":[2,1]}'), ['b', 'c'])
   assert.deepEqual(compareDocuments('{"a":1}', '{"b":1}'), ['a', 'b'])
   assert.deepEqual(compareDocuments('{"a":null}', '{}'), ['a'])
+  assert.deepEqual(compareDocuments('{"a":1}', '{"a":1,"_millrace":{"version":"7"}}'), [])
   assert.deepEqual(compareDocuments('{"a":1}', '{"a":"1"}'), ['a'])
 })
 

@@ -1,6 +1,5 @@
 /** The client, as it talks to each product, against a server on loopback that answers what each test wants. */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
@@ -11,6 +10,7 @@ import { after, before, describe, it } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { Failure } from '../../../../src/change/failure.ts'
 import { connectSearch, type SearchSettings } from '../../../../src/sink/search/connect.ts'
+import { makeCertificates } from '../../../support/certificates.ts'
 import {
   answer,
   bodyOf,
@@ -255,37 +255,6 @@ describe('credentials that are replaced while we run', () => {
     })
   }
 })
-
-const program = 'openssl'
-
-/** An authority, a server's certificate that it signed, and an authority that has nothing to do with them. */
-function makeCertificates(folder: string): void {
-  const openssl = (...words: string[]): void =>
-    void execFileSync(program, words, { cwd: folder, stdio: 'pipe' })
-  const selfSigned = [
-    'req',
-    '-x509',
-    '-nodes',
-    '-days',
-    '2',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:prime256v1',
-  ]
-  for (const name of ['ca', 'other'])
-    openssl(...selfSigned, '-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', `${name}.pem`)
-  const signed = [
-    ...selfSigned,
-    '-CA',
-    'ca.pem',
-    '-CAkey',
-    'ca.key',
-    '-addext',
-    'subjectAltName=IP:127.0.0.1',
-  ]
-  openssl(...signed, '-subj', '/CN=server', '-keyout', 'server.key', '-out', 'server.pem')
-}
 
 /** What the client takes a server to be that introduces itself so. */
 async function found(info: object | string, status = 200, headers = {}): Promise<unknown> {
