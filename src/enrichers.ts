@@ -9,13 +9,15 @@ import type { Captured } from './pipeline/captured.ts'
 import type { Observe } from './pipeline/facts.ts'
 import { lookingUp } from './pipeline/look-up.ts'
 import type { PipelineParts } from './pipeline/pipeline.ts'
+import { tellingTasks } from './pipeline/tasks-apart.ts'
 import type { Source } from './source/source.ts'
 import { systemClock } from './system-clock.ts'
 import { mapperOf } from './workshop.ts'
 
-/** The documents with what they show of themselves, where the file asks for that. */
-export function stampedFor({ target }: Pipeline, enrich: Enricher): Enricher {
-  return target.metadata ? stamped(enrich) : enrich
+/** The documents as they are written: with what they show of themselves, and told apart by who wants them, where the file says so. */
+export function finishedFor({ target }: Pipeline, enrich: Enricher): Enricher {
+  const shown = target.metadata ? stamped(enrich) : enrich
+  return target.ofTasks === undefined ? shown : tellingTasks(shown)
 }
 
 interface Reading {

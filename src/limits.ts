@@ -10,6 +10,7 @@ import type { LoadLimits } from './pipeline/first-load.ts'
 import type { DeliveryLimits } from './pipeline/lane.ts'
 import type { Sharing } from './pipeline/sharing.ts'
 import { TargetFlow, type TargetLimits } from './pipeline/target-flow.ts'
+import { targetNames } from './sinks.ts'
 import { systemClock } from './system-clock.ts'
 import { megabyte } from './units.ts'
 
@@ -20,7 +21,7 @@ export function targetFlows(
 ): ReadonlyMap<string, TargetFlow> {
   const flows = new Map<string, TargetFlow>()
   for (const [target, own] of Object.entries(settings.targets)) {
-    const lanes = pipelines.filter((each) => each.target.name === target).length * settings.log.lanes
+    const lanes = pipelines.filter((each) => targetNames([each]).includes(target)).length * settings.log.lanes
     const limits = limitsOf(own, Math.max(1, lanes))
     flows.set(target, new TargetFlow({ target, limits, sharing, clock: systemClock, observe }))
   }

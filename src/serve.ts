@@ -12,7 +12,7 @@ import { loggerOf } from './open-logger.ts'
 import { openControl } from './open-control.ts'
 import { Daemon, type DaemonPipeline, type DaemonSource } from './daemon.ts'
 import { mayAlter } from './document/concern.ts'
-import { enricherOf, stampedFor } from './enrichers.ts'
+import { enricherOf, finishedFor } from './enrichers.ts'
 import { derivingsOf, describeChildren, readingBounds, type ReadingBounds } from './joined.ts'
 import { capturesOf, checkRoles, type Captures } from './captures.ts'
 import { createJournal, type Journal } from './journal.ts'
@@ -36,10 +36,10 @@ import { Feed } from './pipeline/feed.ts'
 import type { Replays } from './pipeline/replay.ts'
 import type { ReplayStates } from './pipeline/replay-state.ts'
 import { Pipeline } from './pipeline/pipeline.ts'
-import { heedingRemarks } from './pipeline/remarks.ts'
 import type { IndexAdmin } from './sink/sink.ts'
 import type { Source } from './source/source.ts'
 import { showPosition } from './open-source.ts'
+import { sinkOf, targetNamed, targetNames } from './sinks.ts'
 import { statusOf } from './status.ts'
 import { Steering } from './steering.ts'
 import type { Store } from './store/store.ts'
@@ -208,7 +208,6 @@ async function openSource(
         )
         .map((pipeline) => ({ group: groupOf(pipeline), table: pipeline.definition.table })),
   })
-  const names = new Set(own.map(({ target }) => target.name))
   const bounds = readingBounds(settings)
   const captures = capturesOf({
     name,
@@ -230,7 +229,7 @@ async function openSource(
     ...replaysOf({ name, source, log, capture: leading, store, observe, clock: systemClock }),
     bounds,
     derivings: derivingsOf(own, { ...bounds, source, capture: leading, log, observe }, settings),
-    targets: new Map([...names].map((target) => [target, workshop.target(target)])),
+    targets: new Map(targetNames(own).map((target) => [target, workshop.target(target)])),
   }
 }
 
@@ -267,7 +266,8 @@ function daemonSource({ workshop, options, observe, board }: Serving, opened: Op
     lanes: workshop.configuration.settings.log.lanes,
     lineage: () => randomUUID(),
     start: () => startPosition(source, own),
-    epochsSeen: () => epochsSeen(workshop, { source, target: (each) => targetOf(opened, each) }, own),
+    epochsSeen: () =>
+      epochsSeen(workshop, { source, target: (each) => targetNamed(targets, each.target.name) }, own),
     clock: systemClock,
     observe,
     groups: own.map((pipeline) => ({ group: groupOf(pipeline), table: pipeline.definition.table })),
@@ -305,7 +305,7 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
   const { workshop, options, observe, abort, flows, upstreams } = serving
   const { settings } = workshop.configuration
   const { source, log } = opened
-  const target = targetOf(opened, file)
+  const target = targetNamed(opened.targets, file.target.name)
   const limits = deliveryLimits(settings, file)
   const deriving = opened.derivings.get(file.name)
   const rowsPerSecond = settings.delivery.lookUpsPerSecond
@@ -331,16 +331,13 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
     log,
     deadLetters: log.deadLetters,
     openIndex,
-    sinkFor: (index) => {
-      const sink = target.sink(file, index, limits.requestBytesMax)
-      return heedingRemarks(flows.get(file.target.name)?.through(sink) ?? sink)
-    },
+    sinkFor: (index) => sinkOf(file, index, { ...opened, ...limits, flows }),
     columns: columnsOf(file, source),
     cascades: {
       findsBy: findsBy(file, settings),
       describe: async () => (await source.describe(file.definition.table)).table,
     },
-    enricher: (shown, admit) => stampedFor(file, refine(documentsOf(shown, admit))),
+    enricher: (shown, admit) => finishedFor(file, refine(documentsOf(shown, admit))),
     clock: systemClock,
     observe,
     limits,
@@ -369,12 +366,6 @@ function wishesOf(file: PipelineFile, { reload, keep, adopt }: RunOptions): Wish
     keep: isMeant(file, keep),
     adopt: file.target.adopt || isMeant(file, adopt),
   }
-}
-
-function targetOf({ targets }: OpenedSource, { target: { name } }: PipelineFile): Target {
-  const target = targets.get(name)
-  if (target === undefined) throw new Failure('configuration', `there is no target ${name}`)
-  return target
 }
 
 function statusParts(

@@ -23,6 +23,12 @@ const pipelineTarget = Type.Object(
     routing: Type.Optional(
       columns('Columns whose values decide on the shard of a document. Default: its id does.'),
     ),
+    taskTag: Type.Optional(
+      Type.String({
+        description:
+          'A tag that one target of the settings has: loads, replays, redrives and touches are written through that target, another way to the same documents (such as nodes that serve no searches), and leave this one to changes. Default: no other way.',
+      }),
+    ),
     adopt: Type.Optional(
       Type.Boolean({
         description:

@@ -34,6 +34,8 @@ export interface Pipeline {
   readonly target: {
     /** Name of a target in the settings. */
     readonly name: string
+    /** The target that the work of tasks goes through; undefined = this one. */
+    readonly ofTasks: string | undefined
     /** The first that the file names. */
     readonly isPrimary: boolean
     /** The alias that is written to. */
@@ -145,6 +147,9 @@ function pipelinesOf(
       transform,
       target: {
         name: target,
+        ofTasks: taggedTarget(more.taskTag, settings, (found, expected) =>
+          complain([...pathOf(file, at), 'taskTag'], found, { expected }),
+        ),
         isPrimary: at === 0,
         index,
         family,
@@ -156,6 +161,22 @@ function pipelinesOf(
       policy: policyOf(file),
     }
   })
+}
+
+/** The one target with a tag. */
+function taggedTarget(
+  tag: string | undefined,
+  { targets }: Settings,
+  complain: (found: string, expected: string) => void,
+): string | undefined {
+  if (tag === undefined) return undefined
+  const tagged = Object.keys(targets).filter((name) => targets[name]?.tags.includes(tag) === true)
+  if (tagged.length !== 1)
+    complain(
+      tagged.length === 0 ? `no target has the tag "${tag}"` : `${tagged.join(', ')} have the tag "${tag}"`,
+      'the tag of one target',
+    )
+  return tagged[0]
 }
 
 function placed(
@@ -257,6 +278,8 @@ function examineTarget(
     complain([...path, 'name'], `"${name}" is named twice`, { expected: 'each target once' })
     return
   }
+  if (pipeline.target.ofTasks !== undefined && pipeline.definition.children !== undefined)
+    complain([...path, 'taskTag'], 'is given, but a change of a child cannot be told from a task')
   const rival = others.find((other) => other.target.name === name && other.target.index === index)
   if (rival !== undefined) {
     complain([...path, 'index'], `"${index}" is filled by the pipeline in ${rival.origin} already`)

@@ -59,7 +59,8 @@ export const targetType = group(
     ),
     tags: Type.Array(text('', { pattern: '^[a-z][a-z0-9_-]*$', examples: ['prod'] }), {
       default: [],
-      description: 'What it is for, in your own words, such as prod or backfill: doctor shows them.',
+      description:
+        'What it is for, in your own words, such as prod or backfill: doctor shows them, and `taskTag` of a pipeline names one.',
     }),
     auth,
     tls,

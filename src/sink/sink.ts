@@ -41,6 +41,8 @@ export type Operation = {
    * must not undo what came after.
    */
   readonly repeatable: boolean
+  /** Nobody changed the row just now: a load, a replay, a redrive or a touch wants the document written. */
+  readonly isTask?: true
   /** Something was said against the document before it came here; whoever writes need not know. */
   readonly remark?: Remark
 } & ({ readonly op: 'index'; readonly body: Body } | { readonly op: 'delete'; readonly body: undefined })

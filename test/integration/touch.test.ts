@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
+import { BulkProxy } from '../support/bulk-proxy.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace, type CommandResult } from '../support/command-process.ts'
 import { DaemonProcess } from '../support/daemon-process.ts'
@@ -35,12 +36,26 @@ suite('touch', { concurrency: false }, () => {
       const directory = join(stack.directory, `daemon-${schema}`)
       const connection = await server.connect()
       const [items, places] = [`${schema}_items`, `${schema}_places`]
-      const settings = { table: `${schema}.items` }
+      const settings = { table: `${schema}.items`, target: { name: 'primary' } }
+      /** Documents that went the way of tasks. */
+      let ofTasks = 0
+      await using proxy = await BulkProxy.start(stack.elasticsearch.url, ({ body }) => {
+        ofTasks += body.toString().match(/^\{"index"/gm)?.length ?? 0
+      })
       await using daemon = await DaemonProcess.start({
         directory,
         mysqlUrl: server.cdcUrl,
         elasticsearchUrl: stack.elasticsearch.url,
-        pipelines: { [items]: settings, [places]: { table: `${schema}.places` } },
+        settings: {
+          targets: {
+            primary: { url: stack.elasticsearch.url },
+            nightly: { url: proxy.url, tags: ['backfill'] },
+          },
+        },
+        pipelines: {
+          [items]: settings,
+          [places]: { table: `${schema}.places`, target: { name: 'primary', taskTag: 'backfill' } },
+        },
       })
       await untilCaughtUp(daemon, connection)
       const touch = async (...words: string[]): Promise<CommandResult> =>
@@ -79,6 +94,14 @@ suite('touch', { concurrency: false }, () => {
       )
       await other.refresh()
       assert.equal(await other.count(), 2)
+      // The load and the touches went through the target with the tag; what somebody changes does not.
+      assert.equal(ofTasks, 4)
+      await server.execute(`UPDATE ${schema}.places SET name = 'Lyon' WHERE land = 'fr'`)
+      await untilCaughtUp(daemon, connection)
+      await other.refresh()
+      const names: unknown[] = []
+      for await (const { _source: source } of other.documents()) names.push(source['name'])
+      assert.deepEqual([names.toSorted(), ofTasks], [['Köln', 'Lyon'], 4])
 
       if (name === 'mysql') {
         // What the server cannot compare never gets into the log, where a lane would stop at it.

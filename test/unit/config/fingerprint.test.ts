@@ -26,6 +26,7 @@ const pipeline: Pipeline = {
   target: {
     name: 'primary',
     isPrimary: true,
+    ofTasks: undefined,
     family: undefined,
     index: 'orders',
     adopt: false,
