@@ -14,6 +14,7 @@ import { Daemon, type DaemonPipeline, type DaemonSource } from './daemon.ts'
 import { mayAlter } from './document/concern.ts'
 import { enricherOf, finishedFor } from './enrichers.ts'
 import { derivingsOf, describeChildren, readingBounds, type ReadingBounds } from './joined.ts'
+import { canariesOf } from './canaries.ts'
 import { capturesOf, checkRoles, type Captures } from './captures.ts'
 import { createJournal, type Journal } from './journal.ts'
 import type { Shape } from './document/definition.ts'
@@ -351,6 +352,7 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
     reloadsWhenLost: file.policy.onLost === 'reload',
     companions: [
       ...upstreams.companionsOf(file, opened),
+      ...canariesOf(file, { workshop, source, target, observe }),
       ...(deriving === undefined ? [] : [(ending: AbortSignal) => deriving.fit(ending)]),
     ],
     rowsEstimate: async () => (await source.describe(file.definition.table)).rowsEstimate,

@@ -147,6 +147,36 @@ const pipelineType = Type.Object(
                 'So many seconds a document may be behind its row: the more, the fewer writes, for of several changes within half of it only the last is written. Default: 0, as soon as possible.',
             }),
           ),
+          canary: Type.Optional(
+            Type.Object(
+              {
+                row: Type.String({
+                  minLength: 1,
+                  description: 'The key of a row of the table that is kept for this: 0, or ["a",1].',
+                }),
+                column: Type.String({
+                  minLength: 1,
+                  description:
+                    'Its column of type BIGINT that is set to the time, in milliseconds; documents show it. The user of the source needs UPDATE on it.',
+                }),
+                everySeconds: Type.Optional(
+                  Type.Number({ minimum: 0.1, maximum: 3600, description: 'So often. Default: 10.' }),
+                ),
+                withinSeconds: Type.Optional(
+                  Type.Number({
+                    minimum: 0.1,
+                    maximum: 3600,
+                    description: 'A search must find each change within so long. Default: 30.',
+                  }),
+                ),
+              },
+              {
+                additionalProperties: false,
+                description:
+                  'A row that is changed again and again, and must be found by a search: measures how old what people find is, and makes the daemon unready, with an alert, where it is not found in time.',
+              },
+            ),
+          ),
           onLost: Type.Optional(
             Type.Enum(['stop', 'reload'], {
               description:

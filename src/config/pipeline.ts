@@ -9,6 +9,14 @@ import type { Settings } from './schema.ts'
 import { familyOf, type IndexFamily } from './index-family.ts'
 import { freeze } from './settings.ts'
 
+interface Canary {
+  /** The row's key, as `touch` takes it. */
+  readonly row: string
+  readonly column: string
+  readonly everySeconds: number
+  readonly withinSeconds: number
+}
+
 export type Start =
   | { readonly kind: 'load' }
   | { readonly kind: 'now' }
@@ -57,6 +65,8 @@ export interface Pipeline {
     readonly freshnessSeconds: number
     /** What a change of the table's columns does. */
     readonly ddl: 'auto' | 'propose' | 'freeze'
+    /** A row that is changed again and again, and must be found by a search. */
+    readonly canary: Canary | undefined
     /** What is done when the log had to let go of what a target lacks. */
     readonly onLost: 'stop' | 'reload'
   }
@@ -133,9 +143,10 @@ function pipelinesOf(
     const { index, family } = familyOf(named, more.keep, (found) =>
       complain([...pathOf(file, at), 'index'], found, { expected: 'such as visits-{created_at:YYYY_MM}' }),
     )
-    const kind = settings.targets[target]?.kind
-    if (family !== undefined && (kind === 'http' || kind === 'module'))
-      complain([...pathOf(file, at), 'index'], `a target of kind ${kind} has no indexes by period`)
+    const asks = { isFamily: family !== undefined, hasCanary: file.policy?.canary !== undefined }
+    examineKind(settings.targets[target]?.kind, asks, (path, found) =>
+      complain(path[0] === 'policy' ? path : [...pathOf(file, at), ...path], found),
+    )
     return {
       name,
       label: targets.length === 1 ? name : `${name}@${target}`,
@@ -153,14 +164,34 @@ function pipelinesOf(
         isPrimary: at === 0,
         index,
         family,
-        adopt: more.adopt ?? false,
-        metadata: more.metadata ?? false,
-        settings: more.settings ?? {},
-        mappings: more.mappings ?? {},
+        ...wishesOf(more),
       },
       policy: policyOf(file),
     }
   })
+}
+
+function wishesOf({
+  adopt = false,
+  metadata = false,
+  settings = {},
+  mappings = {},
+}: NonNullable<PipelineFile['target']>): Pick<
+  Pipeline['target'],
+  'adopt' | 'metadata' | 'settings' | 'mappings'
+> {
+  return { adopt, metadata, settings, mappings }
+}
+
+/** What only a search server can do. */
+function examineKind(
+  kind: string | undefined,
+  { isFamily, hasCanary }: { readonly isFamily: boolean; readonly hasCanary: boolean },
+  complain: (path: readonly string[], found: string) => void,
+): void {
+  if (kind !== 'http' && kind !== 'module') return
+  if (isFamily) complain(['index'], `a target of kind ${kind} has no indexes by period`)
+  if (hasCanary) complain(['policy', 'canary'], `a target of kind ${kind} cannot be searched`)
 }
 
 /** The one target with a tag. */
@@ -199,6 +230,8 @@ function policyOf({ policy = {} }: PipelineFile): Pipeline['policy'] {
     batchAgeMs: policy.batchAgeMs,
     freshnessSeconds: policy.freshness ?? 0,
     ddl: policy.ddl ?? 'auto',
+    canary:
+      policy.canary === undefined ? undefined : { everySeconds: 10, withinSeconds: 30, ...policy.canary },
     onLost: policy.onLost ?? 'stop',
   }
 }

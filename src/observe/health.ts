@@ -34,7 +34,10 @@ export function createHealth(expected: {
   return {
     observe(fact) {
       if (fact.kind === 'stopping') stopping = true
-      const subject = 'source' in fact ? fact.source : 'group' in fact ? fact.group : undefined
+      // A pipeline that does not run sends no canary.
+      if (fact.kind === 'pipeline-state' && !['running', 'loading'].includes(fact.state))
+        conditions.delete(canaryOf(fact.group))
+      const subject = subjectOf(fact)
       const condition = conditionOf(fact)
       if (subject !== undefined && condition !== undefined) conditions.set(subject, condition)
     },
@@ -47,6 +50,16 @@ export function createHealth(expected: {
   }
 }
 
+/** A canary says nothing of how the pipeline is otherwise. */
+function subjectOf(fact: Fact): string | undefined {
+  if (fact.kind === 'canary') return canaryOf(fact.group)
+  return 'source' in fact ? fact.source : 'group' in fact ? fact.group : undefined
+}
+
+function canaryOf(group: string): string {
+  return `${group}:canary`
+}
+
 /** What a fact says of its subject; undefined = nothing new. */
 function conditionOf(fact: Fact): Condition | undefined {
   switch (fact.kind) {
@@ -55,6 +68,8 @@ function conditionOf(fact: Fact): Condition | undefined {
       return well
     case 'target-waiting':
       return ill(`${partsOfGroup(fact.group).pipeline} waits for its target${because(fact.failure)}`)
+    case 'canary':
+      return fact.isFound ? well : ill(sentenceOf(fact))
     case 'source-state':
       if (fact.state === 'running' || fact.state === 'standby') return well
       return ill(`source ${fact.source} is ${wordOf(fact.state)}${because(fact.failure)}`)
@@ -65,6 +80,11 @@ function conditionOf(fact: Fact): Condition | undefined {
     default:
       return undefined
   }
+}
+
+function sentenceOf({ group, seconds, failure }: Extract<Fact, { kind: 'canary' }>): string {
+  const { pipeline } = partsOfGroup(group)
+  return `${pipeline}: no search finds the canary, changed ${Math.round(seconds)} s ago${because(failure)}`
 }
 
 function wordOf(state: SourceState | PipelineState): string {

@@ -34,6 +34,7 @@ export function createMetrics(version: string): Metrics {
       observeSource(meters, fact)
       observeDelivery(meters, fact)
       observeUpstream(meters, fact)
+      observeCanary(meters, fact)
       observeState(meters, memory, fact)
       observeTrouble(meters, memory, fact)
       observeLoad(meters, fact)
@@ -176,6 +177,8 @@ function progressMeters({ gauge, counter, histogram }: Make) {
     endangered: gauge('log_consumer_endangered_ratio', delivery, 'At 1 the log drops what is still needed.'),
     lost: gauge('log_consumer_lost', delivery, '1 when the log dropped what was still needed: reload.'),
     latency: histogram('end_to_end_latency_seconds', delivery, 'Commit to acknowledged; loads excluded.'),
+    searchable: histogram('searchable_seconds', delivery, 'Commit to found by a search, of the canary.'),
+    canaryMissing: gauge('canary_missing', delivery, '1 while no search finds the canary in time.'),
     taskRows: counter('task_rows_total', delivery, 'Rows read by loads.'),
     taskProgress: gauge(
       'task_progress_ratio',
@@ -292,6 +295,13 @@ function observeDelivery(meters: Meters, fact: Fact): void {
     default:
       break
   }
+}
+
+function observeCanary(meters: Meters, fact: Fact): void {
+  if (fact.kind !== 'canary') return
+  const labels = partsOfGroup(fact.group)
+  if (fact.isFound) meters.searchable.observe(labels, fact.seconds)
+  meters.canaryMissing.set(labels, fact.isFound ? 0 : 1)
 }
 
 function observeWritten(meters: Meters, fact: Extract<Fact, { kind: 'written' }>): void {

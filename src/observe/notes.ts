@@ -19,7 +19,13 @@ export function noteOf(fact: Fact): Note {
 }
 
 function tell(fact: Fact): readonly [Level, string] {
-  return tellSource(fact) ?? tellLoad(fact) ?? tellDelivery(fact) ?? tellProcess(fact) ?? ['debug', fact.kind]
+  return (
+    tellSource(fact) ??
+    tellLoad(fact) ??
+    tellDelivery(fact) ??
+    tellCanary(fact) ??
+    tellProcess(fact) ?? ['debug', fact.kind]
+  )
 }
 
 function tellLease({ lease, state, owner, token }: Extract<Fact, { kind: 'lease' }>): string {
@@ -129,6 +135,14 @@ function tellLoad(fact: Fact): Told {
     default:
       return undefined
   }
+}
+
+function tellCanary(fact: Fact): Told {
+  if (fact.kind !== 'canary') return undefined
+  const ago = seconds(fact.seconds)
+  if (fact.isFound) return ['debug', `${nameOf(fact)}: a search found the canary after ${ago}`]
+  const why = fact.failure === undefined ? '' : `: ${fact.failure.message}`
+  return ['warn', `${nameOf(fact)}: no search finds the canary, changed ${ago} ago${why}`]
 }
 
 function tellDelivery(fact: Fact): Told {

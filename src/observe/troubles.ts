@@ -54,6 +54,8 @@ function ofGroup(fact: Extract<Fact, { group: string }>, { lagSeconds }: { lagSe
             isCertain: true,
             remedy: `millrace dead-letters ls ${group} says why`,
           })
+    case 'canary':
+      return ofCanary(fact)
     case 'group-lost':
       return begins(lost, group, 'the log dropped what was not delivered', {
         isCertain: true,
@@ -75,6 +77,17 @@ function ofGroup(fact: Extract<Fact, { group: string }>, { lagSeconds }: { lagSe
   }
 }
 
+function ofCanary({ group, isFound, seconds, failure }: Extract<Fact, { kind: 'canary' }>): Change {
+  const key = `${group}:canary`
+  if (isFound) return { begun: [], over: [key] }
+  const why = failure === undefined ? '' : `: ${failure.message}`
+  const remedy = failure?.remedy ?? 'millrace status shows which stage is behind'
+  return begins(key, group, `no search finds the canary, changed ${Math.round(seconds)} s ago${why}`, {
+    isCertain: true,
+    remedy,
+  })
+}
+
 function ofState(
   { group, state, failure }: Extract<Fact, { kind: 'pipeline-state' }>,
   { waiting, failed, lost }: { waiting: string; failed: string; lost: string },
@@ -92,7 +105,7 @@ function ofState(
       return { begun: [], over: [waiting, failed, lost] }
     // A pause is somebody's will.
     case 'paused':
-      return { begun: [], over: [waiting, failed] }
+      return { begun: [], over: [waiting, failed, `${group}:canary`] }
     default:
       return nothing
   }

@@ -169,6 +169,14 @@ export type Fact =
       /** By field, what the index will be told of it, as JSON text. */
       readonly mappings: Readonly<Record<string, string>>
     }
+  /** So long ago the row was changed that a search has found by now, or has not; a failure says why that is not known. */
+  | {
+      readonly kind: 'canary'
+      readonly group: string
+      readonly isFound: boolean
+      readonly seconds: number
+      readonly failure: Failure | undefined
+    }
   | {
       readonly kind: 'lag'
       readonly group: string

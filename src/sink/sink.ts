@@ -128,6 +128,8 @@ export interface IndexAdmin {
   refresh(): Promise<void>
   /** All documents at one point in time, in pages, or at least those that a condition names. */
   scan(options: ScanOptions, signal: AbortSignal): AsyncIterable<readonly StoredDocument[]>
+  /** As a search finds it: what was written and is not refreshed is not found. Where documents can be searched. */
+  found?(id: string): Promise<StoredDocument | undefined>
   /** Documents by id, in real time; missing ones are left out. */
   get(ids: readonly { id: string; routing: string | undefined }[]): Promise<readonly StoredDocument[]>
 }

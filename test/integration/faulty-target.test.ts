@@ -42,6 +42,8 @@ suite('a target with faults', () => {
   const hostile: number[] = []
   let shapes = 0
   const alerts: AlertMessage[] = []
+  const canaryState = (): string =>
+    alerts.filter(({ incident }) => incident === 'watched@primary:canary').at(-1)?.state ?? ''
   const waits = (): typeof alerts => alerts.filter(({ incident }) => incident === 'faulty@primary:waiting')
   const webhook = createServer((incoming, outgoing) => {
     let body = ''
@@ -60,6 +62,9 @@ suite('a target with faults', () => {
     const { port } = webhook.address() as AddressInfo
     await createItems(connection, 'faulty.items', 300)
     await connection.query('CREATE TABLE faulty.shapes (id INT PRIMARY KEY, size VARCHAR(40), form JSON)')
+    await connection.query('CREATE TABLE faulty.watched (id INT PRIMARY KEY, beat BIGINT)')
+    await connection.query('INSERT INTO faulty.watched VALUES (0, 0)')
+    await connection.query("GRANT UPDATE (beat) ON faulty.watched TO cdc@'%'")
     makeCertificates(stack.directory)
     copyFileSync(join(stack.directory, 'ca.pem'), trustedFile())
     writeFileSync(passwordFile(), 'first-password')
@@ -77,6 +82,7 @@ suite('a target with faults', () => {
         faulty: { table: 'faulty.items', target: { name: 'primary' } },
         secured: { table: 'faulty.items', target: { name: 'secured' } },
         shapes: { table: 'faulty.shapes', target: shapesTarget },
+        watched: { table: 'faulty.watched', target: { name: 'primary' }, policy: { canary } },
       },
       settings: {
         targets: {
@@ -203,6 +209,22 @@ suite('a target with faults', () => {
     )
   })
 
+  test('is unready, and people are told, while no search finds what was changed', async () => {
+    const index = new SearchIndex(stack.elasticsearch.url, 'watched')
+    const found = async (): Promise<number> =>
+      Number(/searchable_seconds_count\{[^}]*watched[^}]*\} (\d+)/.exec(await daemon.metrics())?.[1] ?? 0)
+    // Documents arrive, and nothing makes them findable.
+    await index.ask('PUT', '/watched/_settings', { 'index.refresh_interval': '-1' })
+    await daemon.until('tell that it is not found', () => canaryState() === 'open')
+    assert.equal((await daemon.pipeline('watched')).state, 'running')
+    assert.match((await daemon.readiness()).join(), /no search finds the canary/)
+    const earlier = await found()
+    await index.ask('PUT', '/watched/_settings', { 'index.refresh_interval': null })
+    await daemon.until('tell that it is found', () => canaryState() === 'over')
+    assert.deepEqual(await daemon.readiness(), [])
+    assert((await found()) > earlier)
+  })
+
   test('whose index takes no more fields is waited for until it does', async () => {
     const index = new SearchIndex(stack.elasticsearch.url, 'shapes')
     await insertShapes()
@@ -265,6 +287,9 @@ suite('a target with faults', () => {
     await assertHealed()
   })
 })
+
+/** A row that is kept for it. */
+const canary = { row: '0', column: 'beat', everySeconds: 1, withinSeconds: 4 }
 
 /** Few fields, of which one takes numbers alone. */
 const shapesTarget = {

@@ -99,8 +99,8 @@ suite('touch', { concurrency: false }, () => {
       await server.execute(`UPDATE ${schema}.places SET name = 'Lyon' WHERE land = 'fr'`)
       await untilCaughtUp(daemon, connection)
       await other.refresh()
-      const names: unknown[] = []
-      for await (const { _source: source } of other.documents()) names.push(source['name'])
+      const names: string[] = []
+      for await (const { _source: source } of other.documents()) names.push(String(source['name']))
       assert.deepEqual([names.toSorted(), ofTasks], [['Köln', 'Lyon'], 4])
 
       if (name === 'mysql') {

@@ -137,6 +137,13 @@ export class DaemonProcess implements AsyncDisposable {
     return await answer.text()
   }
 
+  /** Why it is not ready, each a sentence; none = it is. */
+  async readiness(): Promise<readonly string[]> {
+    const answer = await this.#ask('/readyz')
+    if (answer === undefined) throw this.#trouble('does not answer')
+    return ((await answer.json()) as { readonly reasons?: readonly string[] }).reasons ?? []
+  }
+
   /** What it has used so far; the last chance is before it is stopped. */
   usage(): ProcessUsage {
     return usageOf(this.pid)

@@ -8,7 +8,7 @@ import { templateOf, type IndexWishes } from './index-definition.ts'
 import type { ExistingMapping } from './mapping-difference.ts'
 import { failureOf } from './outcomes.ts'
 import { scan } from './scan.ts'
-import { findByIds } from './strays.ts'
+import { findByIds, searchByIds } from './strays.ts'
 import { WantedIndex } from './wanted-index.ts'
 
 export class FamilyIndex implements IndexAdmin {
@@ -67,6 +67,11 @@ export class FamilyIndex implements IndexAdmin {
     await this.#existing()
     if ((await membersOfFamily(this.#place, signal)).length === 0) return
     yield* scan(this.#place.client, { ...options, alias: this.#place.alias, isFamily: true }, signal)
+  }
+
+  async found(id: string): Promise<StoredDocument | undefined> {
+    if ((await membersOfFamily(this.#place)).length === 0) return undefined
+    return (await searchByIds({ ...this.#place, isFamily: true }, [id], untilAnswered, true))[0]
   }
 
   async get(ids: readonly { readonly id: string }[]): Promise<readonly StoredDocument[]> {

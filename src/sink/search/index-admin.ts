@@ -7,6 +7,7 @@ import { failureOf } from './outcomes.ts'
 import { membersOf, objectsOf } from '../../change/raw-json.ts'
 import { documentOf, scan } from './scan.ts'
 import type { Answer, Call, SearchClient } from './search-client.ts'
+import { searchByIds } from './strays.ts'
 import { WantedIndex } from './wanted-index.ts'
 
 export interface SearchIndexOptions {
@@ -83,6 +84,11 @@ export class SearchIndex implements IndexAdmin {
 
   async *scan(options: ScanOptions, signal: AbortSignal): AsyncIterable<readonly StoredDocument[]> {
     yield* scan(this.#client, { alias: this.#alias, ...options }, signal)
+  }
+
+  async found(id: string): Promise<StoredDocument | undefined> {
+    const place = { client: this.#client, alias: this.#alias }
+    return (await searchByIds(place, [id], untilAnswered, true))[0]
   }
 
   async get(ids: readonly { id: string; routing: string | undefined }[]): Promise<readonly StoredDocument[]> {

@@ -71,8 +71,18 @@ export async function findByIds(
   signal: AbortSignal,
   source = false,
 ): Promise<readonly StoredDocument[]> {
+  await succeed(place, { method: 'POST', path: `/${encodeURIComponent(place.alias)}/_refresh` }, signal)
+  return await searchByIds(place, ids, signal, source)
+}
+
+/** The same, as far as a search finds it already. */
+export async function searchByIds(
+  place: Place,
+  ids: readonly string[],
+  signal: AbortSignal,
+  source = false,
+): Promise<readonly StoredDocument[]> {
   const path = `/${encodeURIComponent(place.alias)}`
-  await succeed(place, { method: 'POST', path: `${path}/_refresh` }, signal)
   const found: StoredDocument[] = []
   for (let first = 0; first < ids.length; first += idsMax) {
     const values = ids.slice(first, first + idsMax)

@@ -3,7 +3,7 @@ import type { Column, Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import type { TableDescription } from '../source.ts'
 import { describeColumn, type ColumnType } from './column-type.ts'
-import { query, type Connection, type SqlRow, type SqlValue } from './connection.ts'
+import { type MysqlSettings, query, type Connection, type SqlRow, type SqlValue } from './connection.ts'
 import { geometryNamed } from './geometry.ts'
 import { likely } from './likely.ts'
 
@@ -13,6 +13,13 @@ export interface TableOptions {
   readonly excluded: ReadonlySet<string>
   /** Columns of the unique key that stands for a missing primary key; undefined = the first that will do. */
   readonly keyColumns: readonly string[] | undefined
+}
+
+export function tableOptions(
+  settings: Pick<MysqlSettings, 'excluded' | 'keys'>,
+  table: string,
+): TableOptions {
+  return { excluded: new Set(settings.excluded?.[table]), keyColumns: settings.keys?.[table] }
 }
 
 /** A description with what a query needs besides. */

@@ -18,7 +18,7 @@ import type {
 } from '../source.ts'
 import { BinlogStream } from './binlog-stream.ts'
 import { connect, hangUp, serverAddress, type Connection, type MysqlSettings } from './connection.ts'
-import { describeTable, indexColumns, type TableOptions } from './describe.ts'
+import { describeTable, indexColumns, tableOptions, type TableOptions } from './describe.ts'
 import { parseGtidSet } from './gtid-set.ts'
 import type { Flavor } from './gtid.ts'
 import { covers, formatPosition, showPosition } from './position.ts'
@@ -260,8 +260,4 @@ function withoutAbsent(found: readonly (readonly Finding[])[]): readonly Finding
 
 function isAway(findings: readonly Finding[]): boolean {
   return findings.some(({ fact }) => fact.endsWith(': connection'))
-}
-
-function tableOptions(settings: MysqlSettings, table: string): TableOptions {
-  return { excluded: new Set(settings.excluded?.[table]), keyColumns: settings.keys?.[table] }
 }

@@ -39,6 +39,7 @@ const pipeline: Pipeline = {
     batchAgeMs: undefined,
     freshnessSeconds: 0,
     ddl: 'auto',
+    canary: undefined,
     onLost: 'stop',
   },
 }
@@ -56,7 +57,14 @@ test('what does not alter documents does not alter the fingerprint', () => {
       fields: { title: 'name', id: 'id' },
       where: pipeline.definition.where.toReversed(),
     },
-    policy: { start: { kind: 'now' }, batchAgeMs: 5, freshnessSeconds: 9, ddl: 'freeze', onLost: 'reload' },
+    policy: {
+      start: { kind: 'now' },
+      batchAgeMs: 5,
+      freshnessSeconds: 9,
+      ddl: 'freeze',
+      canary: undefined,
+      onLost: 'reload',
+    },
     target: { ...pipeline.target, settings: { number_of_replicas: 2 } },
   })
   assert.equal(same, fingerprint(pipeline))

@@ -49,3 +49,13 @@ test('a process that stops is alive, but not ready', () => {
   assert.equal(health.live(), true)
   assert.deepEqual(health.ready().reasons, ['the process is stopping'])
 })
+
+test('a canary that no search finds ends readiness, until one finds it or the pipeline is paused', () => {
+  const missing: Fact = { kind: 'canary', group, isFound: false, seconds: 31, failure: undefined }
+  const paused: Fact = { ...running, state: 'paused' }
+  assert.deepEqual(healthAfter(started, running, missing).ready().reasons, [
+    'orders: no search finds the canary, changed 31 s ago',
+  ])
+  assert.equal(healthAfter(started, running, missing, { ...missing, isFound: true }).ready().ready, true)
+  assert.equal(healthAfter(started, running, missing, paused).ready().ready, true)
+})
