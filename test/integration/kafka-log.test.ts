@@ -13,6 +13,7 @@ import { createDebeziumSource } from '../../src/source/debezium/debezium-source.
 import { testDeadLetters } from '../contract/dead-letters.contract.ts'
 import { testLogMove } from '../contract/log-move.contract.ts'
 import { testLog } from '../contract/log.contract.ts'
+import { testManyLetters } from '../contract/many-letters.contract.ts'
 import { testSource } from '../contract/source.contract.ts'
 import { startStack } from '../stack/stack.ts'
 import { independentClient, kafkaOptions, overflowTopics } from '../support/kafka-options.ts'
@@ -60,6 +61,12 @@ for (const name of [newest, 'kafka@3.9']) {
   })
 
   if (name !== newest) continue
+
+  testManyLetters(name, async (t) => {
+    const log = await openKafkaLog(kafkaOptions(broker, { prefix: `many-${randomUUID()}` }))
+    t.after(() => log.close())
+    return log.deadLetters
+  })
 
   testLogMove(`between files and ${name}`, async () => {
     const opened: Log[] = [await openKafkaLog(kafkaOptions(broker, { prefix: `move-${randomUUID()}` }))]

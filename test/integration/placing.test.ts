@@ -7,7 +7,7 @@ import { startStack, type Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace } from '../support/command-process.ts'
 import { DaemonProcess } from '../support/daemon-process.ts'
-import { SearchIndex } from '../support/search-index.ts'
+import { SearchIndex, type Source } from '../support/search-index.ts'
 
 suite('documents whose rows say where they lie', () => {
   let stack: Stack
@@ -31,7 +31,11 @@ suite('documents whose rows say where they lie', () => {
 
   const targets = { search: 'elasticsearch', open: 'opensearch' } as const
 
-  async function start(name: string, target: object): Promise<DaemonProcess> {
+  async function start(
+    name: string,
+    target: object,
+    pipeline: object = { table: 'placed.visits' },
+  ): Promise<DaemonProcess> {
     const settings = Object.entries(targets).map(([each, kind]) => [each, { url: stack[kind].url }])
     const own = Object.keys(targets).map((each) => ({ name: each, ...target }))
     return await DaemonProcess.start({
@@ -39,7 +43,7 @@ suite('documents whose rows say where they lie', () => {
       mysqlUrl: stack.mysql.cdcUrl,
       elasticsearchUrl: stack.elasticsearch.url,
       settings: { targets: Object.fromEntries(settings) },
-      pipelines: { [name]: { table: 'placed.visits', targets: own } },
+      pipelines: { [name]: { ...pipeline, targets: own } },
     })
   }
 
@@ -95,6 +99,94 @@ suite('documents whose rows say where they lie', () => {
     assert.equal((await daemon.stop()).code, 0)
   })
 
+  test('are dropped with their months when these are not kept any more', async () => {
+    const table = 'placed.kept'
+    await connection.query(`CREATE TABLE ${table} (id INT PRIMARY KEY, created_at DATETIME)`)
+    const months = [0, 1, 2, 3].map(monthBefore)
+    await connection.query(`INSERT INTO ${table} VALUES ?`, [months.map((month, id) => [id, `${month}-01`])])
+    const placing = { index: 'kept-{created_at:YYYY_MM}' }
+    await using all = await start('kept', placing, { table })
+    await untilCaughtUp(all, connection)
+    assert.equal((await all.stop()).code, 0)
+    await using few = await start('kept', { ...placing, keep: 2 }, { table })
+    await connection.query(`INSERT INTO ${table} VALUES (9, '${months[3]}-02'), (10, '${months[1]}-02')`)
+    await untilCaughtUp(few, connection)
+    const names = (at: number): string => `kept-${months[at]?.replace('-', '_')}`
+    for (const kind of Object.values(targets))
+      assert.deepEqual(
+        await placesIn(kind, 'kept'),
+        [`0 ${names(0)}`, `1 ${names(1)}`, `10 ${names(1)}`],
+        kind,
+      )
+    await assertVerified('kept')
+    assert.equal((await few.stop()).code, 0)
+  })
+
+  test('are not mixed with those of others behind an alias that is taken', async () => {
+    for (const kind of Object.values(targets))
+      await new SearchIndex(stack[kind].url, 'taken').ask('PUT', '/taken-2026_01', { aliases: { taken: {} } })
+    await using daemon = await start('taken', { index: 'taken-{created_at:YYYY_MM}', adopt: true })
+    const { pipelines } = await daemon.until('refuse', (status) =>
+      status.pipelines.every(({ error }) => /no family of indexes that millrace made/.test(error ?? '')),
+    )
+    assert.match(pipelines[0]?.remedy ?? '', /delete it, or give the pipeline another target.index/)
+  })
+
+  test('hold rows of other tables wherever they lie', async () => {
+    const table = 'placed.orders'
+    await connection.query(`CREATE TABLE ${table} (id INT PRIMARY KEY, customer INT, created_at DATETIME)`)
+    await connection.query('CREATE TABLE placed.lines (id INT PRIMARY KEY, order_id INT, text VARCHAR(20))')
+    const orders = Array.from({ length: 12 }, (_, id) => [id, id % 5, `2026-0${1 + (id % 4)}-15`])
+    await connection.query(`INSERT INTO ${table} VALUES ?`, [orders])
+    const lines = Array.from({ length: 30 }, (_, id) => [id, id % 12, `line ${id}`])
+    await connection.query('INSERT INTO placed.lines VALUES ?', [lines])
+    const children = { lines: { table: 'placed.lines', on: { order_id: 'id' } } }
+    const placing = { index: 'orders-{created_at:YYYY_MM}', routing: ['customer'] }
+    await using daemon = await start('orders', placing, { table, children })
+    await untilCaughtUp(daemon, connection)
+    await assertJoined()
+    await connection.query('UPDATE placed.lines SET order_id = (order_id + 5) % 12 WHERE id < 9')
+    await connection.query(`UPDATE ${table} SET created_at = "2026-07-01" WHERE id IN (1, 2, 3)`)
+    await connection.query(`UPDATE ${table} SET customer = customer + 2 WHERE id IN (3, 4, 5)`)
+    await connection.query(`DELETE FROM ${table} WHERE id IN (6, 7)`)
+    await connection.query('DELETE FROM placed.lines WHERE id > 25')
+    await untilCaughtUp(daemon, connection)
+    await assertJoined()
+    await assertVerified('orders')
+    assert.equal((await daemon.stop()).code, 0)
+  })
+
+  async function assertJoined(): Promise<void> {
+    const [rows] = await connection.query<RowDataPacket[]>(
+      'SELECT id, customer, DATE_FORMAT(created_at, "%Y_%m") AS month FROM placed.orders',
+    )
+    const [lines] = await connection.query<RowDataPacket[]>('SELECT * FROM placed.lines ORDER BY id')
+    const expected = rows.map(({ id, customer, month }) => {
+      const own = lines.filter((line) => line['order_id'] === id).map((line) => String(line['text']))
+      return `${id} orders-${month} ${customer} ${own.join()}`
+    })
+    for (const kind of Object.values(targets)) {
+      const { hits } = await hitsOf(kind, 'orders')
+      const found = hits.map(({ _id: id, _index: name, _routing: routing, _source: source }) => {
+        const own = (source['lines'] as { readonly text: string }[]).map(({ text }) => text)
+        return `${id} ${name} ${routing} ${own.join()}`
+      })
+      assert.deepEqual(found.toSorted(), expected.toSorted(), kind)
+    }
+  }
+
+  /** Each document and the index that it lies in. */
+  async function placesIn(kind: 'elasticsearch' | 'opensearch', alias: string): Promise<readonly string[]> {
+    const { hits } = await hitsOf(kind, alias)
+    return hits.map(({ _id: id, _index: name }) => `${id} ${name}`).toSorted()
+  }
+
+  async function hitsOf(kind: 'elasticsearch' | 'opensearch', alias: string): Promise<Hits['hits']> {
+    const index = new SearchIndex(stack[kind].url, alias)
+    await index.refresh()
+    return (await index.ask<Hits>('GET', `/${alias}/_search?size=1000`)).hits
+  }
+
   async function assertPlaced(alias: string, isFamily: boolean): Promise<void> {
     const [rows] = await connection.query<RowDataPacket[]>(
       'SELECT id, customer, note, DATE_FORMAT(created_at, "%Y_%m") AS month FROM placed.visits',
@@ -104,10 +196,8 @@ suite('documents whose rows say where they lie', () => {
       return `${id} ${isFamily ? `visits-${month ?? 'undated'}` : 'routed-000001'} ${routing ?? id}`
     })
     for (const kind of Object.values(targets)) {
-      const index = new SearchIndex(stack[kind].url, alias)
-      await index.refresh()
-      const { hits } = await index.ask<Hits>('GET', `/${alias}/_search?size=1000`)
-      const found = hits.hits.map(
+      const { hits } = await hitsOf(kind, alias)
+      const found = hits.map(
         ({ _id: id, _index: name, _routing: routing }) => `${id} ${name} ${routing ?? id}`,
       )
       assert.deepEqual(found.toSorted(), expected.toSorted(), kind)
@@ -123,8 +213,19 @@ suite('documents whose rows say where they lie', () => {
   }
 })
 
+/** `2026-11`, in UTC, so many months ago. */
+function monthBefore(months: number): string {
+  const now = new Date()
+  return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - months, 1)).toISOString().slice(0, 7)
+}
+
 interface Hits {
-  readonly hits: {
-    readonly hits: readonly { readonly _id: string; readonly _index: string; readonly _routing?: string }[]
-  }
+  readonly hits: { readonly hits: readonly Hit[] }
+}
+
+interface Hit {
+  readonly _id: string
+  readonly _index: string
+  readonly _routing?: string
+  readonly _source: Source
 }

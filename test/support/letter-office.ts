@@ -42,7 +42,8 @@ function pipelinesIn(t: TestContext): readonly Pipeline[] {
   return loadConfiguration({ environment: {}, workingDirectory: folder }).pipelines
 }
 
-async function lettersOn(t: TestContext): Promise<DeadLetters> {
+/** Letters on a disk. */
+export async function lettersOn(t: TestContext): Promise<DeadLetters> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-letters-'))
   const log = await openEmbeddedLog({ directory })
   t.after(async () => {
@@ -53,8 +54,12 @@ async function lettersOn(t: TestContext): Promise<DeadLetters> {
 }
 
 /** `taken` sees each key as it is touched. */
-export async function letterOffice(t: TestContext, taken: (keys: number) => void = () => {}) {
-  const deadLetters = await lettersOn(t)
+export async function letterOffice(
+  t: TestContext,
+  taken: (keys: number) => void = () => {},
+  open: (t: TestContext) => Promise<DeadLetters> = lettersOn,
+) {
+  const deadLetters = await open(t)
   const touched: { keys: string[]; addressees: (string | undefined)[] } = { keys: [], addressees: [] }
   const works = pipelinesIn(t).map((pipeline): LetterWork => ({
     pipeline,

@@ -1,7 +1,11 @@
-/** Dead letters in a compacted topic of their own, by group and id: outside retention, and readable by every process. */
+/**
+ * Dead letters in a compacted topic of their own, by group and id: outside retention, and readable by every process. What
+ * is kept here of each is where it lies: documents would fill the memory, and are read again when they are listed.
+ */
 import type { DeadLetter, DeadLetters } from '../log.ts'
 import { algorithms, type Client } from './client.ts'
-import { placeName } from './connections.ts'
+import type { Fetched } from './committed-records.ts'
+import { placeName, type Place } from './connections.ts'
 import { BatchBuilder } from './record-batch.ts'
 
 const fetchBytes = 8 * 2 ** 20
@@ -10,8 +14,8 @@ const noHeaders = Buffer.from([0])
 export class TopicDeadLetters implements DeadLetters {
   readonly #client: Client
   readonly #topic: () => Promise<string>
-  /** What was read so far, by group and id. */
-  readonly #letters = new Map<string, Map<string, DeadLetter>>()
+  /** The letters that were read so far, by group and id. */
+  readonly #kept = new Map<string, Map<string, Kept>>()
   #next = 0n
   #reading: Promise<void> = Promise.resolve()
 
@@ -51,34 +55,58 @@ export class TopicDeadLetters implements DeadLetters {
   }
 
   async *list(group: string): AsyncGenerator<DeadLetter> {
-    yield* (await this.#of(group)).values()
-  }
-
-  async #of(group: string): Promise<ReadonlyMap<string, DeadLetter>> {
-    // One after the other: each reads on from where the one before has come.
-    this.#reading = this.#reading.catch(() => {}).then(() => this.#read())
-    await this.#reading
-    return this.#letters.get(group) ?? new Map<string, DeadLetter>()
-  }
-
-  async #read(): Promise<void> {
-    const place = { topic: await this.#topic(), partition: 0 }
-    const end = (await this.#client.ends([place], 'last')).get(placeName(place)) ?? 0n
-    while (this.#next < end) {
-      const limits = { waitMs: 0, bytes: fetchBytes, partitionBytes: fetchBytes }
-      for (const { records, next } of await this.#client.fetch([{ ...place, offset: this.#next }], limits)) {
-        for (const { key, value } of records) this.#take(key, value)
-        this.#next = next
+    // What is put aside meanwhile is left to the next list.
+    const kept = new Map(await this.#of(group))
+    const end = this.#next
+    for (let next = 0n; kept.size > 0 && next < end;) {
+      const page = await this.#page(next)
+      for (const { offset, key, value } of page.records) {
+        const [of = '', id = ''] = namesIn(key)
+        if (of !== group || value === null || kept.get(id)?.offset !== offset) continue
+        kept.delete(id)
+        yield letterOf(value.toString('utf8'))
       }
+      next = page.next
     }
   }
 
-  #take(key: Buffer, value: Buffer | null): void {
-    const [group = '', id = ''] = JSON.parse(key.toString('utf8')) as readonly string[]
-    const own = this.#letters.get(group) ?? new Map<string, DeadLetter>()
-    this.#letters.set(group, own)
+  async #of(group: string): Promise<ReadonlyMap<string, Kept>> {
+    // One after the other: each reads on from where the one before has come.
+    this.#reading = this.#reading.catch(() => {}).then(() => this.#read())
+    await this.#reading
+    return this.#kept.get(group) ?? new Map<string, Kept>()
+  }
+
+  async #read(): Promise<void> {
+    const place = await this.#place()
+    const end = (await this.#client.ends([place], 'last')).get(placeName(place)) ?? 0n
+    while (this.#next < end) {
+      const { records, next } = await this.#page(this.#next)
+      for (const record of records) this.#take(record)
+      this.#next = next
+    }
+  }
+
+  async #place(): Promise<Place> {
+    return { topic: await this.#topic(), partition: 0 }
+  }
+
+  /** What lies at this offset and behind it, up to some bytes. */
+  async #page(offset: bigint): Promise<Pick<Fetched, 'records' | 'next'>> {
+    const limits = { waitMs: 0, bytes: fetchBytes, partitionBytes: fetchBytes }
+    const [page] = await this.#client.fetch([{ ...(await this.#place()), offset }], limits)
+    return page ?? { records: [], next: offset }
+  }
+
+  #take({ offset, key, value }: Fetched['records'][number]): void {
+    const [group = '', id = ''] = namesIn(key)
+    const own = this.#kept.get(group) ?? new Map<string, Kept>()
+    this.#kept.set(group, own)
     if (value === null) own.delete(id)
-    else own.set(id, letterOf(value.toString('utf8')))
+    else {
+      const { firstAtMs, attempts } = letterOf(value.toString('utf8'))
+      own.set(id, { offset, firstAtMs, attempts })
+    }
   }
 
   async #write(
@@ -98,6 +126,16 @@ export class TopicDeadLetters implements DeadLetters {
     const batch = plainBatch(builder)
     await this.#client.produce(null, [{ topic: await this.#topic(), partition: 0, batch }])
   }
+}
+
+/** What is known of a letter without reading it again. */
+interface Kept extends Pick<DeadLetter, 'firstAtMs' | 'attempts'> {
+  readonly offset: bigint
+}
+
+/** The group and the id. */
+function namesIn(key: Buffer): readonly string[] {
+  return JSON.parse(key.toString('utf8')) as readonly string[]
 }
 
 /** JSON leaves out that a delete has no document. */
