@@ -176,3 +176,13 @@ test('reasons of dead letters are bounded in number', async () => {
   )
   assertLine(lines, 'millrace_dead_letters{pipeline="orders",target="primary"} 30')
 })
+
+test('a canary is timed when a search finds it, and missing until then', async () => {
+  const missing: Fact = { kind: 'canary', group, isFound: false, seconds: 31, failure: undefined }
+  const label = '{pipeline="orders",target="primary"}'
+  assertLine(await metricsAfter(missing), `millrace_canary_missing${label} 1`)
+  const lines = await metricsAfter(missing, { ...missing, isFound: true, seconds: 40 })
+  assertLine(lines, `millrace_canary_missing${label} 0`)
+  assertLine(lines, `millrace_searchable_seconds_sum${label} 40`)
+  assertLine(lines, `millrace_searchable_seconds_count${label} 1`)
+})

@@ -125,6 +125,12 @@ test('an index that was restored or replaced under its group is refused until a 
   assertBinding({ index: replaced, wishes: { ...noWishes, reload: true } }, renew)
 })
 
+test('an index that its alias had left is filled again: what was written meanwhile may lie elsewhere', () => {
+  const astray = { ...group, attributes: { ...group.attributes, astray: 'yes' } }
+  assertBinding({ group: astray }, renew)
+  assertRefused({ group: astray, index: { ...index, uuid: 'u2' } }, 'conflict', /--reload items/)
+})
+
 test('an empty index with our mark was made by us just before a crash: it is loaded', () => {
   assertBinding({ index: { ...index, uuid: 'u2', documents: 0 } }, renew)
   const notOurs = { ...index, uuid: 'u2', documents: 0, mark: undefined }

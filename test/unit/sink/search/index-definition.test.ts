@@ -77,6 +77,17 @@ describe('a mapping', () => {
 })
 
 describe('an index definition', () => {
+  it('has a field for what documents show of themselves, where they do, unless a column has its name', () => {
+    const { properties } = defineIndex(wishes({ stamped: true }))
+    assert.deepEqual(Object.keys(properties), ['id', 'price', 'name', '_millrace'])
+    assert.equal(Object.hasOwn(defineIndex(wishes()).properties, '_millrace'), false)
+    const fields = [{ field: '_millrace', column: column('integer') }]
+    assert.throws(
+      () => defineIndex(wishes({ fields, stamped: true })),
+      (error) => error instanceof Failure && /give the column another name/.test(error.remedy ?? ''),
+    )
+  })
+
   it('lays the pipeline file over what follows from the columns', () => {
     const { properties } = defineIndex(
       wishes({
