@@ -34,6 +34,20 @@ export async function examineSearch(
   }
 }
 
+/** How many nodes hold documents; undefined = the cluster does not say, or cannot be asked. */
+export async function dataNodesOf(client: SearchClient): Promise<number | undefined> {
+  const query = { filter_path: 'number_of_data_nodes' }
+  try {
+    const call = { method: 'GET', path: '/_cluster/health', query } as const
+    const { status, text } = await client.send(call, AbortSignal.timeout(timeoutMs))
+    if (status !== 200) return undefined
+    return (JSON.parse(text) as { readonly number_of_data_nodes?: number }).number_of_data_nodes
+  } catch (error) {
+    if (error instanceof Failure) return undefined
+    throw error
+  }
+}
+
 export async function examineService(
   service: Pick<Service, 'mark'>,
   target: { readonly name: string; readonly index: string },

@@ -17,7 +17,7 @@ export async function plan(
 ): Promise<Plan> {
   const { load } = workshop.configuration.settings
   await using parts = await openAtRest(workshop, pipeline)
-  const { source, table, enrich, rowsEstimate } = parts
+  const { source, target, table, enrich, rowsEstimate } = parts
   const includes = await source.head()
   const begun = performance.now()
   const { rows, last } = await source.chunk(
@@ -49,10 +49,16 @@ export async function plan(
     sourceBytes: documents * documentBytes,
     logBytes: Math.round((records.bytes.length / Math.max(1, rows.length)) * count),
     shards: Math.max(1, Math.ceil((documents * documentBytes) / shardBytes)),
+    replicas: replicasFor(await target.dataNodes()),
     chunks: Math.ceil(count / load.chunkRows),
     chunkMs: Math.round((readSeconds * 1000 * Math.min(load.chunkRows, count)) / Math.max(1, rows.length)),
     atLeastSeconds: rows.length === 0 ? 0 : Math.ceil(count / rate),
   }
+}
+
+/** One copy, where there is a second node to hold it. */
+function replicasFor(dataNodes: number | undefined): number | null {
+  return dataNodes === undefined ? null : Math.min(1, dataNodes - 1)
 }
 
 const sampleBytesMax = 64 * megabyte

@@ -4,7 +4,7 @@ import type { Configuration } from './config/load.ts'
 import { groupOf, type Pipeline } from './config/pipeline.ts'
 import type { TargetSettings } from './config/schema.ts'
 import type { Shape } from './document/definition.ts'
-import { examineSearch, examineService } from './examine.ts'
+import { dataNodesOf, examineSearch, examineService } from './examine.ts'
 import { openStore } from './open-store.ts'
 import { connectPlain, connectTarget } from './open-target.ts'
 import { HttpService } from './sink/service/http-service.ts'
@@ -32,6 +32,8 @@ export interface Target {
   sink(pipeline: Pipeline, index: IndexState, bytesMax: number): Sink
   /** Deletes an index that was made to try something out; undefined = nothing is tried out there. */
   readonly discard: ((index: IndexState) => Promise<void>) | undefined
+  /** How many nodes hold documents; undefined = it does not say. Never throws for a bad one. */
+  dataNodes(): Promise<number | undefined>
   /** What doctor says of it. Never throws for a bad one. */
   examine(pipeline: Pipeline): Promise<readonly Finding[]>
   close(): Promise<void>
@@ -63,6 +65,7 @@ export function openTarget(configuration: Configuration, name: string): Target {
         AbortSignal.timeout(discardMs),
       )
     },
+    dataNodes: () => dataNodesOf(client),
     examine: async ({ target }) => [
       ...(await examineSearch(client, { name, alias: target.index })),
       ...tagsOf(name, settings),
@@ -93,6 +96,7 @@ function serviceTarget(configuration: Configuration, name: string, settings: Tar
     sink: ({ target }, { uuid }, batchBytesMax) =>
       new ServiceSink({ service, index: target.index, uuid, batchBytesMax }),
     discard: undefined,
+    dataNodes: () => Promise.resolve(undefined),
     examine: async ({ target }) => [
       ...(await examineService(service, { name, index: target.index })),
       ...tagsOf(name, settings),

@@ -95,6 +95,8 @@ export interface Plan {
   /** Bytes that the load takes in the log. */
   readonly logBytes: number
   readonly shards: number
+  /** null = the target does not say how many nodes it has. */
+  readonly replicas: number | null
   /** How many reads the table is loaded in, and how long one takes. */
   readonly chunks: number
   readonly chunkMs: number

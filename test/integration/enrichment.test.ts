@@ -100,8 +100,9 @@ suite('documents that are enriched and transformed', () => {
     assert.equal(verified.out, 'equal: 491 documents\n', verified.err)
     await previews(command, options)
     const planned = await command('plan', 'trips', '--json')
-    const { rows, documents, shards } = JSON.parse(planned.out) as Readonly<Record<string, number>>
-    assert.deepEqual({ rows, documents, shards }, { rows: 500, documents: 491, shards: 1 })
+    const { rows, documents, shards, replicas } = JSON.parse(planned.out) as Readonly<Record<string, number>>
+    // One node has no other to hold a copy.
+    assert.deepEqual([rows, documents, shards, replicas], [500, 491, 1, 0])
     const people = await command('plan', 'trips', '--sample', '10')
     assert.match(
       people.out,

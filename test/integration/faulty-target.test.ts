@@ -89,6 +89,7 @@ suite('a target with faults', () => {
           primary: { url: proxy.url },
           secured: {
             url: secure.url,
+            compress: true,
             tls: { ca: trustedFile() },
             auth: { username: 'millrace', password: `\${file:${passwordFile()}}` },
           },

@@ -102,6 +102,24 @@ suite('several targets of one pipeline', () => {
     assert.equal((await daemon.stop()).code, 0)
   })
 
+  test('a row that changes thousands of times is written once in each window, and right in the end', async () => {
+    const name = 'fresh'
+    await createItems(connection, `${name}.items`, 10)
+    await using daemon = await DaemonProcess.start(options(name, {}, { freshness: 4 }))
+    await untilCaughtUp(daemon, connection)
+    const index = new SearchIndex(stack.elasticsearch.url, name)
+    const before = await index.written()
+    const begun = performance.now()
+    for (let counter = 1; counter <= 4000; counter++)
+      await connection.query(`UPDATE ${name}.items SET counter = ? WHERE id = 7`, [counter])
+    await untilCaughtUp(daemon, connection)
+    const windows = Math.ceil((performance.now() - begun) / 2000) + 1
+    assert((await index.written()) - before <= windows, `${await index.written()} in ${windows} windows`)
+    assert.equal((await index.document('7'))?.['counter'], 4000)
+    await assertBothEqual(name)
+    assert.equal((await daemon.stop()).code, 0)
+  })
+
   test('a new log begins, and the primary is filled, while the backup is away', async () => {
     const name = 'half'
     await createItems(connection, `${name}.items`, 200)

@@ -18,7 +18,8 @@ export const plan: Command = {
 the table, whose size is the server's own estimate. Nothing is written. The time is that of reading and of making documents
 here, one after the other: a daemon does both at once, and the target may be slower than both.
 
-Shards: one for every 30 GB of documents; write them into target.settings (number_of_shards) before the first run.`,
+Shards: one for every 30 GB of documents. Replicas: one, or none where the cluster has no second node to hold it. Write both into
+target.settings (number_of_shards, number_of_replicas) before the first run.`,
   examples: [
     ['millrace plan orders', 'before the first run'],
     ['millrace plan orders --sample 10000 --json', 'closer, for a program'],
@@ -41,10 +42,15 @@ function sampleOf(text = '1000'): number {
 
 function describe(found: Plan): string {
   const { pipeline, table, sampled, rows, documents, chunks, chunkMs, shards, atLeastSeconds } = found
+  const replicas =
+    found.replicas === null ? '' : `, ${found.replicas} ${found.replicas === 1 ? 'replica' : 'replicas'}`
   const head = `${pipeline}, by a sample of ${showCount(sampled)} of about ${showCount(rows)} rows of ${table}`
   return `${head}\n${aligned([
     ['documents', `${showCount(documents)}, ${showCount(found.documentBytes)} bytes each`],
-    ['index', `about ${showBytes(found.sourceBytes)}: ${shards} ${shards === 1 ? 'shard' : 'shards'}`],
+    [
+      'index',
+      `about ${showBytes(found.sourceBytes)}: ${shards} ${shards === 1 ? 'shard' : 'shards'}${replicas}`,
+    ],
     ['log', `about ${showBytes(found.logBytes)} for the load, kept until it is delivered`],
     ['database', `${showCount(chunks)} reads of about ${showCount(chunkMs)} ms each`],
     ['time', `at least ${showDuration(atLeastSeconds)}`],
