@@ -296,7 +296,7 @@ const canary = { row: '0', column: 'beat', everySeconds: 1, withinSeconds: 4 }
 const shapesTarget = {
   name: 'primary',
   settings: { 'mapping.total_fields.limit': 10 },
-  mappings: { size: { type: 'integer' }, form: { type: 'object', dynamic: true } },
+  mappings: { size: { type: 'integer' }, form: { type: 'object', enabled: true, dynamic: true } },
 }
 
 function repeated(fault: Fault, times: number): readonly Fault[] {
