@@ -126,10 +126,11 @@ suite('documents whose rows say where they lie', () => {
     for (const kind of Object.values(targets))
       await new SearchIndex(stack[kind].url, 'taken').ask('PUT', '/taken-2026_01', { aliases: { taken: {} } })
     await using daemon = await start('taken', { index: 'taken-{created_at:YYYY_MM}', adopt: true })
-    const { pipelines } = await daemon.until('refuse', (status) =>
-      status.pipelines.every(({ error }) => /no family of indexes that millrace made/.test(error ?? '')),
+    // A new log begins in no epoch that an index of its pipelines may have seen.
+    const { sources } = await daemon.until('refuse', (status) =>
+      status.sources.every(({ error }) => /no family of indexes that millrace made/.test(error ?? '')),
     )
-    assert.match(pipelines[0]?.remedy ?? '', /delete it, or give the pipeline another target.index/)
+    assert.match(sources[0]?.remedy ?? '', /delete it, or give the pipeline another target.index/)
   })
 
   test('hold rows of other tables wherever they lie', async () => {
