@@ -207,6 +207,7 @@ export interface LogPart {
   /** The first record that it keeps, and the one after its last. */
   readonly first: Offset
   readonly next: Offset
+  /** 0 = it keeps no record. */
   readonly firstAppendedAtMs: number
 }
 

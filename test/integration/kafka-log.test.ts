@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after } from 'node:test'
+import { after, test } from 'node:test'
 import { openEmbeddedLog } from '../../src/log/embedded/embedded-log.ts'
 import type { Log } from '../../src/log/log.ts'
 import { offsetOfSeq, openKafkaLog } from '../../src/log/kafka/kafka-log.ts'
@@ -16,7 +16,8 @@ import { testLog } from '../contract/log.contract.ts'
 import { testManyLetters } from '../contract/many-letters.contract.ts'
 import { testSource } from '../contract/source.contract.ts'
 import { startStack } from '../stack/stack.ts'
-import { independentClient, kafkaOptions, overflowTopics } from '../support/kafka-options.ts'
+import { insertOf, Numbering, testTable } from '../support/changes.ts'
+import { dropRecords, independentClient, kafkaOptions, overflowTopics } from '../support/kafka-options.ts'
 import { MirroredTable } from '../support/mirrored-table.ts'
 
 const newest = 'kafka@4.3'
@@ -66,6 +67,28 @@ for (const name of [newest, 'kafka@3.9']) {
     const log = await openKafkaLog(kafkaOptions(broker, { prefix: `many-${randomUUID()}` }))
     t.after(() => log.close())
     return log.deadLetters
+  })
+
+  test(`${name}: what retention left is told of every partition by itself`, async () => {
+    const prefix = `kept-${randomUUID()}`
+    const orders = testTable('shop.orders')
+    const log = await openKafkaLog(kafkaOptions(broker, { prefix }))
+    try {
+      await log.tail()
+      const numbering = new Numbering(4)
+      for (let id = 1; id <= 60; id++) await log.append(numbering.batch([insertOf(orders, id)]))
+      await dropRecords(broker, `${prefix}.shop.orders`, 2)
+      const { oldest, next } = await log.retention()
+      assert(oldest > 0 && oldest < 40, `the oldest is ${oldest}`)
+      const parts = (await log.parts()).filter((part) => part.next > 0)
+      assert.equal(parts.length, 4)
+      assert(parts.every(({ firstAppendedAtMs }) => firstAppendedAtMs > 0))
+      let found = 0
+      for await (const { records } of log.range(oldest, next)) found += records.count
+      assert.equal(found, 60 - oldest)
+    } finally {
+      await log.close()
+    }
   })
 
   testLogMove(`between files and ${name}`, async () => {

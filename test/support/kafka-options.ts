@@ -43,11 +43,14 @@ export async function withAdmin<Answer>(
   }
 }
 
-/** Drops all there is of the topic, as retention does in time. */
-export async function dropRecords(broker: string, topic: string): Promise<void> {
+/** Drops all there is of the topic, or so many records of each partition, as retention does in time. */
+export async function dropRecords(broker: string, topic: string, count?: number): Promise<void> {
   await withAdmin(broker, async (admin) => {
     const offsets = await admin.fetchTopicOffsets(topic)
-    const partitions = offsets.map(({ partition, high }) => ({ partition, offset: high }))
+    const partitions = offsets.map(({ partition, high }) => ({
+      partition,
+      offset: count === undefined ? high : String(count),
+    }))
     await admin.deleteTopicRecords({ topic, partitions })
   })
 }

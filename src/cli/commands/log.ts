@@ -108,7 +108,8 @@ async function list(
     { title: 'NEXT', text: (row: Listed) => String(row.next), right: true },
     {
       title: 'AGE',
-      text: (row: Listed) => showDuration(Math.max(0, Date.now() - row.firstAppendedAtMs) / 1000),
+      text: ({ firstAppendedAtMs: since }: Listed) =>
+        since === 0 ? '-' : showDuration(Math.max(0, Date.now() - since) / 1000),
       right: true,
     },
   ]

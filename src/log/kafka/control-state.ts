@@ -14,6 +14,7 @@ import type { Barrier, Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import type { Control } from '../log.ts'
 import type { FetchedRecord } from './committed-records.ts'
+import { FirstRecords } from './first-records.ts'
 import { parseTable } from './schemas.ts'
 
 /** A topic of records, as capture left it. */
@@ -59,6 +60,8 @@ export class ControlState {
   readonly groups = new Map<string, DefinedGroup>()
   /** In the order of their numbers. */
   readonly barriers: KnownBarrier[] = []
+  /** Of the topics of records. */
+  readonly firsts = new FirstRecords()
 
   /** Takes a record of the topic; false = appends are missing between this control record and the one before. */
   take({ key, value }: FetchedRecord): boolean {

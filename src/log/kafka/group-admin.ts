@@ -243,16 +243,16 @@ export async function keptFrom(
   )
   if (all.length === 0) return []
   const firsts = await client.ends(all, 'first')
-  const wanted = all.map((place) => ({ ...place, offset: firsts.get(placeName(place)) ?? 0n }))
-  const limits = { waitMs: 0, bytes: 16 * pieceBytes, partitionBytes: 1 }
-  const fetched = await client.fetch(wanted, limits)
-  return wanted.map(({ topic, partition, offset }) => {
-    const { ends = [], since = 0 } = state.topics.get(topic) ?? {}
-    const record = fetched.find((each) => each.topic === topic && each.partition === partition)?.records[0]
-    const seq = record === undefined ? undefined : readHeaders(record.headers).seq
-    const from = offset === 0n ? since : seq === undefined ? (ends[partition] ?? 0) : seq - 1
-    return { topic, partition, from, appendedAtMs: record?.appendedAtMs }
-  })
+  return await Promise.all(
+    all.map(async ({ topic, partition }) => {
+      const { id = '', ends = [], since = 0 } = state.topics.get(topic) ?? {}
+      const offset = firsts.get(placeName({ topic, partition })) ?? 0n
+      const isEmpty = (ends[partition] ?? 0) === 0
+      const record = isEmpty ? undefined : await state.firsts.at(client, { topic, partition, id }, offset)
+      const from = offset === 0n ? since : record === undefined ? (ends[partition] ?? 0) : record.seq - 1
+      return { topic, partition, from, appendedAtMs: record?.appendedAtMs }
+    }),
+  )
 }
 
 /** The last sequence number in a partition; 0 = it has none. */
