@@ -29,7 +29,9 @@ export interface AtRest extends AsyncDisposable {
 /** Throws a Failure where the source cannot be reached, or lacks what the pipeline's file names. */
 export async function openAtRest(workshop: Workshop, pipeline: Pipeline): Promise<AtRest> {
   await using opened = new AsyncDisposableStack()
-  const source = await workshop.openSource(pipeline.source, tablesOf([pipeline]))
+  const source = await workshop.openSource(pipeline.source, tablesOf([pipeline]), {
+    pipelines: [pipeline],
+  })
   opened.defer(() => source.close())
   const target = workshop.target(pipeline.target.name)
   opened.defer(() => target.close())

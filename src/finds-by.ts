@@ -12,7 +12,7 @@ export function findsBy(
   { targets }: Configuration['settings'],
 ): (cascade: Cascade) => boolean {
   const kind = targets[target.name]?.kind ?? 'module'
-  const changes = [definition.children, definition.forms, target.mappings].map((each) =>
+  const changes = [definition.children, definition.forms, definition.masks, target.mappings].map((each) =>
     Object.keys(each ?? {}),
   )
   const isPlain =

@@ -2,6 +2,7 @@
 import { Failure } from './change/failure.ts'
 import type { OpenSource } from './cli/parts.ts'
 import { sourceConnection } from './config/connection.ts'
+import { masksOf } from './config/masks.ts'
 import type { Pipeline } from './config/pipeline.ts'
 import type { SourceSettings } from './config/schema.ts'
 import { Client } from './log/kafka/client.ts'
@@ -21,6 +22,8 @@ export interface SourceWish {
   readonly pipelines: readonly Pipeline[]
   /** By table, the columns that nobody wants. */
   readonly unused: Readonly<Record<string, readonly string[]>>
+  /** What hashes of masked columns are keyed by. */
+  readonly maskKey: string | undefined
 }
 
 export function openSource(
@@ -31,6 +34,7 @@ export function openSource(
   if (wish.settings.kind === 'mysql') return createMysqlSource(mysqlSettings(wish), tables, tell)
   const { settings, unused } = wish
   const keys = keysOf(wish.pipelines)
+  refuseMasks(wish)
   const readers = tables.map((table) => ({
     table,
     excluded: unused[table] ?? [],
@@ -44,7 +48,7 @@ export function openSource(
 }
 
 /** How its server is reached. Throws a Failure of kind `configuration` where there is none. */
-export function mysqlSettings({ name, settings, pipelines, unused }: SourceWish): MysqlSettings {
+export function mysqlSettings({ name, settings, pipelines, unused, maskKey }: SourceWish): MysqlSettings {
   if (settings.kind !== 'mysql')
     throw new Failure(
       'configuration',
@@ -61,8 +65,24 @@ export function mysqlSettings({ name, settings, pipelines, unused }: SourceWish)
     catchUpMs: settings.catchUpSeconds * 1000,
     heartbeatMs: settings.heartbeatSeconds * 1000,
     excluded: unused,
+    masks: masksOf(pipelines),
+    ...(maskKey === undefined ? {} : { maskKey }),
     keys: keysOf(pipelines),
   }
+}
+
+/** Whoever else reads the topics sees what is in them: only the connector can mask it. */
+function refuseMasks({ name, pipelines }: SourceWish): void {
+  const [table] = Object.keys(masksOf(pipelines))
+  if (table === undefined) return
+  throw new Failure(
+    'configuration',
+    `masks of ${table}: the source ${name} is a topic, which holds the plain values`,
+    {
+      remedy:
+        'let the connector mask them (column.mask.hash.v2, column.truncate.to), or leave them out: exclude',
+    },
+  )
 }
 
 /** For people; whichever source it is of. */

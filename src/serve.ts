@@ -189,9 +189,10 @@ async function openSource(
     isMeant(pipeline, [...options.keep, ...options.reload])
       ? undefined
       : groups.find((group) => group.name === groupOf(pipeline))?.attributes['fingerprint']
-  const source = await workshop.openSource(name, tablesOf(own), unusedByAll(own, unsettled), (servers) =>
-    observe({ kind: 'source-servers', source: name, servers }),
-  )
+  const source = await workshop.openSource(name, tablesOf(own), {
+    unused: unusedByAll(own, unsettled),
+    tell: (servers) => observe({ kind: 'source-servers', source: name, servers }),
+  })
   const leading = new Capture({
     name,
     source,

@@ -21,6 +21,13 @@ import { checkJoins, describeChildren } from './joined.ts'
 import type { StatusPipeline } from './status.ts'
 import { openTarget, type Target } from './target.ts'
 
+export interface SourceUse {
+  readonly pipelines?: readonly Pipeline[]
+  /** By table, the columns that nobody wants; by default those that the pipeline files leave out. */
+  readonly unused?: Readonly<Record<string, readonly string[]>>
+  readonly tell?: TellServers
+}
+
 /** What is opened is closed by whoever asked for it. */
 export class Workshop {
   readonly configuration: Configuration
@@ -33,14 +40,13 @@ export class Workshop {
     return this.configuration.pipelines.filter((pipeline) => pipeline.source === source)
   }
 
-  /** `unused` are, by table, the columns that nobody wants; by default those that the pipeline files leave out. */
+  /** For all pipelines of the source, where not for others. */
   async openSource(
     name: string,
     tables: readonly string[],
-    unused = unusedByAll(this.pipelinesOf(name)),
-    tell: TellServers = () => {},
+    { pipelines = this.pipelinesOf(name), unused = unusedByAll(pipelines), tell = () => {} }: SourceUse = {},
   ): Promise<Source & OpenSource> {
-    return openSource(this.#wish(name, unused), tables, tell)
+    return openSource(this.#wish(name, { pipelines, unused }), tables, tell)
   }
 
   /** A source's log, to write. Throws a Failure of kind `conflict` when another process has it. */
@@ -86,13 +92,14 @@ export class Workshop {
   /** How a source's server is reached; without a name, the only one. */
   serverOf(name: string | undefined): MysqlSettings {
     const [only = ''] = Object.keys(this.configuration.settings.sources)
-    return mysqlSettings(this.#wish(name ?? only, {}))
+    return mysqlSettings(this.#wish(name ?? only, { pipelines: [], unused: {} }))
   }
 
-  #wish(name: string, unused: SourceWish['unused']): SourceWish {
-    const settings = this.configuration.settings.sources[name]
+  #wish(name: string, use: Pick<SourceWish, 'pipelines' | 'unused'>): SourceWish {
+    const { sources, masks } = this.configuration.settings
+    const settings = sources[name]
     if (settings === undefined) throw new Failure('configuration', `there is no source ${name}`)
-    return { name, settings, pipelines: this.pipelinesOf(name), unused }
+    return { name, settings, maskKey: masks.secret, ...use }
   }
 }
 

@@ -39,6 +39,8 @@ export interface Column {
   readonly length?: number
   readonly precision?: number
   readonly scale?: number
+  /** How its values were made unreadable before they came here; undefined = they are the table's own. */
+  readonly mask?: string
 }
 
 /** A table as it was when the change was made. One object is shared by all the changes made under that definition. */

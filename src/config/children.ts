@@ -1,31 +1,42 @@
 /** Children of a pipeline file as definitions, with what follows where the file says nothing. */
 import type { ChildDefinition, Comparison, Condition, RowDefinition } from '../document/definition.ts'
 import { isMapping } from './conform.ts'
+import { maskNames } from './masks.ts'
 import type { PipelineFile } from './pipeline-schema.ts'
 import type { Complain } from './problems.ts'
 import type { ChildFile } from './row-schema.ts'
+import type { Settings } from './schema.ts'
 
 /** What a file says of a table's rows. */
-export function rowDefinitionOf(file: Pick<PipelineFile, keyof RowDefinition>): RowDefinition {
+export function rowDefinitionOf(
+  file: Pick<PipelineFile, keyof RowDefinition>,
+  settings: Pick<Settings, 'masks'>,
+): RowDefinition {
+  const masks = maskNames(file.masks, settings)
+  const dropped = Object.keys(masks ?? {}).filter((column) => masks?.[column] === 'drop')
   return {
     table: file.table,
     fields: file.fields,
-    exclude: file.exclude ?? [],
+    exclude: [...new Set([...(file.exclude ?? []), ...dropped])],
     forms: file.forms,
+    masks,
     where: Object.entries(file.where ?? {}).flatMap(([column, filter]) => conditions(column, filter)),
-    children: childrenOf(file.children),
+    children: childrenOf(file.children, settings),
   }
 }
 
-function childrenOf(files: Readonly<Record<string, ChildFile>> | undefined): RowDefinition['children'] {
+function childrenOf(
+  files: Readonly<Record<string, ChildFile>> | undefined,
+  settings: Pick<Settings, 'masks'>,
+): RowDefinition['children'] {
   if (files === undefined) return undefined
-  return Object.fromEntries(Object.entries(files).map(([field, file]) => [field, childOf(file)]))
+  return Object.fromEntries(Object.entries(files).map(([field, file]) => [field, childOf(file, settings)]))
 }
 
-function childOf(file: ChildFile): ChildDefinition {
+function childOf(file: ChildFile, settings: Pick<Settings, 'masks'>): ChildDefinition {
   const kind = file.kind ?? 'many'
   return {
-    ...rowDefinitionOf(file),
+    ...rowDefinitionOf(file, settings),
     kind,
     on: file.on,
     through: file.through,

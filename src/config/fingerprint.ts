@@ -11,6 +11,7 @@ export function fingerprint(pipeline: Pipeline): string {
     fields: definition.fields,
     exclude: definition.exclude.toSorted(),
     forms: definition.forms,
+    masks: definition.masks,
     where: definition.where.map((condition) => canonical(condition)).toSorted(),
     children: definition.children,
     id: { columns: definition.id, prefix: definition.idPrefix },

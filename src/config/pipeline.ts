@@ -3,6 +3,7 @@ import type { DocumentDefinition } from '../document/definition.ts'
 import { examineChildren, examineUnnamed, rowDefinitionOf } from './children.ts'
 import type { Document } from './document.ts'
 import { enrichmentsOf, transformOf, type Enrichment, type TransformFile } from './enrichment.ts'
+import { examineMasks, examineMasksTogether } from './masks.ts'
 import { nearest, type Complain, type Problem } from './problems.ts'
 import type { PipelineFile } from './pipeline-schema.ts'
 import type { Settings } from './schema.ts'
@@ -103,11 +104,21 @@ export function readPipelines(
     const file = document.value as unknown as PipelineFile
     const own = pipelinesOf(file, document, settings, complain)
     examineFile(own, file, pipelines, complain)
+    for (const pipeline of own.slice(0, 1)) examineMasks(pipeline, settings, complain)
     for (const [at, pipeline] of own.entries()) {
       examineTarget(pipeline, pathOf(file, at), pipelines, complain)
       pipelines.push(pipeline)
     }
   }
+  examineMasksTogether(pipelines, ({ origin }, path, found) =>
+    problems.push({
+      origin,
+      line: documents.find((each) => each.origin === origin)?.lineOf(path),
+      path: path.join('.'),
+      found,
+      expected: 'the same mask in all pipelines that use the column',
+    }),
+  )
   return { pipelines: freeze(pipelines), problems }
 }
 
@@ -130,7 +141,7 @@ function pipelinesOf(
   const name = file.name ?? document.path.replace(/^.*[\\/]/, '').replace(/\.ya?ml$/, '')
   const targets = file.targets ?? [file.target ?? {}]
   const source = pick({ kind: 'source', path: ['source'] }, file.source, settings.sources, complain)
-  const definition = definitionOf(file)
+  const definition = definitionOf(file, settings)
   const enrich = enrichmentsOf(file, settings, complain)
   const transform = transformOf(file, document.path, complain)
   return targets.map(({ name: wanted, index: named = name, ...more }, at) => {
@@ -241,9 +252,9 @@ function pathOf(file: PipelineFile, at: number): readonly string[] {
   return file.targets === undefined ? ['target'] : ['targets', String(at)]
 }
 
-function definitionOf(file: PipelineFile): DocumentDefinition {
+function definitionOf(file: PipelineFile, settings: Settings): DocumentDefinition {
   return {
-    ...rowDefinitionOf(file),
+    ...rowDefinitionOf(file, settings),
     id: file.id?.columns,
     idPrefix: file.id?.prefix ?? '',
   }

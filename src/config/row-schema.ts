@@ -40,6 +40,24 @@ const shownRows = {
         'Document field: the form of its values, where it is to be another than that of change events.',
     }),
   ),
+  masks: Type.Optional(
+    Type.Record(
+      Type.String(),
+      Type.Union([
+        Type.Literal('hash'),
+        Type.Literal('drop'),
+        Type.Object(
+          { truncate: Type.Integer({ minimum: 0, maximum: 10_000 }) },
+          { additionalProperties: false },
+        ),
+      ]),
+      {
+        minProperties: 1,
+        description:
+          'Column: how its values are made unreadable before they leave the source, so that neither log nor documents have them. hash (a digest keyed by masks.secret), {truncate: N} (the first N characters), drop. The same in all pipelines of the table.',
+      },
+    ),
+  ),
   where: Type.Optional(
     Type.Record(Type.String(), Type.Union([scalar, filters]), {
       description:

@@ -57,6 +57,15 @@ const settingsType = group('Settings of the millrace process.', {
     description: 'What documents are enriched from, by name.',
     default: {},
   }),
+  masks: group('Columns that pipeline files mask.', {
+    secret: Type.Optional(
+      secret(
+        text('What hashes are keyed by, at least 16 characters: with another one all hashes are others.', {
+          pattern: '^[^]{16,}$',
+        }),
+      ),
+    ),
+  }),
   roles: Type.Array(Type.Enum(['capture', 'deliver', 'control']), {
     default: ['capture', 'deliver', 'control'],
     minItems: 1,

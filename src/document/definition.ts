@@ -51,6 +51,8 @@ export interface RowDefinition {
   readonly exclude: readonly string[]
   /** By document field; undefined = every value has the form that it has in change events. */
   readonly forms?: Readonly<Record<string, Form>> | undefined
+  /** By column: how its values are made unreadable before they leave the source; the name that columns bear then. */
+  readonly masks?: Readonly<Record<string, string>> | undefined
   readonly where: readonly Condition[]
   /** By document field: the rows of other tables that belong to a row. */
   readonly children?: Readonly<Record<string, ChildDefinition>> | undefined

@@ -145,12 +145,14 @@ export function rowDocument(
   if (table.name !== definition.table)
     throw new Error(`a change of ${table.name} reached ${definition.table}`)
   const known = new Set(table.columns.map(({ name }) => name))
+  const shown = documentFields(knownFields(definition, known), table)
   return new RowDocument(table, {
-    fields: documentFields(knownFields(definition, known), table).map(({ field, column, form }) => ({
+    fields: shown.map(({ field, column, form }) => ({
       field,
       at: table.columns.indexOf(column),
       form: cellForm(column, form),
     })),
+    isMasked: shown.every(({ column }) => column.mask === definition.masks?.[column.name]),
     idColumns: id.columns,
     idPrefix: id.prefix,
     filter: filterFor(definition, table, known),

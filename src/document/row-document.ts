@@ -21,6 +21,8 @@ export interface RowDocumentPlan {
     /** Undefined = the value stays as it is. */
     readonly form: CellForm | undefined
   }[]
+  /** Whether the columns that are to be masked are, and no others: a row of other times is not shown. */
+  readonly isMasked: boolean
   readonly idColumns: readonly number[]
   readonly idPrefix: string
   /** undefined = every row has a document. */
@@ -84,7 +86,7 @@ export class RowDocument {
 
   /** Whether the row shows all that its document needs. */
   get isWhole(): boolean {
-    return this.#hasAll || this.#showsNeeded()
+    return this.#plan.isMasked && (this.#hasAll || this.#showsNeeded())
   }
 
   /** Whether the row shows all that decides on whether it has a document. */

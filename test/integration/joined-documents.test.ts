@@ -6,7 +6,16 @@ import type { Connection, RowDataPacket } from 'mysql2/promise'
 import { VersionWatch } from '../crash/version-watch.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
+import { millrace } from '../support/command-process.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
+import {
+  assertMasked,
+  createPeople,
+  filesWith,
+  hiddenText,
+  maskSecret,
+  peoplePipelines,
+} from '../support/people.ts'
 import { Random } from '../support/random.ts'
 import { SearchIndex } from '../support/search-index.ts'
 import { changeShop, createShop, differencesOfShop, shopPipeline } from '../support/shop.ts'
@@ -128,6 +137,57 @@ suite('documents that hold rows of several tables', () => {
     for (const { text } of queries) {
       assert(String(text).split(',').length < 1100, 'a statement names a bounded number of rows')
     }
+  })
+
+  test('what is masked leaves the database in no way: not into documents, log, letters, previews or messages', async () => {
+    const schema = 'people'
+    await createPeople(connection, schema, 60)
+    const people = options(schema, {
+      pipelines: peoplePipelines(schema),
+      settings: { masks: { secret: maskSecret } },
+    })
+    const { directory } = people
+    await using daemon = await DaemonProcess.start(people)
+    await untilCaughtUp(daemon, connection)
+    const execute = async (sql: string, ...values: readonly unknown[]): Promise<unknown> =>
+      await connection.query(sql.replaceAll('@', `${schema}.`), [...values])
+    await execute('UPDATE @people SET email = ? WHERE id = 1', hiddenText('changed'))
+    await execute('UPDATE @people SET name = ?, born = NULL WHERE id = 2', hiddenText('Öl'))
+    await execute(
+      'INSERT INTO @people VALUES (900, ?, ?, ?, NULL, 9)',
+      ...[1, 2, 3].map((at) => hiddenText(`${at}`)),
+    )
+    await execute('DELETE FROM @people WHERE id = 3')
+    await execute('UPDATE @notes SET body = ?, person = 5 WHERE id = 4', hiddenText('moved'))
+    await execute('UPDATE @people SET code = ? WHERE id = 5', 'no number')
+    const command = async (...words: readonly string[]): Promise<string> => {
+      const environment = { MYSQL_URL: stack.mysql.cdcUrl, ELASTICSEARCH_URL: stack.elasticsearch.url }
+      const { code, out, err } = await millrace(words, directory, environment)
+      // Letters that there are to show make a 1.
+      assert(code === 0 || words[0] === 'dead-letters', out + err)
+      return out + err
+    }
+    await command('touch', `${schema}_joined`, '6', '7', '--wait')
+    await untilCaughtUp(daemon, connection)
+    const letters = await command('dead-letters', 'show', `${schema}_rows`)
+    assert.match(letters, /no number/)
+    const preview = await command('preview', `${schema}_joined`, '8')
+    assert.match(preview, /notes/)
+    await execute("UPDATE @people SET code = '5' WHERE id = 5")
+    await untilCaughtUp(daemon, connection)
+    for (const name of Object.keys(people.pipelines)) {
+      const index = new SearchIndex(stack.elasticsearch.url, name)
+      await assertMasked(connection, schema, index)
+      assert.match(await command('verify', name), /^equal: /)
+    }
+    assert.doesNotMatch(letters + preview, /not-to-be-seen/)
+    assert.deepEqual(filesWith(directory, 'not-to-be-seen'), [])
+    assert(filesWith(directory, 'no number').length > 0, 'what is not masked is in the log as it is')
+    await execute('ALTER TABLE @people RENAME COLUMN email TO mail')
+    await execute('UPDATE @people SET mail = ? WHERE id = 1', hiddenText('under another name'))
+    assert.notEqual((await daemon.exited).code, 0)
+    assert.match(daemon.output(), /people\.people has no column email, which is to be masked/)
+    assert.deepEqual(filesWith(directory, 'not-to-be-seen'), [])
   })
 
   async function documentText(schema: string, id: string): Promise<string> {

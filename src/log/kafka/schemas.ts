@@ -19,8 +19,8 @@ export function tableText({ name, columns, key }: Table): string {
 }
 
 function columnText(column: Column): Record<string, unknown> {
-  const { name, kind, type, nullable, unsigned, length, precision, scale } = column
-  return { name, kind, type, nullable, unsigned, length, precision, scale }
+  const { name, kind, type, nullable, unsigned, length, precision, scale, mask } = column
+  return { name, kind, type, nullable, unsigned, length, precision, scale, mask }
 }
 
 export function parseTable(text: string): Table {

@@ -167,7 +167,9 @@ const mappers: Readonly<Record<ColumnKind, (column: Column) => FieldMapping>> = 
   timestamp: () => date,
   // Beyond 24 hours and below zero: no date type holds it.
   time: () => keyword,
-  string: () => ({ type: 'text', fields: { keyword } }),
+  // Of a digest nobody searches a part.
+  string: ({ mask }) =>
+    mask?.startsWith('hash:') === true ? keyword : { type: 'text', fields: { keyword } },
   text: () => ({ type: 'text' }),
   enum: () => keyword,
   set: () => keyword,

@@ -11,10 +11,11 @@ import { BatchFlow } from './batch-flow.ts'
 import { BinlogDump } from './binlog-client.ts'
 import { connect, hangUp, type Connection, type MysqlSettings } from './connection.ts'
 import { setBackFailure, setToAskFrom, wasSetBack } from './continuity.ts'
-import { uniqueIndexes } from './describe.ts'
+import { describeColumns, uniqueIndexes } from './describe.ts'
 import { ForeignKeys, readForeignKeys } from './foreign-keys.ts'
 import { parseGtidSet } from './gtid-set.ts'
 import { FilesRemade, IdentityWatch, NumberReused } from './identity.ts'
+import { demandMasked, hiddenColumns, noMasks } from './masks.ts'
 import { formatPosition, parsePosition, type Place } from './position.ts'
 import { Resent } from './resent.ts'
 import { failureOf, readAnew } from './server-errors.ts'
@@ -259,6 +260,7 @@ export class BinlogStream {
   }
 
   async #readerAt({ connection, facts, place }: Chosen, resent: Resent): Promise<TransactionReader> {
+    await this.#checkMasks(connection)
     const options = {
       flavor: facts.flavor,
       server: facts.identity,
@@ -276,6 +278,21 @@ export class BinlogStream {
       resent,
     }
     return new TransactionReader(options, facts.variables.get('binlog_checksum') === 'CRC32')
+  }
+
+  /** Nothing is read while a column that is to be masked may have another name. */
+  async #checkMasks(connection: Connection): Promise<void> {
+    for (const table of Object.keys(this.#settings.masks ?? {})) {
+      const columns = await describeColumns(connection, table)
+      const { masks } = hiddenColumns(this.#settings, table)
+      // Of a table that is gone only changes from before come.
+      if (columns.length > 0)
+        demandMasked(
+          table,
+          masks,
+          columns.map(({ name }) => name),
+        )
+    }
   }
 
   /** Of tables without a primary key, and without one in the configuration: the key that the server itself would take. */
@@ -332,15 +349,12 @@ function tableContext(
   settings: MysqlSettings,
   tables: readonly string[],
   keys: Readonly<Record<string, readonly string[]>>,
-): Pick<TableContext, 'captured' | 'excluded' | 'keyColumns'> {
-  const captured = new Set(tables)
-  const nothing: ReadonlySet<string> = new Set()
-  const excluded = new Map(
-    Object.entries(settings.excluded ?? {}).map(([table, names]) => [table, new Set(names)]),
-  )
+): Pick<TableContext, 'captured' | 'excluded' | 'masks' | 'keyColumns'> {
+  const captured = new Map(tables.map((table) => [table, hiddenColumns(settings, table)]))
   return {
     captured: (table) => captured.has(table),
-    excluded: (table) => excluded.get(table) ?? nothing,
+    excluded: (table) => captured.get(table)?.excluded ?? new Set(),
+    masks: (table) => captured.get(table)?.masks ?? noMasks,
     keyColumns: (table) => keys[table],
   }
 }

@@ -41,6 +41,10 @@ export interface MysqlSettings {
   readonly lookAroundMs?: number
   /** `schema.table` → columns that never leave the source's room. */
   readonly excluded?: Readonly<Record<string, readonly string[]>>
+  /** `schema.table` → column → how it is masked before it leaves: masks.ts has the names. */
+  readonly masks?: Readonly<Record<string, Readonly<Record<string, string>>>>
+  /** What hashes are keyed by. */
+  readonly maskKey?: string
   /** `schema.table` → columns of the unique key that stands for a missing primary key. */
   readonly keys?: Readonly<Record<string, readonly string[]>>
 }

@@ -2,24 +2,28 @@
 import type { Column, Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import type { TableDescription } from '../source.ts'
-import { describeColumn, type ColumnType } from './column-type.ts'
-import { type MysqlSettings, query, type Connection, type SqlRow, type SqlValue } from './connection.ts'
+import type { ColumnType } from './column-type.ts'
+import { query, type Connection, type MysqlSettings, type SqlRow, type SqlValue } from './connection.ts'
 import { geometryNamed } from './geometry.ts'
 import { likely } from './likely.ts'
+import { demandMasked, hiddenColumns, maskedColumn, noMasks, type Mask, type Masks } from './masks.ts'
+import { formatOf, type TextFormat } from './text-values.ts'
 
 /** What the configuration says about a table. */
 export interface TableOptions {
   /** Columns left out of every image. */
   readonly excluded: ReadonlySet<string>
+  /** Columns that are made unreadable. */
+  readonly masks?: Masks
   /** Columns of the unique key that stands for a missing primary key; undefined = the first that will do. */
   readonly keyColumns: readonly string[] | undefined
 }
 
 export function tableOptions(
-  settings: Pick<MysqlSettings, 'excluded' | 'keys'>,
+  settings: Pick<MysqlSettings, 'excluded' | 'masks' | 'maskKey' | 'keys'>,
   table: string,
 ): TableOptions {
-  return { excluded: new Set(settings.excluded?.[table]), keyColumns: settings.keys?.[table] }
+  return { ...hiddenColumns(settings, table), keyColumns: settings.keys?.[table] }
 }
 
 /** A description with what a query needs besides. */
@@ -27,6 +31,8 @@ export interface TableShape extends TableDescription {
   readonly table: Table
   /** The type of each of the table's columns. */
   readonly types: readonly ColumnType[]
+  /** For each of its columns, what makes a cell of a query's answer. */
+  readonly formats: readonly TextFormat[]
   /** The index whose columns are the key. */
   readonly keyIndex: string
   /** The server's own estimate, in bytes. */
@@ -66,15 +72,24 @@ export async function describeTable(
   const all = await describeColumns(connection, name)
   const described = all.filter((column) => !options.excluded.has(column.name))
   const excluded = all.map((column) => column.name).filter((column) => options.excluded.has(column))
+  const { masks = noMasks } = options
+  demandMasked(
+    name,
+    masks,
+    all.map((column) => column.name),
+  )
   const columns: Column[] = []
   const types: ColumnType[] = []
+  const formats: TextFormat[] = []
   for (const column of described) {
     if (typeof column.type === 'string')
       throw new Failure('unsupported', `${name}: column ${column.name}: ${column.type}`, {
         remedy: `exclude the column ${column.name} of ${name}`,
       })
-    columns.push(describeColumn(column.name, column.nullable, column.type))
+    const mask = masks.get(column.name)
+    columns.push(maskedColumn(name, column, column.type, mask))
     types.push(column.type)
+    formats.push(maskedFormat(column.type, mask))
   }
   const index = chooseKey(name, await uniqueIndexes(connection, name), options)
   const key = index.columns.map((column) => columns.findIndex((candidate) => candidate.name === column))
@@ -86,9 +101,24 @@ export async function describeTable(
         remedy: 'take it out of the excluded columns: without its key a row cannot be told from another',
       },
     )
+  demandPlainKey(name, index.columns, masks)
   const table = { name, columns, key }
   const { rows: rowsEstimate, rowBytes } = facts
-  return { table, excluded, types, keyIndex: index.name, rowsEstimate, rowBytes }
+  return { table, excluded, types, formats, keyIndex: index.name, rowsEstimate, rowBytes }
+}
+
+/** A masked key would be one in documents' ids, and another where the row is read by it. */
+export function demandPlainKey(table: string, key: readonly string[], masks: Masks): void {
+  const masked = key.find((column) => masks.has(column))
+  if (masked === undefined) return
+  throw new Failure('configuration', `masks.${masked}: ${table}.${masked} is part of the key`, {
+    remedy: 'the key finds the rows, so it cannot be masked: give the table another one',
+  })
+}
+
+function maskedFormat(type: ColumnType, mask: Mask | undefined): TextFormat {
+  const format = formatOf(type)
+  return mask === undefined ? format : (text) => mask.cell(format(text))
 }
 
 /** What information_schema.tables knows; undefined = no such table. */

@@ -2,6 +2,7 @@
 import { Failure } from '../../change/failure.ts'
 import type { Finding } from '../source.ts'
 import { connect, hangUp, query, type Connection, type MysqlSettings } from './connection.ts'
+import { tableOptions } from './describe.ts'
 import { readGrants, type Grants } from './grants.ts'
 import type { Flavor } from './gtid.ts'
 import { demands, wordedFor, type Demand, type Remedies } from './server-demands.ts'
@@ -62,10 +63,7 @@ async function* findingsOf(
   yield* await preparedFindings(connection)
   const grants = await readGrants(connection, flavor)
   yield* grantFindings(grants, flavor)
-  const optionsOf = (table: string) => ({
-    excluded: new Set(settings.excluded?.[table]),
-    keyColumns: settings.keys?.[table],
-  })
+  const optionsOf = (table: string) => tableOptions(settings, table)
   const cascadesLogged = logsCascades({ flavor, identity: '', variables })
   yield* await examineTables(connection, tables, { grants, cascadesLogged, optionsOf })
 }

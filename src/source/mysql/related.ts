@@ -10,7 +10,7 @@ import type { KnownShape, KnownShapes } from './known-shapes.ts'
 import { prepareSession, withView, type ReadView } from './read-view.ts'
 import { afterKey } from './snapshot.ts'
 import { keyNames, parseCell, quoted, rawRows, selectColumns, type Statement } from './table-rows.ts'
-import { formatOf, keyValue } from './text-values.ts'
+import { keyValue } from './text-values.ts'
 
 /** What a view is read with. The connection is used by nobody else meanwhile. */
 export interface ViewReader extends Omit<ReadView, 'includes'> {
@@ -50,11 +50,10 @@ async function related(
   request: RelatedRequest,
 ): Promise<RelatedRows> {
   const shape = partOf(known.shape, request)
-  const { table } = shape
+  const { table, formats } = shape
   const marks = request.marks.map((name) => markOf(known, shape, name))
   const weights = marks.flatMap(({ weight }) => weight ?? [])
   const { sql, parameters } = relatedQuery(shape, weights, request)
-  const formats = shape.types.map(formatOf)
   const rows: RelatedRow[] = []
   for (const values of await rawRows(connection, sql, parameters)) {
     const cells = formats.map((format, column): Cell => {
@@ -87,7 +86,7 @@ function partOf(shape: TableShape, { columns, marks, by }: RelatedRequest): Tabl
 const partsOf = new WeakMap<TableShape, Map<string, TableShape>>()
 
 function narrowed(shape: TableShape, wanted: ReadonlySet<string>): TableShape {
-  const { table, types } = shape
+  const { table, types, formats } = shape
   const chosen = [...table.columns.entries()]
     .filter(([at, column]) => wanted.has(column.name) || table.key.includes(at))
     .map(([at]) => at)
@@ -96,7 +95,12 @@ function narrowed(shape: TableShape, wanted: ReadonlySet<string>): TableShape {
     columns: chosen.flatMap((at) => table.columns[at] ?? []),
     key: table.key.map((at) => chosen.indexOf(at)),
   }
-  return { ...shape, table: part, types: chosen.flatMap((at) => types[at] ?? []) }
+  return {
+    ...shape,
+    table: part,
+    types: chosen.flatMap((at) => types[at] ?? []),
+    formats: chosen.flatMap((at) => formats[at] ?? []),
+  }
 }
 
 interface Mark {

@@ -50,6 +50,8 @@ export interface ColumnPlan {
   readonly collation: number | undefined
   /** Its place in the key. */
   readonly keyAt: number | undefined
+  /** Makes its cell unreadable. */
+  readonly mask?: ((cell: string) => string) | undefined
 }
 
 /** Writes the row whose image is at `at` to the builder, notes where its key's cells are, and returns the image's end. */
@@ -244,8 +246,8 @@ function compileImage(
   plans: readonly ColumnPlan[],
   shows: (column: number) => boolean,
 ): DecodeImage {
-  const writers = plans.map(({ type, column, collation }) =>
-    type === undefined ? undefined : cellWriterOf(type, column, collation),
+  const writers = plans.map(({ type, column, collation, mask }) =>
+    type === undefined || mask !== undefined ? undefined : cellWriterOf(type, column, collation),
   )
   // The bits of NULL count the columns that the image shows.
   let shown = 0
@@ -265,7 +267,7 @@ function compileImage(
       ${code.join('')}
       return at
     }`
-  const uses = ['helpers', 'parameters', 'writers', 'writeCell', 'writeNull', 'writeAbsent', 'short']
+  const uses = ['helpers', 'parameters', 'writers', 'masks', 'writeCell', 'writeNull', 'writeAbsent', 'short']
   // oxlint-disable-next-line typescript/no-implied-eval -- the text holds nothing but the numbers of this file
   const build = new Function(...uses, source)
   const parameters = plans.map(({ type, collation }) =>
@@ -274,7 +276,8 @@ function compileImage(
   const short = (): never => {
     throw new Failure('corrupt', `a row image of ${table} is cut short or overlong`)
   }
-  return build(helpers, parameters, writers, writeCell, writeNull, writeAbsent, short) as DecodeImage
+  const masks = plans.map(({ mask }) => mask)
+  return build(helpers, parameters, writers, masks, writeCell, writeNull, writeAbsent, short) as DecodeImage
 }
 
 function absentCode({ type, keyAt }: ColumnPlan): string {
@@ -307,7 +310,8 @@ function columnCode(
        if (at + size > end) short()`
   const size = isFixed ? layout.fixed : 'size'
   if (plan.type === undefined) return `if (!(${isNull})) { ${sizeCode}\n at += ${size} }\n`
-  const asString = `writeCell(builder, ${valueCode(plan.type, plan, index)})`
+  const cell = valueCode(plan.type, plan, index)
+  const asString = `writeCell(builder, ${plan.mask === undefined ? cell : `masks[${index}](${cell})`})`
   const { keyAt } = plan
   return `
     if (${isNull}) {

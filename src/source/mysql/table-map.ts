@@ -6,8 +6,10 @@
  */
 import type { Column, Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
-import { describeColumn, type ColumnType } from './column-type.ts'
+import type { ColumnType } from './column-type.ts'
+import { demandPlainKey } from './describe.ts'
 import { toldApart } from './lookalikes.ts'
+import { demandMasked, maskedColumn, noMasks, type Masks } from './masks.ts'
 import { compileDecoder, type ColumnPlan, type RowDecoder } from './row-decoder.ts'
 import { completed, type SchemaLookup } from './schema-match.ts'
 import { readOptionalMetadata, type OptionalMetadata } from './table-metadata.ts'
@@ -21,6 +23,8 @@ export interface TableContext {
   captured(table: string): boolean
   /** Columns left out of every image of the table. */
   excluded(table: string): ReadonlySet<string>
+  /** Columns that are made unreadable. */
+  masks?(table: string): Masks
   /** Columns of the unique key that stands for a missing primary key. */
   keyColumns(table: string): readonly string[] | undefined
   /** Filled and read by parseTableMap alone. */
@@ -33,6 +37,14 @@ export interface TableContext {
 export class TableMapCache {
   readonly byId = new Map<number, { readonly bytes: Buffer; readonly map: TableMap }>()
   readonly byContent = new Map<string, TableMap>()
+  /** Tables that had every column that is masked. */
+  readonly #masked = new Set<string>()
+
+  /** A table may lack a masked column in what was written before it had it; one that goes is a stop: see masks.ts. */
+  demandMasked(table: string, masks: Masks, names: readonly string[]): void {
+    if (this.#masked.has(table)) demandMasked(table, masks, names)
+    else if ([...masks.keys()].every((column) => names.includes(column))) this.#masked.add(table)
+  }
 
   clear(): void {
     this.byId.clear()
@@ -142,6 +154,8 @@ function defineTable(
   const names = metadata.names
   if (names === undefined || names.length !== wire.length) throw incomplete(name, 'the names of its columns')
   const excluded = context.excluded(name)
+  const masks = context.masks?.(name) ?? noMasks
+  context.cache.demandMasked(name, masks, names)
   const columns: Column[] = []
   const places: (number | undefined)[] = []
   const plans = wire.map((column, index): ColumnPlan => {
@@ -149,10 +163,17 @@ function defineTable(
     const detail = metadata.detailOf(index)
     if (excluded.has(columnName)) return { column, type: undefined, collation: undefined, keyAt: undefined }
     const type = readable(name, columnName, typeOf(column, detail), context)
-    places[index] = columns.push(describeColumn(columnName, column.nullable, type)) - 1
-    return { column, type, collation: detail.collation, keyAt: undefined }
+    const mask = masks.get(columnName)
+    const { nullable } = column
+    places[index] = columns.push(maskedColumn(name, { name: columnName, nullable }, type, mask)) - 1
+    return { column, type, collation: detail.collation, keyAt: undefined, mask: mask?.cell }
   })
   const keyIndexes = keyOf(name, names, metadata, context)
+  demandPlainKey(
+    name,
+    keyIndexes.map((index) => names[index] ?? ''),
+    masks,
+  )
   const key = keyIndexes.map((index) => {
     const place = places[index]
     if (place !== undefined) return place

@@ -7,7 +7,7 @@ import type { Chunk } from '../source.ts'
 import type { Connection } from './connection.ts'
 import { splitName, type TableShape } from './describe.ts'
 import { failureOf } from './server-errors.ts'
-import { formatOf, keyValue, selected, type KeyValue } from './text-values.ts'
+import { keyValue, selected, type KeyValue } from './text-values.ts'
 
 export interface Statement {
   readonly sql: string
@@ -17,11 +17,10 @@ export interface Statement {
 /** The rows of a statement that selects all columns of the table, up to so many bytes, but at least one. */
 export async function selectRows(
   connection: Connection,
-  { table, types }: TableShape,
+  { table, formats }: TableShape,
   { sql, parameters }: Statement,
   bytesMax: number,
 ): Promise<Chunk['rows']> {
-  const formats = types.map(formatOf)
   const rows: { key: Key; row: ReturnType<typeof packRow> }[] = []
   let bytes = 0
   for (const values of await rawRows(connection, sql, parameters)) {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { describe, it, test } from 'node:test'
 import * as fc from 'fast-check'
 import type { Change, Column, ColumnKind, Row, Table } from '../../../src/change/change.ts'
 import { Failure } from '../../../src/change/failure.ts'
@@ -59,6 +59,22 @@ function shown(operation: Operation): Shown {
 }
 
 const row = (state: string): readonly Cell[] => ['7', JSON.stringify(state), '"1.50"', '"2026-01-31"']
+
+function incomplete(definition: DocumentDefinition, of: Table): readonly number[] {
+  return new Mapper(definition).map(entryOf({ after: row('open') }, of)).incomplete
+}
+
+test('a row from before its column was masked, or from before it no longer was, is read again', () => {
+  const masked = {
+    ...table,
+    columns: table.columns.map((each) => ({ ...each, ...(each.name === 'state' ? { mask: 'hash:1' } : {}) })),
+  }
+  const masking = { ...whole, masks: { state: 'hash:1' } }
+  assert.deepEqual(incomplete(masking, masked), [])
+  assert.deepEqual(incomplete(masking, table), [0])
+  assert.deepEqual(incomplete(whole, masked), [0])
+  assert.deepEqual(incomplete({ ...whole, masks: { state: 'hash:2' } }, masked), [0])
+})
 
 describe('a row as a document', () => {
   it('is spliced from the cells, in column order, under their names', () => {

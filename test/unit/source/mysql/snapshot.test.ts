@@ -5,6 +5,7 @@ import { bytesOf } from '../../../../src/change/row.ts'
 import { describeColumn, type ColumnType } from '../../../../src/source/mysql/column-type.ts'
 import type { TableShape } from '../../../../src/source/mysql/describe.ts'
 import { keysQuery, pageQuery } from '../../../../src/source/mysql/snapshot.ts'
+import { formatOf } from '../../../../src/source/mysql/text-values.ts'
 
 const page = { table: 'shop.a`b', rowsMax: 100, bytesMax: 1000, includes: '' as never }
 
@@ -92,6 +93,7 @@ function shapeOf(columns: Readonly<Record<string, ColumnType>>): TableShape {
       key: entries.flatMap(([, { kind }], index) => (kind === 'float' || kind === 'bit' ? [] : [index])),
     },
     types: entries.map(([, type]) => type),
+    formats: entries.map(([, type]) => formatOf(type)),
     keyIndex: 'PRIMARY',
     excluded: [],
     rowsEstimate: 0,
