@@ -5,8 +5,7 @@ import { groupOf, type Pipeline } from './config/pipeline.ts'
 import type { Shape } from './document/definition.ts'
 import type { Enricher } from './document/enricher.ts'
 import { isJoined } from './document/joins.ts'
-import { documentFields } from './document/mapping.ts'
-import { describeChildren, joinedEnricher, readingBounds } from './joined.ts'
+import { describeChildren, describeFields, joinedEnricher, readingBounds } from './joined.ts'
 import { openSharing } from './open-cache.ts'
 import { acceptedShape } from './pipeline/column-gate.ts'
 import type { IndexAdmin } from './sink/sink.ts'
@@ -41,7 +40,7 @@ export async function openAtRest(workshop: Workshop, pipeline: Pipeline): Promis
   opened.defer(() => upstreams.close())
   const { table, rowsEstimate } = await source.describe(pipeline.definition.table)
   const accepted = await acceptedOf(workshop, pipeline)
-  const fields = accepted?.fields ?? documentFields(pipeline.definition, table)
+  const fields = accepted?.fields ?? (await describeFields(pipeline.definition, source))
   const children = await describeChildren(pipeline.definition, source)
   const refine = upstreams.refineFor(pipeline)
   const kept = opened.move()

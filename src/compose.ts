@@ -4,11 +4,11 @@ import type { Parts } from './cli/parts.ts'
 import type { Configuration } from './config/load.ts'
 import type { Pipeline } from './config/pipeline.ts'
 import { documentType, typesHead } from './document/document-types.ts'
-import { documentFields } from './document/mapping.ts'
 import { transformed } from './document/transform.ts'
 import { examineCache } from './open-cache.ts'
 import { examineStore, existingStore } from './open-store.ts'
 import { examineJoins } from './join-findings.ts'
+import { describeFields } from './joined.ts'
 import { examineState } from './examine.ts'
 import { letterKinds, lettersOf, type LetterPlace } from './dead-letters.ts'
 import type { Log } from './log/log.ts'
@@ -79,9 +79,9 @@ async function documentTypes(workshop: Workshop, pipelines: readonly Pipeline[])
   for (const { name, source: from, definition, enrich } of pipelines) {
     const source = await workshop.openSource(from, [definition.table])
     try {
-      const { table } = await source.describe(definition.table)
+      const fields = await describeFields(definition, source)
       const elsewhere = enrich.map(({ field }) => ({ field, column: undefined, form: undefined }))
-      texts.push(documentType(name, table.name, [...documentFields(definition, table), ...elsewhere]))
+      texts.push(documentType(name, definition.table, [...fields, ...elsewhere]))
     } finally {
       await source.close()
     }

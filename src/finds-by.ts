@@ -19,6 +19,7 @@ export function findsBy(
     kind !== 'http' &&
     kind !== 'module' &&
     definition.fields === undefined &&
+    definition.sql === undefined &&
     transform === undefined &&
     [definition.exclude, enrich, ...changes].every(({ length }) => length === 0)
   return ({ change }) => isPlain && (change === 'deleted' || definition.where.length === 0)

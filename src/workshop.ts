@@ -5,7 +5,7 @@ import { fingerprint, unusedColumns } from './config/fingerprint.ts'
 import type { Configuration } from './config/load.ts'
 import { groupOf, type Pipeline } from './config/pipeline.ts'
 import type { Shape } from './document/definition.ts'
-import { checkDefinition, documentFields, Mapper } from './document/mapping.ts'
+import { Mapper } from './document/mapping.ts'
 import { tablesIn } from './document/joins.ts'
 import { limitedTo, shapeOf } from './document/shape.ts'
 import type { Log } from './log/log.ts'
@@ -17,7 +17,7 @@ import { defineIndex } from './sink/search/index-definition.ts'
 import type { IndexAdmin } from './sink/sink.ts'
 import type { MysqlSettings } from './source/mysql/connection.ts'
 import type { Source, SourceAdmin, TellServers } from './source/source.ts'
-import { checkJoins, describeChildren } from './joined.ts'
+import { checkJoins, describeChildren, describeFields } from './joined.ts'
 import type { StatusPipeline } from './status.ts'
 import { openTarget, type Target } from './target.ts'
 
@@ -68,12 +68,10 @@ export class Workshop {
   async openIndex(
     pipeline: Pipeline,
     target: Target,
-    source: Pick<SourceAdmin, 'describe'>,
+    source: Pick<SourceAdmin, 'describe' | 'describeQuestion'>,
   ): Promise<IndexAdmin> {
-    const { table } = await source.describe(pipeline.definition.table)
-    checkDefinition(pipeline.definition, table)
+    const fields = await describeFields(pipeline.definition, source)
     await checkJoins(pipeline.definition, source)
-    const fields = documentFields(pipeline.definition, table)
     return target.index(pipeline, fields, await describeChildren(pipeline.definition, source))
   }
 

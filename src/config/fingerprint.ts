@@ -14,6 +14,7 @@ export function fingerprint(pipeline: Pipeline): string {
     masks: definition.masks,
     where: definition.where.map((condition) => canonical(condition)).toSorted(),
     children: definition.children,
+    sql: definition.sql,
     id: { columns: definition.id, prefix: definition.idPrefix },
     enrich: pipeline.enrich.length === 0 ? undefined : pipeline.enrich,
     transform: pipeline.transform?.digest,

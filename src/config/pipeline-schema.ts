@@ -1,6 +1,7 @@
 /** A pipeline file, as data. */
 import type { SchemaNode } from './conform.ts'
 import { columns, rows } from './row-schema.ts'
+import { sqlType } from './sql-document.ts'
 import { object, Type, type Frozen, type Static } from './schema-words.ts'
 
 const pipelineTarget = Type.Object(
@@ -54,6 +55,7 @@ const pipelineType = Type.Object(
     ),
     source: Type.Optional(Type.String({ description: 'A source of the settings. Default: the only one.' })),
     ...rows,
+    sql: Type.Optional(sqlType),
     id: Type.Optional(
       Type.Object(
         {

@@ -9,6 +9,7 @@ import type { PipelineFile } from './pipeline-schema.ts'
 import type { Settings } from './schema.ts'
 import { familyOf, type IndexFamily } from './index-family.ts'
 import { freeze } from './settings.ts'
+import { examineSql, queryOf } from './sql-document.ts'
 
 interface Canary {
   /** The row's key, as `touch` takes it. */
@@ -257,6 +258,7 @@ function definitionOf(file: PipelineFile, settings: Settings): DocumentDefinitio
     ...rowDefinitionOf(file, settings),
     id: file.id?.columns,
     idPrefix: file.id?.prefix ?? '',
+    ...(file.sql === undefined ? {} : { sql: queryOf(file) }),
   }
 }
 
@@ -291,6 +293,7 @@ function examineFile(
 ): void {
   const [first] = own
   const name = first?.name ?? ''
+  examineSql(file, complain)
   if (first !== undefined) examineChildren(first.definition, file.children, [], complain)
   if (first !== undefined && first.policy.ddl !== 'auto') examineUnnamed(first.definition, [], complain)
   if (!/^[a-z0-9][a-z0-9_-]{0,62}$/.test(name)) {

@@ -22,7 +22,7 @@ export const columns = (description: string) =>
 const tableName = (description: string) =>
   Type.String({ pattern: '^[^.]+\\.[^.]+$', examples: ['shop.orders'], description })
 
-const equalColumns = (description: string) =>
+export const equalColumns = (description: string) =>
   Type.Record(Type.String(), Type.String({ minLength: 1 }), { minProperties: 1, description })
 
 const shownRows = {

@@ -16,12 +16,13 @@ export function childChanges(definition: DocumentDefinition): ChildChanges {
   const joins = joinsOf(definition)
   const watched = new WeakMap<Table, readonly WatchedJoin[]>()
   return {
-    ascents: joins.map(({ table, parentTable, parent, pairs }) => ({
+    ascents: joins.map(({ table, parentTable, parent, pairs, roots }) => ({
       table,
       parentTable,
       parent,
       by: pairs.map(({ child }) => child),
       parentColumns: pairs.map((pair) => pair.parent),
+      roots,
     })),
     concerns: (cursor) => {
       const { table } = cursor

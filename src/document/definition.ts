@@ -62,9 +62,27 @@ export interface DocumentDefinition extends RowDefinition {
   /** Columns that make the id; undefined = the table's key. They must be part of the key. */
   readonly id: readonly string[] | undefined
   readonly idPrefix: string
+  /** The query that gives the documents, in the place of the root's columns and children. */
+  readonly sql?: QueryDefinition | undefined
   /** undefined = documents lie where their ids put them. */
   readonly placing?: Placing | undefined
 }
+
+/** Documents as a query answers them. */
+export interface QueryDefinition {
+  /** One SELECT; its first columns are the key of the root table, which `IN (:ids)` compares with. */
+  readonly query: string
+  /** By table that the query reads, besides the root's: how its rows lead to roots. */
+  readonly triggers: Readonly<Record<string, Trigger>>
+  /** Tables whose changes are to be overlooked. */
+  readonly still: readonly string[]
+}
+
+export type Trigger =
+  /** Column of the table → column of the root that it equals. */
+  | { readonly on: Readonly<Record<string, string>>; readonly roots?: undefined }
+  /** A SELECT of the keys of roots, asked with the values of these columns under `IN (:values)`. */
+  | { readonly columns: readonly string[]; readonly roots: string }
 
 /** What of a row decides where its document lies. */
 export interface Placing {

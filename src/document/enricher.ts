@@ -51,10 +51,12 @@ export interface JoinedMapper extends RowMapper {
   /** Columns of the roots whose marks are wanted. */
   readonly rootMarks: readonly string[]
   readonly reads: readonly JoinRead[]
+  /** The query that gives the documents themselves; undefined = the reads do. */
+  readonly query?: string
   /** Whether a root's row has a document, before anything else is read. */
   filter(roots: RelatedRows): RelatedRows
-  /** What each of the roots asks for, under version 0; `found` holds the rows of each read. */
-  join(roots: RelatedRows, found: readonly RelatedRows[]): readonly Operation[]
+  /** What each of the roots asks for, under version 0; `found` holds the rows of each read, or those of the query alone. */
+  join(roots: RelatedRows, found: readonly RelatedRows[]): readonly (Operation | undefined)[]
 }
 
 /** A way from the rows of one table of a document towards its roots. */
@@ -67,6 +69,8 @@ export interface Ascent {
   /** Columns of the rows that are left, and those of the rows that are reached that they equal. */
   readonly by: readonly string[]
   readonly parentColumns: readonly string[]
+  /** A query that answers with the keys of roots; undefined = the columns are equal. */
+  readonly roots?: string | undefined
 }
 
 /** A row of a joined table whose change concerns documents. */

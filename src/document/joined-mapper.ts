@@ -32,20 +32,20 @@ export function joinedMapper(definition: DocumentDefinition, rows: RowMapper): J
     isPlaced: rows.isPlaced,
     gone: (table, key, version) => rows.gone(table, key, version),
     filter: (roots) => {
-      const shown = new Set(mapped(rows, roots).map(({ at }) => at))
+      const shown = new Set(rootOperations(rows, roots).map(({ at }) => at))
       return { table: roots.table, rows: roots.rows.filter((_, at) => shown.has(at)) }
     },
     join: (roots, found) => {
       const documents = new JoinedDocuments({ rootMarks, joins, found })
-      return mapped(rows, roots).map(({ at, operation }) =>
+      return rootOperations(rows, roots).map(({ at, operation }) =>
         joined(operation, documents.members(roots.rows[at]?.marks ?? [])),
       )
     },
   }
 }
 
-/** As if a log had the rows. */
-function mapped(mapper: RowMapper, { table, rows }: RelatedRows): readonly Work[] {
+/** What the roots ask for, as if a log had the rows; those that have a document. */
+export function rootOperations(mapper: RowMapper, { table, rows }: RelatedRows): readonly Work[] {
   const changes = rows.map(({ key, row }) => ({
     op: 'read' as const,
     table,

@@ -7,7 +7,7 @@
  *                                 2  tags         parent: 1
  */
 import type { ColumnKind } from '../change/change.ts'
-import type { ChildDefinition, DocumentDefinition, RowDefinition } from './definition.ts'
+import type { ChildDefinition, DocumentDefinition, QueryDefinition, RowDefinition } from './definition.ts'
 
 export interface Join {
   /** Its place among the joins. */
@@ -24,12 +24,55 @@ export interface Join {
   readonly child: ChildDefinition | undefined
   /** The fields that lead to it: `lines.product`. */
   readonly path: string
+  /** A query that finds the roots of its rows, where no columns are equal. */
+  readonly roots?: string | undefined
 }
 
 export function joinsOf(definition: DocumentDefinition): readonly Join[] {
   const joins: Join[] = []
+  if (definition.sql !== undefined) return triggersOf(definition, definition.sql)
   addJoins(definition, undefined, '', joins)
   return joins
+}
+
+/** Of documents that a query gives nothing is known but which rows lead to them. */
+function triggersOf(
+  { table: parentTable }: DocumentDefinition,
+  { triggers }: QueryDefinition,
+): readonly Join[] {
+  return Object.entries(triggers).map(([table, trigger], number) => {
+    const pairs =
+      trigger.roots === undefined
+        ? Object.entries(trigger.on).map(([child, parent]) => ({ child, parent }))
+        : trigger.columns.map((child) => ({ child, parent: '' }))
+    const { roots } = trigger
+    return {
+      number,
+      table,
+      parent: undefined,
+      parentTable,
+      pairs,
+      child: shownWhole(table),
+      path: table,
+      roots,
+    }
+  })
+}
+
+/** As if every column were shown: any of them may be used by the query. */
+function shownWhole(table: string): ChildDefinition {
+  return {
+    table,
+    fields: undefined,
+    exclude: [],
+    where: [],
+    kind: 'many',
+    on: {},
+    through: undefined,
+    order: [],
+    limit: undefined,
+    mapping: 'object',
+  }
 }
 
 /** The joins whose rows belong to the rows of this one. */
@@ -126,6 +169,7 @@ const families: readonly ReadonlySet<ColumnKind>[] = [
   new Set(['binary', 'blob']),
 ]
 
-export function isJoined(definition: RowDefinition): boolean {
-  return Object.keys(definition.children ?? {}).length > 0
+/** Whether documents are built by reading other tables. */
+export function isJoined({ children = {}, sql }: DocumentDefinition): boolean {
+  return sql !== undefined || Object.keys(children).length > 0
 }

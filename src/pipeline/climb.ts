@@ -6,7 +6,7 @@
  *   line 7 ──(order_id 3)──▶ order 3: a root           product 9 ──▶ lines of product 9, page after page ──▶ their orders
  */
 import type { Key, Table } from '../change/change.ts'
-import { keyOf } from '../change/row.ts'
+import { keyCells, keyOf } from '../change/row.ts'
 import type { Ascent } from '../document/enricher.ts'
 import type { View } from '../source/source.ts'
 import { distinctValues } from './row-values.ts'
@@ -49,7 +49,8 @@ export async function climb(
       waiting.push(next)
       break
     }
-    const { found, more, later } = await step(parts, view, next, signal)
+    const take = parts.ascents[next.ascent]?.roots === undefined ? step : stepByQuery
+    const { found, more, later } = await take(parts, view, next, signal)
     waiting.push(...more.flatMap(inStatements))
     // One that has very many rows comes last.
     waiting.unshift(...later)
@@ -73,13 +74,17 @@ function inStatements(climbs: Climb): readonly Climb[] {
 /** Where the values are the very key of the roots, spelled in the one way that there is. */
 function directKeys({ ascents, root }: ClimbParts, { ascent, values }: Climb): readonly Key[] | undefined {
   const way = ascents[ascent]
-  if (way === undefined || way.parent !== undefined) return undefined
+  if (way === undefined || way.parent !== undefined || way.roots !== undefined) return undefined
   const columns = root.key.map((at) => root.columns[at])
   const places = columns.map((column) => way.parentColumns.indexOf(column?.name ?? ''))
   const isKey = !places.includes(-1) && places.length === way.parentColumns.length
-  if (!isKey || !columns.every((column) => exactKinds.has(column?.kind ?? ''))) return undefined
+  if (!isKey || !hasExactKey(root)) return undefined
   const table = { ...root, key: places }
   return values.map((cells) => keyOf(table, cells))
+}
+
+function hasExactKey({ columns, key }: Table): boolean {
+  return key.every((at) => exactKinds.has(columns[at]?.kind ?? ''))
 }
 
 /** Values of these kinds are equal only where their cells are, whatever the column. */
@@ -126,4 +131,31 @@ async function step(
     return { found: rows.map(({ key }) => key), more: [], later }
   const onward = distinctValues(table, rows, above.by)
   return { found: [], more: onward.length === 0 ? [] : [{ ascent: way.parent, values: onward }], later }
+}
+
+/** The keys of roots as a person's query answers them, in pages. */
+async function stepByQuery(
+  { ascents, root, pageRows, querying }: ClimbParts,
+  view: View,
+  { ascent, values, after }: Climb,
+  signal: AbortSignal,
+): Promise<Step> {
+  const { table = '', by = [], roots: sql = '' } = ascents[ascent] ?? {}
+  const names = root.key.map((at) => root.columns[at]?.name ?? '')
+  await querying()
+  const page = { rowsMax: pageRows, after }
+  const question = { sql, table, by, keyLength: names.length }
+  const { rows } = await view.answers({ ...question, values, page }, signal)
+  const last = rows.length === pageRows ? rows.at(-1)?.key : undefined
+  const later = last === undefined ? [] : [{ ascent, values, after: last }]
+  const keys = rows.map(({ key }) => keyCells(key).flatMap((cell) => cell ?? []))
+  const wanted = keys.filter((cells) => cells.length === names.length)
+  if (wanted.length === 0) return { found: [], more: [], later }
+  const whole = { ...root, key: names.map((_, at) => at) }
+  if (hasExactKey(root)) return { found: wanted.map((cells) => keyOf(whole, cells)), more: [], later }
+  // As the roots spell their keys.
+  await querying()
+  const request = { table: root.name, columns: [], by: names, values: wanted, marks: [], order: [] }
+  const known = await view.related({ ...request, rowsMax: wanted.length }, signal)
+  return { found: known.rows.map(({ key }) => key), more: [], later }
 }

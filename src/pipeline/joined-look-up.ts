@@ -98,10 +98,11 @@ async function readBatch(
     counted.queries++
     return await view.related(request, signal)
   }
+  const keyColumns = table.key.map((at) => table.columns[at]?.name ?? '')
   const all = await related({
     table: table.name,
     columns: undefined,
-    by: table.key.map((at) => table.columns[at]?.name ?? ''),
+    by: keyColumns,
     values: keys.map((key) => keyCells(key).map((cell) => cell ?? 'null')),
     marks: mapper.rootMarks,
     order: [],
@@ -111,6 +112,14 @@ async function readBatch(
   const roots = mapper.filter(all)
   // What one document takes, it takes.
   const rowsMax = keys.length > 1 ? wanted : everyRow
+  if (mapper.query !== undefined) {
+    if (roots.rows.length === 0) return { roots, found: [] }
+    await keepPace(pace, 1, clock, signal)
+    counted.queries++
+    const question = { sql: mapper.query, table: table.name, by: keyColumns, keyLength: keyColumns.length }
+    const values = roots.rows.map(({ key }) => keyCells(key).map((cell) => cell ?? 'null'))
+    return { roots, found: [await view.answers({ ...question, values }, signal)] }
+  }
   const found: RelatedRows[] = []
   for (const read of mapper.reads) {
     const parents = read.parent === undefined ? roots : found[read.parent]

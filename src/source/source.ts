@@ -64,6 +64,34 @@ export interface ViewRequest {
 export interface View {
   /** The rows of a table whose columns have one of the given values, by one query. */
   related(request: RelatedRequest, signal: AbortSignal): Promise<RelatedRows>
+  /** What a person's query answers for some values. */
+  answers(request: AnswersRequest, signal: AbortSignal): Promise<RelatedRows>
+}
+
+/** A person's SELECT, asked with values of the columns of a table. */
+export interface Question {
+  /** One SELECT in which `IN (:ids)` or `IN (:values)` stands once, after the columns that have the values. */
+  readonly sql: string
+  /** `schema.table`. */
+  readonly table: string
+  readonly by: readonly string[]
+  /** So many first columns of the answer are the key of its rows. */
+  readonly keyLength: number
+}
+
+export interface AnswersRequest extends Question {
+  /** As of a RelatedRequest. */
+  readonly values: RelatedRequest['values']
+  /** The answer in pages: its distinct rows, sorted by themselves, so many at most and after this one; undefined = as it comes. */
+  readonly page?: { readonly rowsMax: number; readonly after: Key | undefined } | undefined
+}
+
+/** What is known of a person's SELECT without asking it for anything. */
+export interface QuestionFacts {
+  /** What it answers with, as a table. */
+  readonly answer: Table
+  /** Tables that it reads, as `schema.table`. */
+  readonly tables: readonly string[]
 }
 
 export interface RelatedRequest {
@@ -192,6 +220,10 @@ export interface SourceAdmin {
   /** A position for people. */
   show(position: Position): string
   describe(table: string): Promise<TableDescription>
+  /** Throws a Failure of kind `configuration` for what is not one SELECT of tables that the server can answer. */
+  describeQuestion(question: Question): Promise<QuestionFacts>
+  /** How the server would find the rows: the tables that it would read whole. */
+  explainQuestion(question: Question): Promise<readonly Finding[]>
   /** The columns of each of the table's indexes, in their order. */
   indexes(table: string): Promise<readonly (readonly string[])[]>
   /** Every precondition of capture for these tables, good or bad. Never throws for a bad one. */

@@ -18,7 +18,13 @@ import {
 } from '../support/people.ts'
 import { Random } from '../support/random.ts'
 import { SearchIndex } from '../support/search-index.ts'
-import { changeShop, createShop, differencesOfShop, shopPipeline } from '../support/shop.ts'
+import {
+  changeShop,
+  createShop,
+  differencesOfShop,
+  shopPipeline,
+  shopQueryPipeline,
+} from '../support/shop.ts'
 
 suite('documents that hold rows of several tables', () => {
   let stack: Stack
@@ -38,16 +44,18 @@ suite('documents that hold rows of several tables', () => {
       directory: join(stack.directory, schema),
       mysqlUrl: stack.mysql.cdcUrl,
       elasticsearchUrl: stack.elasticsearch.url,
-      pipelines: { [schema]: shopPipeline(schema) },
+      pipelines: { [schema]: shopPipeline(schema), [`${schema}_query`]: shopQueryPipeline(schema) },
       ...more,
     }
   }
 
   async function assertEqual(schema: string): Promise<void> {
-    const index = new SearchIndex(stack.elasticsearch.url, schema)
-    const { documents, differences } = await differencesOfShop(connection, schema, index)
-    assert.deepEqual(differences.slice(0, 5), [])
-    assert(documents > 0)
+    for (const name of [schema, `${schema}_query`]) {
+      const index = new SearchIndex(stack.elasticsearch.url, name)
+      const { documents, differences } = await differencesOfShop(connection, schema, index)
+      assert.deepEqual(differences.slice(0, 5), [])
+      assert(documents > 0)
+    }
   }
 
   test('a first load builds what the database would build, and changes of every table reach their documents', async () => {

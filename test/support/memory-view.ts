@@ -25,6 +25,7 @@ export function viewOf(database: Visible, tables: readonly string[], suffer: () 
       if (found === undefined) throw new Error(`${request.table} is not one of the view's tables`)
       return relatedRows(found.table, found.rows, request)
     },
+    answers: () => Promise.reject(new Error('a database in memory understands no SQL')),
   }
 }
 

@@ -120,21 +120,55 @@ export function shopPipeline(schema: string): object {
   }
 }
 
+/** The same documents, by a query of the pipeline's own. */
+export function shopQueryPipeline(schema: string): object {
+  return {
+    table: `${schema}.orders`,
+    sql: {
+      query: `SELECT o.id, o.customer_id, o.state, o.note, ${customerOf(schema)} AS customer, ${itemsOf(schema)} AS items,
+          ${tagsOf(schema)} AS tags FROM ${schema}.orders o WHERE o.state <> 'draft' AND o.id IN (:ids)`,
+      triggers: {
+        [`${schema}.customers`]: { on: { id: 'customer_id' } },
+        [`${schema}.line_items`]: { on: { order_id: 'id' } },
+        [`${schema}.order_tags`]: { on: { order_id: 'id' } },
+        [`${schema}.products`]: {
+          columns: ['code'],
+          roots: `SELECT i.order_id FROM ${schema}.line_items i WHERE i.product IN (:values)`,
+        },
+        [`${schema}.tags`]: {
+          columns: ['id'],
+          roots: `SELECT order_id FROM ${schema}.order_tags WHERE tag_id IN (:values)`,
+        },
+      },
+    },
+    target: { index: `${schema}_query`, settings: { number_of_replicas: 0 } },
+  }
+}
+
+function customerOf(schema: string): string {
+  return `(SELECT JSON_OBJECT('name', c.name, 'land', c.country) FROM ${schema}.customers c WHERE c.id = o.customer_id)`
+}
+
+function itemsOf(schema: string): string {
+  return `CAST(COALESCE((SELECT CONCAT('[', GROUP_CONCAT(
+      JSON_OBJECT('place', i.place, 'amount', i.amount, 'product',
+        (SELECT JSON_OBJECT('code', p.code, 'name', p.name, 'price', CAST(p.price AS CHAR))
+           FROM ${schema}.products p WHERE p.code = i.product))
+      ORDER BY i.amount DESC, i.place SEPARATOR ','), ']')
+    FROM ${schema}.line_items i WHERE i.order_id = o.id AND i.amount > 0), '[]') AS JSON)`
+}
+
+function tagsOf(schema: string): string {
+  return `CAST(COALESCE((SELECT CONCAT('[', GROUP_CONCAT(JSON_OBJECT('id', t.id, 'label', t.label)
+      ORDER BY t.label DESC, t.id SEPARATOR ','), ']')
+    FROM ${schema}.order_tags ot JOIN ${schema}.tags t ON t.id = ot.tag_id WHERE ot.order_id = o.id), '[]') AS JSON)`
+}
+
 /** The same documents, built by the database; ordered lists by GROUP_CONCAT, which unlike JSON_ARRAYAGG has an order. */
 function referenceOf(schema: string): string {
-  return `SELECT o.id, JSON_OBJECT(
-      'id', o.id, 'customer_id', o.customer_id, 'state', o.state, 'note', o.note,
-      'customer', (SELECT JSON_OBJECT('name', c.name, 'land', c.country) FROM ${schema}.customers c WHERE c.id = o.customer_id),
-      'items', CAST(COALESCE((SELECT CONCAT('[', GROUP_CONCAT(
-          JSON_OBJECT('place', i.place, 'amount', i.amount, 'product',
-            (SELECT JSON_OBJECT('code', p.code, 'name', p.name, 'price', CAST(p.price AS CHAR))
-               FROM ${schema}.products p WHERE p.code = i.product))
-          ORDER BY i.amount DESC, i.place SEPARATOR ','), ']')
-        FROM ${schema}.line_items i WHERE i.order_id = o.id AND i.amount > 0), '[]') AS JSON),
-      'tags', CAST(COALESCE((SELECT CONCAT('[', GROUP_CONCAT(JSON_OBJECT('id', t.id, 'label', t.label)
-          ORDER BY t.label DESC, t.id SEPARATOR ','), ']')
-        FROM ${schema}.order_tags ot JOIN ${schema}.tags t ON t.id = ot.tag_id WHERE ot.order_id = o.id), '[]') AS JSON)
-    ) AS document FROM ${schema}.orders o WHERE o.state <> 'draft'`
+  return `SELECT o.id, JSON_OBJECT('id', o.id, 'customer_id', o.customer_id, 'state', o.state, 'note', o.note,
+      'customer', ${customerOf(schema)}, 'items', ${itemsOf(schema)}, 'tags', ${tagsOf(schema)}) AS document
+    FROM ${schema}.orders o WHERE o.state <> 'draft'`
 }
 
 /** The first differences between what the database builds and the index, in words; none = equal. Both must be at rest. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Pipeline } from '../../src/config/pipeline.ts'
 import { examineJoins } from '../../src/join-findings.ts'
-import type { Finding, SourceAdmin } from '../../src/source/source.ts'
+import type { Finding } from '../../src/source/source.ts'
 import { child, root } from '../support/joined-definition.ts'
 
 const definition = root('shop.orders', {
@@ -19,7 +19,7 @@ async function findings(
     'shop.lines': ['order_id', 'place'],
     'shop.customers': ['shop', 'number'],
   }
-  const source: Pick<SourceAdmin, 'describe' | 'indexes'> = {
+  const source: Parameters<typeof examineJoins>[1] = {
     describe: (name) => {
       const own = (columns[name] ?? []).map((column) => {
         const kind = kinds[`${name}.${column}`] ?? 'integer'
@@ -27,6 +27,8 @@ async function findings(
       })
       return Promise.resolve({ table: { name, columns: own, key: [0] }, excluded: [], rowsEstimate: 1 })
     },
+    describeQuestion: () => Promise.reject(new Error('there is no query')),
+    explainQuestion: () => Promise.reject(new Error('there is no query')),
     indexes: (name) => Promise.resolve(indexes[name] ?? []),
   }
   // The rest of a pipeline is not looked at.

@@ -79,13 +79,20 @@ async function examineSource(
     return [findingOf('connection', error)]
   }
   try {
-    const tables = [...new Set(pipelines.flatMap(({ definition }) => tablesIn(definition)))]
+    const tables = [
+      ...new Set(
+        pipelines.flatMap(({ definition }) => [
+          ...tablesIn(definition),
+          ...Object.keys(definition.sql?.triggers ?? {}),
+        ]),
+      ),
+    ]
     const findings = [...(await source.examine(tables))]
     // Who cannot be reached has no columns to look at, and has been told of once.
     if (findings.some(({ level, fact }) => level === 'fatal' && fact === 'connection')) return findings
     for (const pipeline of pipelines.filter(({ target }) => target.isPrimary)) {
       findings.push(...(await columnsOf(source, pipeline)))
-      if (pipeline.definition.children !== undefined)
+      if (pipeline.definition.children !== undefined || pipeline.definition.sql !== undefined)
         findings.push(...(await parts.examineJoins(pipeline, source)))
     }
     return findings

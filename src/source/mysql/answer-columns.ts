@@ -18,7 +18,7 @@ function bits(text: string): string {
   return String(BigInt(`0x0${Buffer.from(text, 'latin1').toString('hex')}`))
 }
 
-function typeOfAnswer({
+export function typeOfAnswer({
   columnType = CODE.varString,
   characterSet,
   flags,

@@ -8,6 +8,8 @@ import type {
   Headroom,
   KeyedRows,
   KeysRequest,
+  Question,
+  QuestionFacts,
   Source,
   SourceAdmin,
   SourceBatch,
@@ -16,6 +18,7 @@ import type {
   View,
   ViewRequest,
 } from '../source.ts'
+import { Answers } from './answers.ts'
 import { BinlogStream } from './binlog-stream.ts'
 import { connect, hangUp, serverAddress, type Connection, type MysqlSettings } from './connection.ts'
 import { describeTable, indexColumns, tableOptions, type TableOptions } from './describe.ts'
@@ -31,6 +34,7 @@ import {
   readServerFacts,
   type BinlogFile,
 } from './server-facts.ts'
+import { describeQuestion, explainQuestion } from './question.ts'
 import { KnownShapes } from './known-shapes.ts'
 import { readView } from './related.ts'
 import { readChunk, readKeys } from './snapshot.ts'
@@ -58,6 +62,7 @@ class MysqlSource implements Source, SourceAdmin {
   readonly #settings: MysqlSettings
   readonly #stream: BinlogStream
   readonly #shapes = new KnownShapes()
+  readonly #answers = new Answers()
   /** Connections that wait for their next use. */
   readonly #idle: Session[] = []
   #closed = false
@@ -107,6 +112,7 @@ class MysqlSource implements Source, SourceAdmin {
     const reader = {
       xaEnds: this.#stream.xaEnds,
       shapes: this.#shapes,
+      answers: this.#answers,
       optionsOf: (table: string): TableOptions => tableOptions(this.#settings, table),
     }
     return await this.#with(
@@ -138,6 +144,15 @@ class MysqlSource implements Source, SourceAdmin {
       const { table: definition, excluded, rowsEstimate } = await describeTable(connection, table, options)
       return { table: definition, excluded, rowsEstimate }
     })
+  }
+
+  async describeQuestion(question: Question): Promise<QuestionFacts> {
+    return await this.#with(async ({ connection }) => await describeQuestion(connection, question))
+  }
+
+  async explainQuestion(question: Question): Promise<readonly Finding[]> {
+    const options = tableOptions(this.#settings, question.table)
+    return await this.#with(async ({ connection }) => await explainQuestion(connection, question, options))
   }
 
   async indexes(table: string): Promise<readonly (readonly string[])[]> {

@@ -3,6 +3,7 @@ import type { Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import { keyOf, packRow, type Cell } from '../../change/row.ts'
 import type { RelatedRequest, RelatedRow, RelatedRows, View, ViewRequest } from '../source.ts'
+import type { Answers } from './answers.ts'
 import type { ColumnType } from './column-type.ts'
 import type { Connection } from './connection.ts'
 import type { TableOptions, TableShape } from './describe.ts'
@@ -15,6 +16,7 @@ import { keyValue } from './text-values.ts'
 /** What a view is read with. The connection is used by nobody else meanwhile. */
 export interface ViewReader extends Omit<ReadView, 'includes'> {
   readonly shapes: KnownShapes
+  readonly answers: Answers
   readonly optionsOf: (table: string) => TableOptions
 }
 
@@ -25,7 +27,7 @@ export async function readView<Result>(
   read: (view: View) => Promise<Result>,
   signal: AbortSignal,
 ): Promise<Result> {
-  const { connection, shapes, optionsOf } = reader
+  const { connection, shapes, answers, optionsOf } = reader
   await prepareSession(connection)
   return await withView({ ...reader, includes }, signal, async () => {
     const known = await shapes.of(connection, tables, optionsOf)
@@ -33,6 +35,10 @@ export async function readView<Result>(
       related: async (request, ending) => {
         ending.throwIfAborted()
         return await related(connection, shapeIn(known, request.table), request)
+      },
+      answers: async (request, ending) => {
+        ending.throwIfAborted()
+        return await answers.ask(connection, shapeIn(known, request.table).shape, request)
       },
     })
   })
@@ -148,25 +154,30 @@ function relatedQuery(
 
 /** `a IN (?, ?)`, and for several columns `(a, b) IN ((?, ?), ...)`: points of an index. */
 function conditionOf(
+  shape: TableShape,
+  by: readonly string[],
+  combinations: readonly (readonly string[])[],
+): Statement {
+  const { sql, parameters } = valuesSql(shape, by, combinations)
+  const names = by.map(quoted).join(', ')
+  return { sql: `${by.length === 1 ? names : `(${names})`} IN (${sql})`, parameters }
+}
+
+/** `?, ?`, and for several columns `(?, ?), (?, ?)`: looked up in a sorted list for each row, where a chain of OR would be gone through. */
+export function valuesSql(
   { table, types }: TableShape,
   by: readonly string[],
   combinations: readonly (readonly string[])[],
 ): Statement {
-  const columns = by.map((name) => ({ name: quoted(name), type: typeAt(types, columnAt(table, name)) }))
+  const columnTypes = by.map((name) => typeAt(types, columnAt(table, name)))
   const parameters: (string | Buffer)[] = []
-  const sqlOf = (cells: readonly string[], at: number): string => {
-    const type = columns[at]?.type
-    if (type === undefined) throw new Error('a value without a column')
-    const value = keyValue(type, parseCell(cells[at] ?? 'null'))
-    parameters.push(...value.parameters)
-    return value.sql
-  }
-  const [only] = columns
-  if (only !== undefined && columns.length === 1)
-    return { sql: `${only.name} IN (${combinations.map((cells) => sqlOf(cells, 0)).join(', ')})`, parameters }
-  // Looked up in a sorted list for each row, where a chain of OR would be gone through.
-  const rows = combinations.map((cells) => `(${columns.map((_, at) => sqlOf(cells, at)).join(', ')})`)
-  return { sql: `(${columns.map(({ name }) => name).join(', ')}) IN (${rows.join(', ')})`, parameters }
+  const rows = combinations.map((cells) => {
+    const values = columnTypes.map((type, at) => keyValue(type, parseCell(cells[at] ?? 'null')))
+    for (const value of values) parameters.push(...value.parameters)
+    const sql = values.map((value) => value.sql).join(', ')
+    return by.length === 1 ? sql : `(${sql})`
+  })
+  return { sql: rows.join(', '), parameters }
 }
 
 function typeAt(types: TableShape['types'], at: number): ColumnType {

@@ -43,6 +43,8 @@ function sourceWith(findings: readonly Finding[]): OpenSource & { closed: boolea
     parse: unasked,
     show: unasked,
     indexes: unasked,
+    describeQuestion: unasked,
+    explainQuestion: unasked,
     headroom: unasked,
     head: unasked,
     chunk: unasked,
