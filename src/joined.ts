@@ -18,6 +18,7 @@ import { Turnstile } from './pipeline/turnstile.ts'
 import type { IndexChild } from './sink/search/index-definition.ts'
 import type { Question, Source, SourceAdmin } from './source/source.ts'
 import { systemClock } from './system-clock.ts'
+import { megabyte } from './units.ts'
 
 /** The children as the index is to hold them; throws a Failure of kind `configuration` for what their tables lack. */
 export async function describeChildren(
@@ -145,7 +146,7 @@ function columnOf(table: Table | undefined, name: string, path: string): Column 
 /** What the pipelines of one source share when they read documents. */
 export interface ReadingBounds extends Pick<
   JoinedLookUpParts,
-  'turnstile' | 'pace' | 'documentsMax' | 'rowsMax'
+  'turnstile' | 'pace' | 'documentsMax' | 'rowsMax' | 'bytesMax'
 > {}
 
 export function readingBounds({ documents }: Settings): ReadingBounds {
@@ -154,6 +155,7 @@ export function readingBounds({ documents }: Settings): ReadingBounds {
     pace: new Pace(documents.queriesPerSecond),
     documentsMax: documents.batch,
     rowsMax: documents.batchRows,
+    bytesMax: documents.batchMb * megabyte,
   }
 }
 

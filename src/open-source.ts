@@ -19,6 +19,8 @@ import type { Position } from './change/change.ts'
 export interface SourceWish {
   readonly name: string
   readonly settings: SourceSettings
+  /** Where rows are read for documents; undefined = in the source itself. */
+  readonly replica: SourceSettings | undefined
   readonly pipelines: readonly Pipeline[]
   /** By table, the columns that nobody wants. */
   readonly unused: Readonly<Record<string, readonly string[]>>
@@ -48,7 +50,22 @@ export function openSource(
 }
 
 /** How its server is reached. Throws a Failure of kind `configuration` where there is none. */
-export function mysqlSettings({ name, settings, pipelines, unused, maskKey }: SourceWish): MysqlSettings {
+export function mysqlSettings(wish: SourceWish): MysqlSettings {
+  const { name, settings, replica, pipelines, unused, maskKey } = wish
+  const { waitSeconds, otherwise } = settings.reads
+  const server = replica === undefined ? undefined : serverSettings(settings.reads.from ?? '', replica)
+  return {
+    ...serverSettings(name, settings),
+    ...(server === undefined ? {} : { reads: { server, waitMs: waitSeconds * 1000, otherwise } }),
+    excluded: unused,
+    masks: masksOf(pipelines),
+    ...(maskKey === undefined ? {} : { maskKey }),
+    keys: keysOf(pipelines),
+  }
+}
+
+/** Whatever is read there. */
+function serverSettings(name: string, settings: SourceSettings): MysqlSettings {
   if (settings.kind !== 'mysql')
     throw new Failure(
       'configuration',
@@ -64,10 +81,7 @@ export function mysqlSettings({ name, settings, pipelines, unused, maskKey }: So
     prefer: settings.prefer,
     catchUpMs: settings.catchUpSeconds * 1000,
     heartbeatMs: settings.heartbeatSeconds * 1000,
-    excluded: unused,
-    masks: masksOf(pipelines),
-    ...(maskKey === undefined ? {} : { maskKey }),
-    keys: keysOf(pipelines),
+    readTimeoutMs: settings.reads.timeoutSeconds * 1000,
   }
 }
 

@@ -97,7 +97,8 @@ export class Workshop {
     const { sources, masks } = this.configuration.settings
     const settings = sources[name]
     if (settings === undefined) throw new Failure('configuration', `there is no source ${name}`)
-    return { name, settings, maskKey: masks.secret, ...use }
+    const { from = '' } = settings.reads
+    return { name, settings, replica: sources[from], maskKey: masks.secret, ...use }
   }
 }
 

@@ -157,6 +157,11 @@ function contradictions(settings: Settings, origin: string): readonly Problem[] 
   for (const [name, source] of Object.entries(settings.sources)) {
     problems.push(...missingOfSource(name, source).map((path) => ({ origin, path, found: 'is missing' })))
     if (source.url !== undefined) attempt(`sources.${name}.url`, () => sourceConnection(source))
+    const { from } = source.reads
+    if (from !== undefined && (from === name || settings.sources[from] === undefined)) {
+      const expected = 'another source of the settings'
+      problems.push({ origin, path: `sources.${name}.reads.from`, found: `found "${from}"`, expected })
+    }
   }
   for (const [name, target] of Object.entries(settings.targets)) {
     attempt(`targets.${name}.url`, () => targetConnection(target))

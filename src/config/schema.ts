@@ -123,7 +123,18 @@ const settingsType = group('Settings of the millrace process.', {
       1_000_000,
       '... or fewer, where they take more rows of a table than this.',
     ),
-    queriesAtOnce: integer(4, 1, 64, 'Reads of the database that may be under way at once.'),
+    batchMb: number(
+      32,
+      0.01,
+      1024,
+      '... or more bytes of rows. A document that takes more by itself is put aside.',
+    ),
+    queriesAtOnce: integer(
+      4,
+      1,
+      64,
+      'Reads of the database, each on a connection of its own, that may be under way at once.',
+    ),
     queriesPerSecond: number(0, 0, 1_000_000, 'Queries of these reads; 0 = without a limit.'),
     rootsPerSecond: number(
       5000,

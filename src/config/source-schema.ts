@@ -52,6 +52,25 @@ export const sourceType = group('A MySQL or MariaDB server, or topics that Debez
     4_294_967_295,
     'How we number ourselves among the replicas of the server, where no other has that number; 0 = drawn at random.',
   ),
+  reads: group('Reading rows for documents of several tables, and of changes that do not show their row.', {
+    from: Type.Optional(
+      text(
+        'Another source of these settings that is a replica of this one: rows are read there, once it has what they must show. Whole tables are read from this source all the same.',
+      ),
+    ),
+    waitSeconds: number(10, 1, 3600, 'So long the replica may lack what a read has to see; then ...'),
+    otherwise: choice(
+      ['primary', 'wait'],
+      'primary',
+      '... this source is read for a while (primary), or the read is tried again until the replica has it (wait).',
+    ),
+    timeoutSeconds: number(
+      300,
+      5,
+      86_400,
+      'The server gives up a read at which it works for longer; it is tried again.',
+    ),
+  }),
   heartbeatSeconds: number(5, 0.1, 3600, 'How often the server says that it is alive while nothing changes.'),
   topic: text(
     'Of debezium-topic: how its topics are named; {table} stands for schema.table, as in shop.{table} where topic.prefix of the connector is shop.',

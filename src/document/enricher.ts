@@ -55,6 +55,8 @@ export interface JoinedMapper extends RowMapper {
   readonly query?: string
   /** Whether a root's row has a document, before anything else is read. */
   filter(roots: RelatedRows): RelatedRows
+  /** What roots with a document ask for, under version 0, without anything that was read for them. */
+  bare(roots: RelatedRows): readonly Operation[]
   /** What each of the roots asks for, under version 0; `found` holds the rows of each read, or those of the query alone. */
   join(roots: RelatedRows, found: readonly RelatedRows[]): readonly (Operation | undefined)[]
 }

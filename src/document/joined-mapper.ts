@@ -35,6 +35,7 @@ export function joinedMapper(definition: DocumentDefinition, rows: RowMapper): J
       const shown = new Set(rootOperations(rows, roots).map(({ at }) => at))
       return { table: roots.table, rows: roots.rows.filter((_, at) => shown.has(at)) }
     },
+    bare: (roots) => rootOperations(rows, roots).map(({ operation }) => operation),
     join: (roots, found) => {
       const documents = new JoinedDocuments({ rootMarks, joins, found })
       return rootOperations(rows, roots).map(({ at, operation }) =>

@@ -7,7 +7,8 @@
 import type { Key, Position } from '../change/change.ts'
 import { keyCells } from '../change/row.ts'
 import type { Enricher, JoinedMapper } from '../document/enricher.ts'
-import type { RelatedRequest, RelatedRows, Source, View } from '../source/source.ts'
+import type { Operation } from '../sink/sink.ts'
+import type { AnswersRequest, Question, RelatedRequest, RelatedRows, Source, View } from '../source/source.ts'
 import type { Clock } from './clock.ts'
 import type { Observe } from './facts.ts'
 import { completing, type FindOperations } from './look-up.ts'
@@ -31,6 +32,8 @@ export interface JoinedLookUpParts {
   readonly documentsMax: number
   /** Rows of one table in one batch; beyond it the batch is cut. */
   readonly rowsMax: number
+  /** Bytes of all rows in one batch; beyond it the batch is cut, and one document alone is refused. */
+  readonly bytesMax: number
   /** Told of the roots' table as it was read; throws where its documents may not be made. */
   readonly admit: (table: RelatedRows['table']) => Promise<void>
 }
@@ -49,7 +52,7 @@ const find = async (
   signal: AbortSignal,
 ): ReturnType<FindOperations> => {
   const { source, mapper, position, clock, observe, group, turnstile, admit } = parts
-  const counted = { queries: 0 }
+  const counted = { queries: 0, bytesLeft: parts.bytesMax }
   const startedAtMs = clock.now()
   const { tables } = mapper
   const batch = await turnstile.pass(
@@ -61,7 +64,7 @@ const find = async (
       ),
   )
   if (batch === 'too much') return await inHalves(parts, asked, signal)
-  const { roots, found } = batch
+  const { roots } = batch
   const [keys, queries] = [asked.keys.length, counted.queries]
   observe({
     kind: 'looked-up',
@@ -72,9 +75,8 @@ const find = async (
     tookMs: clock.now() - startedAtMs,
   })
   await admit(roots.table)
-  const operations = new Map(
-    mapper.join(roots, found).map((operation, at) => [roots.rows[at]?.key, operation] as const),
-  )
+  const made = 'found' in batch ? mapper.join(roots, batch.found) : mapper.bare(roots).map(tooLarge)
+  const operations = new Map(made.map((operation, at) => [roots.rows[at]?.key, operation] as const))
   // A row that is there may be one that the filter leaves out.
   return (key, version) => {
     const operation = operations.get(key)
@@ -82,54 +84,104 @@ const find = async (
   }
 }
 
+/** What was read for a batch; without `found`, one document that takes more than a batch may. */
+type Batch =
+  | { readonly roots: RelatedRows; readonly found: readonly RelatedRows[] }
+  | { readonly roots: RelatedRows }
+
+function tooLarge(operation: Operation): Operation {
+  const reason = 'what belongs to this document takes more than documents.batchMb'
+  return { ...operation, remark: { kind: 'refused', reason, fingerprint: reason } }
+}
+
 interface Reading {
-  readonly counted: { queries: number }
+  readonly counted: { queries: number; bytesLeft: number }
   readonly signal: AbortSignal
 }
 
 async function readBatch(
-  { mapper, pace, clock, rowsMax: wanted }: JoinedLookUpParts,
+  parts: JoinedLookUpParts,
   view: View,
   { table, keys }: Asked,
-  { counted, signal }: Reading,
-): Promise<{ readonly roots: RelatedRows; readonly found: readonly RelatedRows[] } | 'too much'> {
-  const related = async (request: RelatedRequest): Promise<RelatedRows> => {
-    await keepPace(pace, 1, clock, signal)
-    counted.queries++
-    return await view.related(request, signal)
-  }
-  const keyColumns = table.key.map((at) => table.columns[at]?.name ?? '')
+  reading: Reading,
+): Promise<Batch | 'too much'> {
+  const { mapper } = parts
+  const by = table.key.map((at) => table.columns[at]?.name ?? '')
+  const related = bounded(parts, reading, (request: RelatedRequest) => view.related(request, reading.signal))
   const all = await related({
     table: table.name,
     columns: undefined,
-    by: keyColumns,
-    values: keys.map((key) => keyCells(key).map((cell) => cell ?? 'null')),
+    by,
+    values: valuesOf(keys),
     marks: mapper.rootMarks,
     order: [],
     // A key that the server takes for equal may be spelled differently, but there is one row of each.
     rowsMax: keys.length,
   })
   const roots = mapper.filter(all)
-  // What one document takes, it takes.
-  const rowsMax = keys.length > 1 ? wanted : everyRow
-  if (mapper.query !== undefined) {
-    if (roots.rows.length === 0) return { roots, found: [] }
-    await keepPace(pace, 1, clock, signal)
-    counted.queries++
-    const question = { sql: mapper.query, table: table.name, by: keyColumns, keyLength: keyColumns.length }
-    const values = roots.rows.map(({ key }) => keyCells(key).map((cell) => cell ?? 'null'))
-    return { roots, found: [await view.answers({ ...question, values }, signal)] }
-  }
+  // What one document takes, it takes, within the bytes of a batch.
+  const rowsMax = keys.length > 1 ? parts.rowsMax : everyRow
+  const answers = bounded(parts, reading, (request: AnswersRequest) => view.answers(request, reading.signal))
+  const found = isCut(all)
+    ? 'too much'
+    : mapper.query === undefined
+      ? await readJoins(mapper, roots, related, rowsMax)
+      : await readAnswers({ sql: mapper.query, table: table.name, by, keyLength: by.length }, roots, answers)
+  if (found !== 'too much') return { roots, found }
+  return keys.length > 1 ? 'too much' : { roots }
+}
+
+type Ask<Request> = (request: Request) => Promise<RelatedRows>
+
+async function readJoins(
+  { reads }: JoinedMapper,
+  roots: RelatedRows,
+  related: Ask<RelatedRequest>,
+  rowsMax: number,
+): Promise<readonly RelatedRows[] | 'too much'> {
   const found: RelatedRows[] = []
-  for (const read of mapper.reads) {
+  for (const read of reads) {
     const parents = read.parent === undefined ? roots : found[read.parent]
     if (parents === undefined) throw new Error('a join is read before its parent')
     const values = distinctValues(parents.table, parents.rows, read.parentColumns)
     const rows = values.length === 0 ? noRows(read.table) : await related({ ...read, values, rowsMax })
-    if (rows.rows.length === rowsMax) return 'too much'
+    if (isCut(rows) || rows.rows.length === rowsMax) return 'too much'
     found.push(rows)
   }
-  return { roots, found }
+  return found
+}
+
+async function readAnswers(
+  question: Question,
+  roots: RelatedRows,
+  answers: Ask<AnswersRequest>,
+): Promise<readonly RelatedRows[] | 'too much'> {
+  if (roots.rows.length === 0) return []
+  const answer = await answers({ ...question, values: valuesOf(roots.rows.map(({ key }) => key)) })
+  return isCut(answer) ? 'too much' : [answer]
+}
+
+function isCut(rows: RelatedRows): boolean {
+  return rows.isCut === true
+}
+
+function valuesOf(keys: readonly Key[]): RelatedRequest['values'] {
+  return keys.map((key) => keyCells(key).map((cell) => cell ?? 'null'))
+}
+
+/** Asks at the pace of the source, for no more bytes than the batch has left. */
+function bounded<Request>(
+  { pace, clock }: JoinedLookUpParts,
+  reading: Reading,
+  ask: (request: Request & { readonly bytesMax: number }) => Promise<RelatedRows>,
+): Ask<Request> {
+  return async (request) => {
+    await keepPace(pace, 1, clock, reading.signal)
+    reading.counted.queries++
+    const found = await ask({ ...request, bytesMax: Math.max(0, reading.counted.bytesLeft) })
+    reading.counted.bytesLeft -= found.bytes ?? 0
+    return found
+  }
 }
 
 const everyRow = 1_000_000_000

@@ -82,6 +82,7 @@ export interface Question {
 export interface AnswersRequest extends Question {
   /** As of a RelatedRequest. */
   readonly values: RelatedRequest['values']
+  readonly bytesMax?: RelatedRequest['bytesMax']
   /** The answer in pages: its distinct rows, sorted by themselves, so many at most and after this one; undefined = as it comes. */
   readonly page?: { readonly rowsMax: number; readonly after: Key | undefined } | undefined
 }
@@ -110,6 +111,8 @@ export interface RelatedRequest {
   /** Rows after this key; only where nothing but the key sorts. */
   readonly after?: Key | undefined
   readonly rowsMax: number
+  /** So many bytes of rows, but at least one row; undefined = as many as there are. */
+  readonly bytesMax?: number
 }
 
 export interface RelatedRow {
@@ -127,6 +130,10 @@ export interface RelatedRows {
   readonly table: Table
   /** At most `rowsMax`, in order. */
   readonly rows: readonly RelatedRow[]
+  /** About what they take. */
+  readonly bytes?: number
+  /** There are more than `bytesMax` allowed. */
+  readonly isCut?: boolean
 }
 
 /** A source of which nothing but the stream can be read: no chunks, no rows by key, no view. */

@@ -208,6 +208,14 @@ class DebeziumSource implements Source, SourceAdmin {
     return this.#refuse()
   }
 
+  describeQuestion(): Promise<never> {
+    return this.#refuse()
+  }
+
+  explainQuestion(): Promise<never> {
+    return this.#refuse()
+  }
+
   #refuse(): Promise<never> {
     return Promise.reject(new Failure('unsupported', this.streamOnly.why, { remedy: readAnew }))
   }

@@ -6,16 +6,16 @@
  */
 import type { FieldPacket } from 'mysql2/promise'
 import { Failure } from '../../change/failure.ts'
-import { keyOf, packRow, type Cell } from '../../change/row.ts'
+import { keyOf, packRow } from '../../change/row.ts'
 import type { AnswersRequest, Question, RelatedRows } from '../source.ts'
 import { formatOfAnswer, typeOfAnswer } from './answer-columns.ts'
 import { describeColumn } from './column-type.ts'
 import { query, type Connection } from './connection.ts'
 import type { TableShape } from './describe.ts'
+import { rawAnswer } from './raw-answer.ts'
 import { valuesSql } from './related.ts'
-import { failureOf } from './server-errors.ts'
 import { afterKey } from './snapshot.ts'
-import { keyNames, type Statement } from './table-rows.ts'
+import { cellsOf, keyNames, type Statement } from './table-rows.ts'
 
 /** Asks queries, and keeps the tables that their answers are, so that equal ones are one object. */
 export class Answers {
@@ -24,17 +24,19 @@ export class Answers {
   /** `shape`: of the table whose values are given. Throws a Failure, `configuration` for what the server refuses. */
   async ask(connection: Connection, shape: TableShape, request: AnswersRequest): Promise<RelatedRows> {
     await prepareLists(connection)
-    const { sql, parameters } = await this.#statement(connection, shape, request)
-    const { rows, fields } = await rowsOf(connection, sql, parameters)
-    const answer = this.#shapeOf(request, fields)
-    const { table, formats } = answer
+    const statement = await this.#statement(connection, shape, request)
+    const { rows, fields, ...size } = await rawAnswer(
+      connection,
+      statement,
+      request.bytesMax ?? Infinity,
+      attempt,
+    )
+    const { table, formats } = this.#shapeOf(request, fields)
     return {
+      ...size,
       table,
       rows: rows.map((values) => {
-        const cells = formats.map((format, column): Cell => {
-          const value = values[column] ?? null
-          return value === null ? null : format(value)
-        })
+        const cells = cellsOf(formats, values)
         return { key: keyOf(table, cells), row: packRow(cells), marks: [] }
       }),
     }
@@ -65,13 +67,16 @@ export class Answers {
   }
 }
 
+const attempt = 'asking the query of sql'
+
 /** The columns that a query answers with. */
 export async function fieldsOf(
   connection: Connection,
   { sql, by }: Question,
 ): Promise<readonly FieldPacket[]> {
   const nothing = by.length === 1 ? 'NULL' : `(${by.map(() => 'NULL').join(', ')})`
-  return (await rowsOf(connection, withValues(sql, nothing), [])).fields
+  const statement = { sql: withValues(sql, nothing), parameters: [] }
+  return (await rawAnswer(connection, statement, Infinity, attempt)).fields
 }
 
 /** The answer as a table. Throws a Failure, `configuration`, where it has no key or a column twice. */
@@ -112,28 +117,6 @@ export const placeholder = /:(?:ids|values)\b/g
 
 export function withValues(sql: string, values: string): string {
   return sql.replace(placeholder, () => values).replace(/;\s*$/, '')
-}
-
-/** The answer as it is in the server's own bytes, one character per byte. */
-export async function rowsOf(
-  connection: Connection,
-  sql: string,
-  parameters: Statement['parameters'],
-): Promise<{
-  readonly rows: readonly (readonly (string | null)[])[]
-  readonly fields: readonly FieldPacket[]
-}> {
-  try {
-    const [rows, fields] = await connection.query({
-      sql,
-      values: [...parameters],
-      rowsAsArray: true,
-      typeCast: (field) => field.string('latin1'),
-    })
-    return { rows: rows as unknown as (string | null)[][], fields }
-  } catch (error) {
-    throw failureOf(error, 'the query of sql')
-  }
 }
 
 /** GROUP_CONCAT, and MariaDB's JSON_ARRAYAGG, would cut long lists short and say nothing. */

@@ -39,6 +39,10 @@ export interface MysqlSettings {
   readonly catchUpMs?: number
   /** How often the other servers are looked at, in milliseconds; 10000 where it is not given. */
   readonly lookAroundMs?: number
+  /** Another server of the topology, on which rows are read for documents. */
+  readonly reads?: ReadsSettings
+  /** How long the server may work at one read, in milliseconds; without a limit where it is not given. */
+  readonly readTimeoutMs?: number
   /** `schema.table` → columns that never leave the source's room. */
   readonly excluded?: Readonly<Record<string, readonly string[]>>
   /** `schema.table` → column → how it is masked before it leaves: masks.ts has the names. */
@@ -47,6 +51,14 @@ export interface MysqlSettings {
   readonly maskKey?: string
   /** `schema.table` → columns of the unique key that stands for a missing primary key. */
   readonly keys?: Readonly<Record<string, readonly string[]>>
+}
+
+export interface ReadsSettings {
+  readonly server: MysqlSettings
+  /** How long it may lack what a read has to see, in milliseconds. */
+  readonly waitMs: number
+  /** What is done then: the source itself is read, or the read fails and is tried again. */
+  readonly otherwise: 'primary' | 'wait'
 }
 
 interface TlsSettings {

@@ -20,10 +20,9 @@ import type {
 } from '../source.ts'
 import { Answers } from './answers.ts'
 import { BinlogStream } from './binlog-stream.ts'
-import { connect, hangUp, serverAddress, type Connection, type MysqlSettings } from './connection.ts'
+import type { MysqlSettings } from './connection.ts'
 import { describeTable, indexColumns, tableOptions, type TableOptions } from './describe.ts'
 import { parseGtidSet } from './gtid-set.ts'
-import type { Flavor } from './gtid.ts'
 import { covers, formatPosition, showPosition } from './position.ts'
 import { examine } from './preflight.ts'
 import {
@@ -31,12 +30,13 @@ import {
   readExecuted,
   readPurged,
   readRetentionSeconds,
-  readServerFacts,
   type BinlogFile,
 } from './server-facts.ts'
 import { describeQuestion, explainQuestion } from './question.ts'
 import { KnownShapes } from './known-shapes.ts'
+import { ReadingReplica, type RowReader } from './reading-replica.ts'
 import { readView } from './related.ts'
+import { addressOf, openSession, Sessions, type Session } from './sessions.ts'
 import { readChunk, readKeys } from './snapshot.ts'
 
 /**
@@ -51,25 +51,21 @@ export function createMysqlSource(
   return new MysqlSource(settings, tables, tell)
 }
 
-/** A connection, and which server it reaches. */
-interface Session {
-  readonly connection: Connection
-  readonly flavor: Flavor
-  readonly address: string
-}
-
 class MysqlSource implements Source, SourceAdmin {
   readonly #settings: MysqlSettings
   readonly #stream: BinlogStream
-  readonly #shapes = new KnownShapes()
-  readonly #answers = new Answers()
-  /** Connections that wait for their next use. */
-  readonly #idle: Session[] = []
-  #closed = false
+  readonly #cached = { shapes: new KnownShapes(), answers: new Answers() }
+  readonly #sessions: Sessions
+  /** Where rows are read for documents; undefined = where the changes come from. */
+  readonly #replica: ReadingReplica | undefined
 
   constructor(settings: MysqlSettings, tables: readonly string[], tell: TellServers) {
     this.#settings = settings
     this.#stream = new BinlogStream(settings, tables, tell)
+    // The stream may have gone on at another server.
+    const isHere = ({ address }: Session): boolean => address === addressOf(this.#stream.here)
+    this.#sessions = new Sessions(() => this.#open(), isHere)
+    this.#replica = settings.reads === undefined ? undefined : new ReadingReplica(settings.reads)
   }
 
   read(
@@ -81,14 +77,14 @@ class MysqlSource implements Source, SourceAdmin {
   }
 
   async head(): Promise<Position> {
-    return await this.#with(async ({ connection, flavor }) =>
+    return await this.#sessions.with(async ({ connection, flavor }) =>
       formatPosition({ executed: await readExecuted(connection, flavor) }),
     )
   }
 
   async chunk(request: ChunkRequest, signal: AbortSignal): Promise<Chunk> {
     const options = tableOptions(this.#settings, request.table)
-    return await this.#with(async ({ connection, flavor }) => {
+    return await this.#sessions.with(async ({ connection, flavor }) => {
       // Of the very server that the rows are read from: what they show is in no other's set for certain.
       const head = async () => formatPosition({ executed: await readExecuted(connection, flavor) })
       const { xaEnds } = this.#stream
@@ -99,8 +95,8 @@ class MysqlSource implements Source, SourceAdmin {
   async rows(request: KeysRequest, signal: AbortSignal): Promise<KeyedRows> {
     const options = tableOptions(this.#settings, request.table)
     const { xaEnds } = this.#stream
-    return await this.#with(
-      async (session) => await readKeys(request, { ...session, options, xaEnds }, signal),
+    return await this.#reading(
+      async (reader) => await readKeys(request, { ...reader, options, xaEnds }, signal),
     )
   }
 
@@ -109,14 +105,10 @@ class MysqlSource implements Source, SourceAdmin {
     read: (view: View) => Promise<Result>,
     signal: AbortSignal,
   ): Promise<Result> {
-    const reader = {
-      xaEnds: this.#stream.xaEnds,
-      shapes: this.#shapes,
-      answers: this.#answers,
-      optionsOf: (table: string): TableOptions => tableOptions(this.#settings, table),
-    }
-    return await this.#with(
-      async (session) => await readView(request, { ...session, ...reader }, read, signal),
+    const { xaEnds } = this.#stream
+    const optionsOf = (table: string): TableOptions => tableOptions(this.#settings, table)
+    return await this.#reading(
+      async (reader) => await readView(request, { ...reader, xaEnds, optionsOf }, read, signal),
     )
   }
 
@@ -125,7 +117,7 @@ class MysqlSource implements Source, SourceAdmin {
   }
 
   async earliest(): Promise<Position> {
-    return await this.#with(async ({ connection, flavor }) =>
+    return await this.#sessions.with(async ({ connection, flavor }) =>
       formatPosition({ executed: await readPurged(connection, flavor) }),
     )
   }
@@ -140,23 +132,25 @@ class MysqlSource implements Source, SourceAdmin {
 
   async describe(table: string): Promise<TableDescription> {
     const options = tableOptions(this.#settings, table)
-    return await this.#with(async ({ connection }) => {
+    return await this.#sessions.with(async ({ connection }) => {
       const { table: definition, excluded, rowsEstimate } = await describeTable(connection, table, options)
       return { table: definition, excluded, rowsEstimate }
     })
   }
 
   async describeQuestion(question: Question): Promise<QuestionFacts> {
-    return await this.#with(async ({ connection }) => await describeQuestion(connection, question))
+    return await this.#sessions.with(async ({ connection }) => await describeQuestion(connection, question))
   }
 
   async explainQuestion(question: Question): Promise<readonly Finding[]> {
     const options = tableOptions(this.#settings, question.table)
-    return await this.#with(async ({ connection }) => await explainQuestion(connection, question, options))
+    return await this.#sessions.with(
+      async ({ connection }) => await explainQuestion(connection, question, options),
+    )
   }
 
   async indexes(table: string): Promise<readonly (readonly string[])[]> {
-    return await this.#with(async ({ connection }) => await indexColumns(connection, table))
+    return await this.#sessions.with(async ({ connection }) => await indexColumns(connection, table))
   }
 
   async examine(tables: readonly string[]): Promise<readonly Finding[]> {
@@ -174,53 +168,28 @@ class MysqlSource implements Source, SourceAdmin {
 
   async headroom(): Promise<Headroom> {
     const { reached } = this.#stream
-    return await this.#with(async ({ connection }) => ({
+    return await this.#sessions.with(async ({ connection }) => ({
       keptSeconds: await readRetentionSeconds(connection),
       behindBytes: reached === undefined ? undefined : bytesAfter(await readBinlogFiles(connection), reached),
     }))
   }
 
   async close(): Promise<void> {
-    this.#closed = true
-    const idle = this.#idle.splice(0)
-    await Promise.allSettled(idle.map(async ({ connection }) => await connection.end()))
+    await this.#replica?.close()
+    await this.#sessions.close()
   }
 
-  /**
-   * Uses a connection that nobody else uses meanwhile; one that an error may have harmed is not used again. A connection
-   * that broke while it waited says so at its next use; then a new one is tried. All uses only read.
-   */
-  async #with<Result>(use: (session: Session) => Promise<Result>): Promise<Result> {
-    const waiting = this.#idle.pop()
-    // The stream may have gone on at another server.
-    if (waiting !== undefined && waiting.address !== addressOf(this.#stream.here)) hangUp(waiting.connection)
-    else if (waiting !== undefined) {
-      try {
-        return await this.#useOnce(waiting, use)
-      } catch (error) {
-        if (!(error instanceof Failure && error.kind === 'transient')) throw error
-      }
-    }
-    return await this.#useOnce(await this.#open(), use)
-  }
-
-  async #useOnce<Result>(session: Session, use: (session: Session) => Promise<Result>): Promise<Result> {
-    let result: Result
-    try {
-      result = await use(session)
-    } catch (error) {
-      hangUp(session.connection)
-      throw error
-    }
-    if (this.#closed) hangUp(session.connection)
-    else this.#idle.push(session)
-    return result
+  /** Where rows are read for documents. */
+  async #reading<Result>(use: (reader: RowReader) => Promise<Result>): Promise<Result> {
+    const here = async (): Promise<Result> =>
+      await this.#sessions.with(async (session) => await use({ ...session, ...this.#cached }))
+    return this.#replica === undefined ? await here() : await this.#replica.with(use, here)
   }
 
   /** To the server that is read. Before the first is, to the first that answers. */
   async #open(): Promise<Session> {
     const { here, isReading, hasRead } = this.#stream
-    if (isReading) return await openAt(here)
+    if (isReading) return await openSession(here)
     const servers = this.#stream.servers.map(({ settings }) => settings)
     // One that has just come back may lack what the others have, tables even: which will do is for the stream to find out.
     if (hasRead && servers.length > 1)
@@ -228,7 +197,7 @@ class MysqlSource implements Source, SourceAdmin {
     let failure: unknown
     for (const settings of servers) {
       try {
-        return await openAt(settings)
+        return await openSession(settings)
       } catch (error) {
         if (!(error instanceof Failure)) throw error
         failure ??= error
@@ -236,22 +205,6 @@ class MysqlSource implements Source, SourceAdmin {
     }
     throw failure
   }
-}
-
-async function openAt(settings: MysqlSettings): Promise<Session> {
-  const connection = await connect(settings)
-  try {
-    const { flavor } = await readServerFacts(connection)
-    return { connection, flavor, address: addressOf(settings) }
-  } catch (error) {
-    hangUp(connection)
-    throw error
-  }
-}
-
-function addressOf(settings: MysqlSettings): string {
-  const { host, port } = serverAddress(settings)
-  return `${host}:${port}`
 }
 
 /** What the files hold after a place; undefined = its file is not among them. */

@@ -2,9 +2,10 @@
 import { Failure } from '../../change/failure.ts'
 import { keyCells } from '../../change/row.ts'
 import type { Finding, Question, QuestionFacts } from '../source.ts'
-import { answerShape, fieldsOf, placeholder, rowsOf, withValues } from './answers.ts'
+import { answerShape, fieldsOf, placeholder, withValues } from './answers.ts'
 import { query, type Connection } from './connection.ts'
 import { describeTable, type TableOptions } from './describe.ts'
+import { rawAnswer } from './raw-answer.ts'
 import { valuesSql } from './related.ts'
 import { prepareSession } from './read-view.ts'
 import { wordsOf, type Word } from './sql-words.ts'
@@ -99,7 +100,8 @@ export async function explainQuestion(
   if (rows.length === 0) return []
   const combinations = rows.map(({ key }) => keyCells(key).map((cell) => cell ?? 'null'))
   const values = valuesSql(shape, by, combinations)
-  const explained = await rowsOf(connection, `EXPLAIN ${withValues(sql, values.sql)}`, values.parameters)
+  const statement = { sql: `EXPLAIN ${withValues(sql, values.sql)}`, parameters: values.parameters }
+  const explained = await rawAnswer(connection, statement, Infinity, 'explaining the query of sql')
   const names = explained.fields.map(({ name }) => name)
   return explained.rows.flatMap((row) => {
     const cellOf = (name: string): string | null => row[names.indexOf(name)] ?? null

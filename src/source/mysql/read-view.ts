@@ -21,6 +21,8 @@ export interface ReadView {
   readonly includes: Position
   /** Of the same source. */
   readonly xaEnds: XaEnds
+  /** The connection is one to a replica, which is waited for so long. */
+  readonly replicaWaitMs?: number
 }
 
 /**
@@ -57,42 +59,80 @@ const readyToRead = new WeakSet<Connection>()
  * a transaction to its binlog before it becomes visible; there the snapshot's own place in the binlog is looked at, and
  * the branches that are still prepared.
  */
-async function openView(
-  { connection, flavor, includes, xaEnds }: ReadView,
-  signal: AbortSignal,
-): Promise<void> {
-  const { executed } = parsePosition(includes)
-  const endMs = Date.now() + WAIT_MS_MAX
-  const view =
-    flavor === 'mysql' ? viewOfMysql(connection, executed) : viewOfMariadb(connection, executed, xaEnds)
+async function openView(view: ReadView, signal: AbortSignal): Promise<void> {
+  const { executed } = parsePosition(view.includes)
+  const waitMs = view.replicaWaitMs ?? WAIT_MS_MAX
+  const endMs = Date.now() + waitMs
+  const attempt = attemptOf(view, executed)
   for (;;) {
-    const missing = await view()
+    const leftSeconds = Math.ceil((endMs - Date.now()) / 1000)
+    const missing = await attempt(Math.max(1, Math.min(WAIT_SECONDS, leftSeconds)))
     if (missing === undefined) return
     signal.throwIfAborted()
-    if (Date.now() > endMs) throw new Failure('transient', `${missing} within ${WAIT_MS_MAX / 1000} s`)
+    if (Date.now() > endMs) throw new Failure('transient', `${missing} within ${waitMs / 1000} s`)
     // An aborted pause has only ended early; the next turn says so.
     await sleep(RETRY_MS, undefined, { signal }).catch(() => signal.throwIfAborted())
   }
 }
 
+function attemptOf({ connection, flavor, xaEnds, replicaWaitMs }: ReadView, executed: GtidSet): Attempt {
+  if (flavor === 'mysql') return viewOfMysql(connection, executed)
+  return replicaWaitMs === undefined
+    ? viewOfMariadb(connection, executed, xaEnds)
+    : viewOfMariadbReplica(connection, executed, xaEnds)
+}
+
 /** Tries once; what the server has not done yet, where it was in vain. */
-type Attempt = () => Promise<string | undefined>
+type Attempt = (waitSeconds: number) => Promise<string | undefined>
 
 function viewOfMysql(connection: Connection, executed: GtidSet): Attempt {
-  return async () => {
-    if (!executed.isEmpty) {
-      const sql = 'SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?) AS timed_out'
-      const [row] = await query(
-        connection,
-        sql,
-        [executed.toString(), WAIT_SECONDS],
-        'waiting for a position',
-      )
-      if (Number(row?.['timed_out']) !== 0) return notExecuted(executed)
-    }
+  return async (waitSeconds) => {
+    const wait = 'SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?) AS timed_out'
+    if (!(await waited(connection, wait, executed, waitSeconds))) return notExecuted(executed)
     await query(connection, 'START TRANSACTION READ ONLY', [], 'beginning a read')
     return undefined
   }
+}
+
+/** Whether the server has executed the set, by a function of its own that waits for it; whole seconds, and 0 is for ever. */
+async function waited(
+  connection: Connection,
+  sql: string,
+  executed: GtidSet,
+  waitSeconds: number,
+): Promise<boolean> {
+  if (executed.isEmpty) return true
+  const values = [executed.toString(), waitSeconds]
+  const [row] = await query(connection, sql, values, 'waiting for a position')
+  return Number(row?.['timed_out']) === 0
+}
+
+/** What a replica has applied is visible on it; its own binlog need not hold it. */
+function viewOfMariadbReplica(connection: Connection, executed: GtidSet, xaEnds: XaEnds): Attempt {
+  let hasSinceMs: number | undefined
+  return async (waitSeconds) => {
+    const wait = 'SELECT MASTER_GTID_WAIT(?, ?) AS timed_out'
+    if (!(await waited(connection, wait, executed, waitSeconds))) return notExecuted(executed)
+    hasSinceMs ??= Date.now()
+    const unsettled = await unsettledOn(connection, executed, xaEnds, hasSinceMs)
+    if (unsettled !== undefined) return unsettled
+    await query(connection, 'START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY', [], 'beginning a read')
+    return undefined
+  }
+}
+
+/** What is to be said where a branch is still prepared whose COMMIT may have been read. */
+async function unsettledOn(
+  connection: Connection,
+  executed: GtidSet,
+  xaEnds: XaEnds,
+  hasSinceMs: number,
+): Promise<string | undefined> {
+  const prepared = await readPrepared(connection)
+  const [branch] = xaEnds.unsettled(prepared, executed, { nowMs: Date.now(), hasSinceMs })
+  return branch === undefined
+    ? undefined
+    : `the server has not finished the XA transaction ${branch}, whose COMMIT may be in its binlog,`
 }
 
 function viewOfMariadb(connection: Connection, executed: GtidSet, xaEnds: XaEnds): Attempt {
@@ -102,10 +142,8 @@ function viewOfMariadb(connection: Connection, executed: GtidSet, xaEnds: XaEnds
     if (!executed.isEmpty && !containsAll(await readExecuted(connection, 'mariadb'), executed))
       return notExecuted(executed)
     hasSinceMs ??= Date.now()
-    const prepared = await readPrepared(connection)
-    const [unsettled] = xaEnds.unsettled(prepared, executed, { nowMs: Date.now(), hasSinceMs })
-    if (unsettled !== undefined)
-      return `the server has not finished the XA transaction ${unsettled}, whose COMMIT may be in its binlog,`
+    const unsettled = await unsettledOn(connection, executed, xaEnds, hasSinceMs)
+    if (unsettled !== undefined) return unsettled
     // Whatever is executed lies before this place, and a snapshot of this place or a later one sees it.
     const [status] = await query(connection, 'SHOW MASTER STATUS', [], "reading the binlog's end")
     await query(connection, begin, [], 'beginning a read')

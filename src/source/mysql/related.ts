@@ -1,16 +1,17 @@
 /** Rows of several tables at one point in time, found by the values of some of their columns. */
 import type { Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
-import { keyOf, packRow, type Cell } from '../../change/row.ts'
+import { keyOf, packRow } from '../../change/row.ts'
 import type { RelatedRequest, RelatedRow, RelatedRows, View, ViewRequest } from '../source.ts'
 import type { Answers } from './answers.ts'
 import type { ColumnType } from './column-type.ts'
 import type { Connection } from './connection.ts'
 import type { TableOptions, TableShape } from './describe.ts'
 import type { KnownShape, KnownShapes } from './known-shapes.ts'
+import { rawAnswer } from './raw-answer.ts'
 import { prepareSession, withView, type ReadView } from './read-view.ts'
 import { afterKey } from './snapshot.ts'
-import { keyNames, parseCell, quoted, rawRows, selectColumns, type Statement } from './table-rows.ts'
+import { cellsOf, keyNames, parseCell, quoted, selectColumns, type Statement } from './table-rows.ts'
 import { keyValue } from './text-values.ts'
 
 /** What a view is read with. The connection is used by nobody else meanwhile. */
@@ -59,13 +60,14 @@ async function related(
   const { table, formats } = shape
   const marks = request.marks.map((name) => markOf(known, shape, name))
   const weights = marks.flatMap(({ weight }) => weight ?? [])
-  const { sql, parameters } = relatedQuery(shape, weights, request)
+  const answer = await rawAnswer(
+    connection,
+    relatedQuery(shape, weights, request),
+    request.bytesMax ?? Infinity,
+  )
   const rows: RelatedRow[] = []
-  for (const values of await rawRows(connection, sql, parameters)) {
-    const cells = formats.map((format, column): Cell => {
-      const value = values[column] ?? null
-      return value === null ? null : format(value)
-    })
+  for (const values of answer.rows) {
+    const cells = cellsOf(formats, values)
     let next = formats.length
     const own = marks.map(({ at, weight, kind }) => {
       if (weight !== undefined) return values[next++] ?? undefined
@@ -74,7 +76,7 @@ async function related(
     })
     rows.push({ key: keyOf(table, cells), row: packRow(cells), marks: own })
   }
-  return { table, rows }
+  return { table, rows, bytes: answer.bytes, isCut: answer.isCut }
 }
 
 /** The shape of some of a table's columns; always the same object for the same columns. */

@@ -12,6 +12,7 @@ import type { Answer, Question, Upstream } from '../../upstream/upstream.ts'
 import { formatOfAnswer } from './answer-columns.ts'
 import { connect, hangUp, type Connection, type MysqlSettings } from './connection.ts'
 import { failureOf } from './server-errors.ts'
+import { timeLimit } from './time-limit.ts'
 
 export interface SqlSettings {
   /** For messages. */
@@ -94,6 +95,7 @@ export class SqlUpstream implements Upstream {
     const connection = await connect(this.#server)
     try {
       await connection.query('SET SESSION TRANSACTION READ ONLY')
+      // A query that nobody waits for any more ends by itself.
       await connection.query(timeLimit(this.#settings.timeoutMs + graceMs))
       return connection
     } catch (error) {
@@ -129,11 +131,6 @@ export class SqlUpstream implements Upstream {
       throw failureOf(error, `the query of the upstream ${name}`)
     }
   }
-}
-
-/** A query that nobody waits for any more ends by itself; each server has its own word, which the other takes for a comment. */
-function timeLimit(limitMs: number): string {
-  return `SET @millrace = 1 /*!50708 , SESSION max_execution_time = ${Math.ceil(limitMs)} */ /*M! , SESSION max_statement_time = ${limitMs / 1000} */`
 }
 
 /** We give up before the server does. */

@@ -6,8 +6,8 @@ import { keyOf, packRow, textOf, type Cell } from '../../change/row.ts'
 import type { Chunk } from '../source.ts'
 import type { Connection } from './connection.ts'
 import { splitName, type TableShape } from './describe.ts'
-import { failureOf } from './server-errors.ts'
-import { keyValue, selected, type KeyValue } from './text-values.ts'
+import { rawAnswer } from './raw-answer.ts'
+import { keyValue, selected, type KeyValue, type TextFormat } from './text-values.ts'
 
 export interface Statement {
   readonly sql: string
@@ -18,15 +18,14 @@ export interface Statement {
 export async function selectRows(
   connection: Connection,
   { table, formats }: TableShape,
-  { sql, parameters }: Statement,
+  statement: Statement,
   bytesMax: number,
 ): Promise<Chunk['rows']> {
   const rows: { key: Key; row: ReturnType<typeof packRow> }[] = []
   let bytes = 0
-  for (const values of await rawRows(connection, sql, parameters)) {
-    const cells = values.map((value, column): Cell =>
-      value === null ? null : (formats[column]?.(value) ?? value),
-    )
+  const answer = await rawAnswer(connection, statement, bytesMax)
+  for (const values of answer.rows) {
+    const cells = cellsOf(formats, values)
     const row = packRow(cells)
     bytes += row.length
     if (bytes > bytesMax && rows.length > 0) break
@@ -35,23 +34,12 @@ export async function selectRows(
   return rows
 }
 
-/** Each value as the server's own bytes, one character per byte. */
-export async function rawRows(
-  connection: Connection,
-  sql: string,
-  values: readonly unknown[],
-): Promise<readonly (readonly (string | null)[])[]> {
-  try {
-    const [rows] = await connection.query({
-      sql,
-      values: [...values],
-      rowsAsArray: true,
-      typeCast: (field) => field.string('latin1'),
-    })
-    return rows as unknown as (string | null)[][]
-  } catch (error) {
-    throw failureOf(error, 'reading rows')
-  }
+/** The cells of a row, from the server's own bytes. */
+export function cellsOf(formats: readonly TextFormat[], values: readonly (string | null)[]): Cell[] {
+  return formats.map((format, column) => {
+    const value = values[column] ?? null
+    return value === null ? null : format(value)
+  })
 }
 
 /** `SELECT column, ... FROM table FORCE INDEX (key)`. */

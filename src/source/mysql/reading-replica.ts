@@ -1,0 +1,58 @@
+/**
+ * A replica of the source on which rows are read for documents. Each read waits until it has all that the read must see; where it
+ * lacks that for too long, or cannot be reached, the source itself is read for a while, if that is the policy.
+ */
+import { Failure } from '../../change/failure.ts'
+import { Answers } from './answers.ts'
+import type { ReadsSettings } from './connection.ts'
+import { KnownShapes } from './known-shapes.ts'
+import { openSession, Sessions, type Session } from './sessions.ts'
+
+/** A connection for reading rows, with what is known of tables on its server. */
+export interface RowReader extends Session {
+  readonly shapes: KnownShapes
+  readonly answers: Answers
+  /** Of a replica, which is waited for in a way of its own. */
+  readonly replicaWaitMs?: number
+}
+
+/** So long a replica that was behind, or away, is not asked again. */
+const restMs = 10_000
+
+export class ReadingReplica {
+  readonly #settings: ReadsSettings
+  readonly #sessions: Sessions
+  readonly #cached = { shapes: new KnownShapes(), answers: new Answers() }
+  #restsUntilMs = 0
+
+  constructor(settings: ReadsSettings) {
+    this.#settings = settings
+    this.#sessions = new Sessions(() => openSession(settings.server))
+  }
+
+  /** `otherwise` reads the source itself. What `use` has read before it failed is read again. */
+  async with<Result>(
+    use: (reader: RowReader) => Promise<Result>,
+    otherwise: () => Promise<Result>,
+  ): Promise<Result> {
+    const mayLeave = this.#settings.otherwise === 'primary'
+    if (mayLeave && Date.now() < this.#restsUntilMs) return await otherwise()
+    try {
+      const { waitMs: replicaWaitMs } = this.#settings
+      return await this.#sessions.with(
+        async (session) => await use({ ...session, ...this.#cached, replicaWaitMs }),
+      )
+    } catch (error) {
+      if (!mayLeave || !(error instanceof Failure) || !passing.has(error.kind)) throw error
+      this.#restsUntilMs = Date.now() + restMs
+      return await otherwise()
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#sessions.close()
+  }
+}
+
+/** Kinds of failures that say of the server that it is not there, or not yet as far. */
+const passing: ReadonlySet<Failure['kind']> = new Set(['transient', 'overload', 'unauthorised'])
