@@ -80,7 +80,8 @@ export async function assertMasked(
   assert.deepEqual(found, wanted)
 }
 
-function hashOf(value: unknown): string {
+function hashOf(value: unknown): string | null {
+  if (value === null) return null
   return createHmac('sha256', maskSecret).update(JSON.stringify(value)).digest('hex')
 }
 
