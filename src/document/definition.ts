@@ -78,7 +78,7 @@ export interface QueryDefinition {
   readonly still: readonly string[]
 }
 
-export type Trigger =
+type Trigger =
   /** Column of the table → column of the root that it equals. */
   | { readonly on: Readonly<Record<string, string>>; readonly roots?: undefined }
   /** A SELECT of the keys of roots, asked with the values of these columns under `IN (:values)`. */
