@@ -42,14 +42,11 @@ function faultOf(words: readonly Word[]): string | undefined {
   if (words.some(({ keyword }) => keyword === ';')) return 'is several statements'
   const writing = words.find(({ keyword }) => forbidden.has(keyword))
   if (writing !== undefined) return `says ${writing.keyword}`
-  const locks = words.some(
-    ({ keyword }, at) => keyword === 'FOR' && locking.has(words[at + 1]?.keyword ?? ''),
-  )
+  const locks = words.some(({ keyword }, at) => keyword === 'FOR' && words[at + 1]?.keyword === 'SHARE')
   return locks ? 'locks rows' : undefined
 }
 
 const forbidden: ReadonlySet<string> = new Set(['INTO', 'LOCK', 'UPDATE', 'DELETE', 'SLEEP', 'GET_LOCK'])
-const locking: ReadonlySet<string> = new Set(['UPDATE', 'SHARE'])
 
 /** Names with a point that are tables; the connection has no schema of its own, so every table is spelled so. */
 async function tablesOf(connection: Connection, sql: string): Promise<readonly string[]> {

@@ -18,8 +18,8 @@ const refused: readonly (readonly [string, RegExp])[] = [
   ['SELECT id FROM a.b WHERE id IN (:ids); DROP TABLE a.b', /several statements/],
   ['WITH c AS (SELECT 1) DELETE FROM a.b WHERE id IN (:ids)', /says DELETE/],
   ["SELECT id FROM a.b WHERE id IN (:ids) INTO OUTFILE 'x'", /says INTO/],
-  ['SELECT id FROM a.b WHERE id IN (:ids) FOR UPDATE', /locks rows/],
-  ['SELECT id FROM a.b WHERE id IN (:ids) LOCK IN SHARE MODE', /says LOCK/],
+  ['SELECT id FROM a.b WHERE id IN (:ids) FOR UPDATE', /says UPDATE/],
+  ['SELECT id FROM a.b WHERE id IN (:ids) FOR SHARE', /locks rows/],
   ['SELECT id FROM a.b', /does not have its values once/],
   ['SELECT id FROM a.b WHERE id IN (:ids) OR other IN (:ids)', /does not have its values once/],
 ]
