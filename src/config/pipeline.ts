@@ -141,7 +141,8 @@ function pipelinesOf(
 ): readonly Pipeline[] {
   const name = file.name ?? document.path.replace(/^.*[\\/]/, '').replace(/\.ya?ml$/, '')
   const targets = file.targets ?? [file.target ?? {}]
-  const source = pick({ kind: 'source', path: ['source'] }, file.source, settings.sources, complain)
+  const sources = file.source === undefined ? sourcesOfChanges(settings) : settings.sources
+  const source = pick({ kind: 'source', path: ['source'] }, file.source, sources, complain)
   const definition = definitionOf(file, settings)
   const enrich = enrichmentsOf(file, settings, complain)
   const transform = transformOf(file, document.path, complain)
@@ -260,6 +261,12 @@ function definitionOf(file: PipelineFile, settings: Settings): DocumentDefinitio
     idPrefix: file.id?.prefix ?? '',
     ...(file.sql === undefined ? {} : { sql: queryOf(file) }),
   }
+}
+
+/** Without those that are only there for others to read rows from. */
+function sourcesOfChanges({ sources }: Settings): Settings['sources'] {
+  const replicas = Object.values(sources).map(({ reads }) => reads.from)
+  return Object.fromEntries(Object.entries(sources).filter(([name]) => !replicas.includes(name)))
 }
 
 /** The named one, or the only one there is. */

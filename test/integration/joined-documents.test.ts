@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { after, before, suite, test } from 'node:test'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 import { VersionWatch } from '../crash/version-watch.ts'
+import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace } from '../support/command-process.ts'
@@ -31,7 +32,7 @@ suite('documents that hold rows of several tables', () => {
   let connection: Connection
 
   before(async () => {
-    stack = await startStack({ servers: ['mysql', 'elasticsearch'] })
+    stack = await startStack({ servers: ['mysql', 'mysql-replica', 'elasticsearch'] })
     connection = await stack.mysql.connect()
   })
   after(async () => {
@@ -198,6 +199,38 @@ suite('documents that hold rows of several tables', () => {
     assert.deepEqual(filesWith(directory, 'not-to-be-seen'), [])
   })
 
+  test('rows are read on a replica five seconds behind, and no document is older than it should be', async () => {
+    const schema = 'shop_late'
+    const replica = stack.servers.get('mysql-replica') as SqlServer
+    await createShop(connection, schema, 60)
+    await replica.execute(
+      'STOP REPLICA SQL_THREAD',
+      'CHANGE REPLICATION SOURCE TO SOURCE_DELAY = 5',
+      'START REPLICA SQL_THREAD',
+    )
+    const late = (reads: object): DaemonOptions => {
+      const main = { url: '${MYSQL_URL}', reads: { from: 'late', ...reads } }
+      return options(schema, { settings: { sources: { main, late: { url: replica.cdcUrl } } } })
+    }
+    const changes = { schema, random: new Random(17), orders: 70, cascades: true }
+    const reads = await readsOn(connection, schema, async () => {
+      await using daemon = await DaemonProcess.start(late({ otherwise: 'wait', waitSeconds: 30 }))
+      for (let count = 0; count < 40; count++) await changeShop(connection, changes)
+      await untilCaughtUp(daemon, connection)
+      for (let count = 0; count < 20; count++) await changeShop(connection, changes)
+      await untilCaughtUp(daemon, connection)
+    })
+    await assertEqual(schema)
+    assert.equal(reads, 0, 'the primary is asked for no rows of joined tables')
+    const otherwise = await readsOn(connection, schema, async () => {
+      await using daemon = await DaemonProcess.start(late({ otherwise: 'primary', waitSeconds: 1 }))
+      for (let count = 0; count < 20; count++) await changeShop(connection, changes)
+      await untilCaughtUp(daemon, connection)
+    })
+    assert(otherwise > 0, 'a replica that is too far behind is not waited for')
+    await assertEqual(schema)
+  })
+
   async function documentText(schema: string, id: string): Promise<string> {
     return JSON.stringify(await new SearchIndex(stack.elasticsearch.url, schema).document(id))
   }
@@ -214,3 +247,17 @@ suite('documents that hold rows of several tables', () => {
     }
   }
 })
+
+/** How many reads of customers, which are only joined, the server saw meanwhile. */
+async function readsOn(connection: Connection, schema: string, during: () => Promise<void>): Promise<number> {
+  await connection.query("SET GLOBAL log_output = 'TABLE'")
+  await connection.query('SET GLOBAL general_log = ON')
+  await connection.query('TRUNCATE TABLE mysql.general_log')
+  await during()
+  await connection.query('SET GLOBAL general_log = OFF')
+  const [[found]] = await connection.query<RowDataPacket[]>(
+    "SELECT COUNT(*) AS reads_seen FROM mysql.general_log WHERE argument LIKE CONCAT('SELECT %FROM `', ?, '`.`customers`%')",
+    [schema],
+  )
+  return Number(found?.['reads_seen'])
+}
