@@ -50,7 +50,14 @@ function relatedRows(table: Table, visible: ReadonlyMap<Key, Row>, request: Rela
     row: packRow(part.columns.map(({ name }) => cells[at(name)])),
     marks: request.marks.map((name) => cells[at(name)] ?? undefined),
   }))
-  return { table: part, rows }
+  return { table: part, ...upTo(rows, request.bytesMax ?? Infinity) }
+}
+
+/** Rows up to so many bytes, but at least one. */
+function upTo(rows: RelatedRows['rows'], bytesMax: number): Omit<RelatedRows, 'table'> {
+  let bytes = 0
+  const kept = rows.filter(({ row }, at) => (bytes += row.length) <= bytesMax || at === 0)
+  return { rows: kept, bytes, isCut: kept.length < rows.length }
 }
 
 const parts = new WeakMap<Table, Map<string, Table>>()
