@@ -50,8 +50,17 @@ suite('documents that hold rows of several tables', () => {
     }
   }
 
-  async function assertEqual(schema: string): Promise<void> {
-    for (const name of [schema, `${schema}_query`]) {
+  /** What a command prints. */
+  async function say(directory: string, words: readonly string[]): Promise<string> {
+    const environment = { MYSQL_URL: stack.mysql.cdcUrl, ELASTICSEARCH_URL: stack.elasticsearch.url }
+    const { code, out, err } = await millrace(words, directory, environment)
+    // Letters that there are to show make a 1.
+    assert(code === 0 || words[0] === 'dead-letters', out + err)
+    return out + err
+  }
+
+  async function assertEqual(schema: string, names = [schema, `${schema}_query`]): Promise<void> {
+    for (const name of names) {
       const index = new SearchIndex(stack.elasticsearch.url, name)
       const { documents, differences } = await differencesOfShop(connection, schema, index)
       assert.deepEqual(differences.slice(0, 5), [])
@@ -75,6 +84,18 @@ suite('documents that hold rows of several tables', () => {
     await untilCaughtUp(daemon, connection)
     await assertEqual(schema)
     assert.equal((await daemon.stop()).code, 0)
+    const command = (...words: readonly string[]): Promise<string> => say(options(schema).directory, words)
+    const name = `${schema}_query`
+    assert.match(await command('verify', name), /^equal: /)
+    assert.match(await command('preview', name, '1', '2', '3'), /"customer":/)
+    assert.match(await command('plan', name), /documents/)
+    assert.match(await command('types'), /interface ShopOneQuery[^]*items/)
+    assert.match(await command('doctor'), /joins of shop_one_query +every join has its indexes/)
+    await connection.query(`ALTER TABLE ${schema}.order_tags DROP KEY tag_id`)
+    await connection.query(`ALTER TABLE ${schema}.orders DROP KEY customer_id`)
+    const examined = await command('doctor')
+    assert.match(examined, /CREATE INDEX `by_tag_id` ON `shop_one`\.`order_tags` \(`tag_id`\)/)
+    assert.match(examined, /CREATE INDEX `by_customer_id` ON `shop_one`\.`orders` \(`customer_id`\)/)
   })
 
   test('killed at random times under load, no document goes back, and at rest all are what the database would build', async () => {
@@ -121,7 +142,8 @@ suite('documents that hold rows of several tables', () => {
     await connection.query(`INSERT INTO ${schema}.customers VALUES (900, 'quiet', NULL)`)
     await connection.query(`INSERT INTO ${schema}.orders VALUES (900, 900, 'open', NULL)`)
     const settings = { documents: { rootsPerSecond: 1500 } }
-    await using daemon = await DaemonProcess.start(options(schema, { settings }))
+    const pipelines = { [schema]: shopPipeline(schema) }
+    await using daemon = await DaemonProcess.start(options(schema, { pipelines, settings }))
     await untilCaughtUp(daemon, connection)
     await connection.query("SET GLOBAL log_output = 'TABLE'")
     await connection.query('SET GLOBAL general_log = ON')
@@ -136,7 +158,7 @@ suite('documents that hold rows of several tables', () => {
     }
     await untilCaughtUp(daemon, connection)
     await connection.query('SET GLOBAL general_log = OFF')
-    await assertEqual(schema)
+    await assertEqual(schema, [schema])
     const [queries] = await connection.query<RowDataPacket[]>(
       `SELECT CONVERT(argument USING utf8mb4) AS text FROM mysql.general_log
        WHERE argument LIKE CONCAT('SELECT %FROM \`', ?, '\`%') AND argument NOT LIKE '%JSON_OBJECT%'`,
@@ -169,13 +191,7 @@ suite('documents that hold rows of several tables', () => {
     await execute('DELETE FROM @people WHERE id = 3')
     await execute('UPDATE @notes SET body = ?, person = 5 WHERE id = 4', hiddenText('moved'))
     await execute('UPDATE @people SET code = ? WHERE id = 5', 'no number')
-    const command = async (...words: readonly string[]): Promise<string> => {
-      const environment = { MYSQL_URL: stack.mysql.cdcUrl, ELASTICSEARCH_URL: stack.elasticsearch.url }
-      const { code, out, err } = await millrace(words, directory, environment)
-      // Letters that there are to show make a 1.
-      assert(code === 0 || words[0] === 'dead-letters', out + err)
-      return out + err
-    }
+    const command = (...words: readonly string[]): Promise<string> => say(directory, words)
     await command('touch', `${schema}_joined`, '6', '7', '--wait')
     await untilCaughtUp(daemon, connection)
     const letters = await command('dead-letters', 'show', `${schema}_rows`)

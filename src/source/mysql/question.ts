@@ -103,7 +103,8 @@ export async function explainQuestion(
   return explained.rows.flatMap((row) => {
     const cellOf = (name: string): string | null => row[names.indexOf(name)] ?? null
     const [alias, type, possible] = [cellOf('table'), cellOf('type'), cellOf('possible_keys')]
-    if (type !== 'ALL' || possible !== null || alias === null || alias.startsWith('<')) return []
+    const isWhole = (type === 'ALL' || type === 'index') && possible === null
+    if (!isWhole || alias === null || alias.startsWith('<')) return []
     return [readWhole(sql, alias, cellOf('rows') ?? '?')]
   })
 }
