@@ -1,30 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import { fingerprint } from '../../../src/config/fingerprint.ts'
-import { loadConfiguration, type Configuration } from '../../../src/config/load.ts'
 import { masksOf } from '../../../src/config/masks.ts'
-
-const settings = {
-  sources: { main: { url: 'mysql://u@h/' } },
-  targets: { primary: { url: 'http://h:1' } },
-  masks: { secret: 'sixteen characters' },
-}
-
-function load(t: TestContext, pipelines: Readonly<Record<string, object>>, more: object = {}): Configuration {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-masks-'))
-  t.after(() => rmSync(folder, { recursive: true }))
-  mkdirSync(join(folder, 'config', 'pipelines'), { recursive: true })
-  writeFileSync(join(folder, 'config', 'millrace.yaml'), JSON.stringify({ ...settings, ...more }))
-  for (const [name, pipeline] of Object.entries(pipelines))
-    writeFileSync(join(folder, 'config', 'pipelines', `${name}.yaml`), JSON.stringify(pipeline))
-  return loadConfiguration({ environment: {}, workingDirectory: folder })
-}
+import { configurationOf } from '../../support/configured.ts'
 
 test('masks of root and children are gathered by table, and what is dropped is left out', (t) => {
-  const { pipelines } = load(t, {
+  const { pipelines } = configurationOf(t, {
     people: {
       table: 'a.people',
       masks: { email: 'hash', ssn: 'drop', name: { truncate: 1 } },
@@ -39,8 +20,8 @@ test('masks of root and children are gathered by table, and what is dropped is l
 })
 
 test('a mask, and the secret of a hash, alter the fingerprint', (t) => {
-  const print = (masks: object | undefined, secret = settings.masks.secret): string => {
-    const { pipelines } = load(
+  const print = (masks: object | undefined, secret = 'sixteen characters'): string => {
+    const { pipelines } = configurationOf(
       t,
       { p: { table: 'a.p', ...(masks === undefined ? {} : { masks }) } },
       {
@@ -101,13 +82,13 @@ const contradictions: readonly (readonly [string, RegExp, Readonly<Record<string
 for (const [what, found, pipelines, more] of contradictions)
   test(`a mask is refused beside ${what}`, (t) => {
     assert.throws(
-      () => load(t, pipelines, more),
+      () => configurationOf(t, pipelines, more),
       (error) => error instanceof Error && found.test(error.message),
     )
   })
 
 test('pipelines that do not use a masked column, or mask it alike, go together', (t) => {
-  load(t, {
+  configurationOf(t, {
     people,
     same: { ...people, target: { index: 'same' } },
     without: { table: 'a.people', exclude: ['email'], target: { index: 'without' } },
