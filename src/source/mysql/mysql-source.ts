@@ -154,6 +154,12 @@ class MysqlSource implements Source, SourceAdmin {
   }
 
   async examine(tables: readonly string[]): Promise<readonly Finding[]> {
+    const found = await this.#examineServers(tables)
+    if (this.#replica === undefined || isAway(found)) return found
+    return [...found, await this.#replica.examine(await this.head())]
+  }
+
+  async #examineServers(tables: readonly string[]): Promise<readonly Finding[]> {
     const servers = this.#stream.servers
     const [first] = servers
     if (servers.length === 1 && first !== undefined) return await examine(first.settings, tables)
@@ -227,5 +233,5 @@ function withoutAbsent(found: readonly (readonly Finding[])[]): readonly Finding
 }
 
 function isAway(findings: readonly Finding[]): boolean {
-  return findings.some(({ fact }) => fact.endsWith(': connection'))
+  return findings.some(({ fact }) => fact === 'connection' || fact.endsWith(': connection'))
 }

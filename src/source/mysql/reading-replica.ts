@@ -2,11 +2,15 @@
  * A replica of the source on which rows are read for documents. Each read waits until it has all that the read must see; where it
  * lacks that for too long, or cannot be reached, the source itself is read for a while, if that is the policy.
  */
+import type { Position } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
+import type { Finding } from '../source.ts'
 import { Answers } from './answers.ts'
 import type { ReadsSettings } from './connection.ts'
 import { KnownShapes } from './known-shapes.ts'
+import { withView } from './read-view.ts'
 import { openSession, Sessions, type Session } from './sessions.ts'
+import { XaEnds } from './xa-ends.ts'
 
 /** A connection for reading rows, with what is known of tables on its server. */
 export interface RowReader extends Session {
@@ -46,6 +50,27 @@ export class ReadingReplica {
       if (!mayLeave || !(error instanceof Failure) || !passing.has(error.kind)) throw error
       this.#restsUntilMs = Date.now() + restMs
       return await otherwise()
+    }
+  }
+
+  /** For doctor: whether it comes to have what the source has now. */
+  async examine(head: Position): Promise<Finding> {
+    const { waitMs } = this.#settings
+    const fact = 'reads on the replica'
+    try {
+      const xaEnds = new XaEnds()
+      await this.#sessions.with(async (session) => {
+        const view = { ...session, xaEnds, includes: head, replicaWaitMs: waitMs }
+        await withView(view, new AbortController().signal, () => Promise.resolve())
+      })
+      return { level: 'ok', fact, found: 'it has what the source has' }
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      const {
+        message: found,
+        remedy = 'let it replicate from the source, or give it longer: reads.waitSeconds',
+      } = error
+      return { level: 'warning', fact, found, remedies: { mysql: remedy } }
     }
   }
 
