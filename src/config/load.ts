@@ -157,11 +157,7 @@ function contradictions(settings: Settings, origin: string): readonly Problem[] 
   for (const [name, source] of Object.entries(settings.sources)) {
     problems.push(...missingOfSource(name, source).map((path) => ({ origin, path, found: 'is missing' })))
     if (source.url !== undefined) attempt(`sources.${name}.url`, () => sourceConnection(source))
-    const { from } = source.reads
-    if (from !== undefined && (from === name || settings.sources[from] === undefined)) {
-      const expected = 'another source of the settings'
-      problems.push({ origin, path: `sources.${name}.reads.from`, found: `found "${from}"`, expected })
-    }
+    problems.push(...readsFault(name, settings, origin))
   }
   for (const [name, target] of Object.entries(settings.targets)) {
     attempt(`targets.${name}.url`, () => targetConnection(target))
@@ -194,6 +190,13 @@ function contradictions(settings: Settings, origin: string): readonly Problem[] 
 function missingOfSource(name: string, { kind, url, kafka }: SourceSettings): readonly string[] {
   if (kind === 'mysql') return url === undefined ? [`sources.${name}.url`] : []
   return kafka.brokers.length === 0 ? [`sources.${name}.kafka.brokers`] : []
+}
+
+function readsFault(name: string, { sources }: Settings, origin: string): readonly Problem[] {
+  const from = sources[name]?.reads.from
+  if (from === undefined || (from !== name && sources[from] !== undefined)) return []
+  const expected = 'another source of the settings'
+  return [{ origin, path: `sources.${name}.reads.from`, found: `found "${from}"`, expected }]
 }
 
 function missingOfTarget({ kind, url, module }: TargetSettings): 'url' | 'module' | undefined {
