@@ -2,7 +2,7 @@
 import { keyFrom } from './change/key.ts'
 import { Failure } from './change/failure.ts'
 import { groupOf, type Pipeline } from './config/pipeline.ts'
-import { documentFields } from './document/mapping.ts'
+import { describeFields } from './joined.ts'
 import { watchCanary } from './pipeline/canary.ts'
 import type { Observe } from './pipeline/facts.ts'
 import type { IndexAdmin } from './sink/sink.ts'
@@ -14,7 +14,7 @@ import { mapperOf, type Workshop } from './workshop.ts'
 
 export interface CanarySurroundings {
   readonly workshop: Workshop
-  readonly source: Pick<SourceAdmin, 'describe'>
+  readonly source: Pick<SourceAdmin, 'describe' | 'describeQuestion'>
   readonly target: Target
   readonly observe: Observe
 }
@@ -36,7 +36,7 @@ async function keepCanary(
   ending: AbortSignal,
 ): Promise<void> {
   const { table } = await source.describe(file.definition.table)
-  const fields = documentFields(file.definition, table)
+  const fields = await describeFields(file.definition, source)
   const field = fields.find(({ column }) => column.name === canary.column)?.field
   if (field === undefined)
     throw new Failure('configuration', `policy.canary: no field of the documents shows ${canary.column}`, {

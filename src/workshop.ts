@@ -90,7 +90,8 @@ export class Workshop {
   /** How a source's server is reached; without a name, the only one. */
   serverOf(name: string | undefined): MysqlSettings {
     const [only = ''] = Object.keys(this.configuration.settings.sources)
-    return mysqlSettings(this.#wish(name ?? only, { pipelines: [], unused: {} }))
+    const source = name ?? only
+    return mysqlSettings(this.#wish(source, { pipelines: this.pipelinesOf(source), unused: {} }))
   }
 
   #wish(name: string, use: Pick<SourceWish, 'pipelines' | 'unused'>): SourceWish {
