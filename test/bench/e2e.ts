@@ -7,30 +7,15 @@
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { BulkProxy } from '../support/bulk-proxy.ts'
 import { DaemonProcess } from '../support/daemon-process.ts'
-import {
-  checksumOfTable,
-  createReferenceTable,
-  fillReferenceTable,
-  referenceDocument,
-  referenceIndex,
-  referencePipeline,
-  type Checksum,
-} from '../support/reference-table.ts'
+import { referenceDocument, referenceIndex, referencePipeline } from '../support/reference-table.ts'
 import { SearchIndex } from '../support/search-index.ts'
 import { printProgress } from '../stack/progress.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
-import { bareRate } from './bare-rate.ts'
+import { fillBacklog } from './backlog.ts'
 import { CapturedBodies } from './captured-bodies.ts'
-import {
-  abortWhenEnded,
-  allSearchable,
-  firstWritten,
-  madeIndex,
-  type MadeIndex,
-  warm,
-} from './measured-index.ts'
+import { bareBodyBytes, keepLines, measureBare, type IdenticalLines } from './identical-lines.ts'
+import { abortWhenEnded, allSearchable, firstWritten, warm } from './measured-index.ts'
 import { say, sayProgress } from './progress-line.ts'
 import { median, rounded } from './statistics.ts'
 
@@ -66,57 +51,15 @@ async function main(): Promise<void> {
     profile: 'bench',
     onProgress: printProgress(),
   })
-  const table = await fill(stack, options)
+  const table = await fillBacklog(stack, options.rows)
   say(`warming Elasticsearch with ${options.warm} documents`)
   await warm(stack.elasticsearch.url, options.warm, referenceDocument)
   using captured = new CapturedBodies(join(stack.directory, 'bodies.ndjson'), bareBodyBytes)
-  const request = await capture(stack, options, captured)
-  checkCaptured(captured, table)
-  const pairs = await measure(stack, options, request, captured)
+  const lines = await keepLines(stack.elasticsearch.url, table, captured, (server) =>
+    startDaemon(stack, server, 'capture'),
+  )
+  const pairs = await measure(stack, options, lines)
   console.log(JSON.stringify(resultOf(pairs)))
-}
-
-async function fill(stack: Stack, { rows }: Options): Promise<Checksum> {
-  const connection = await stack.mysql.connect()
-  try {
-    await createReferenceTable(connection)
-    // The binlog begins after the table was made: it holds the rows and nothing else.
-    await connection.query('RESET BINARY LOGS AND GTIDS')
-    const onProgress = sayProgress('rows in MySQL', rows)
-    await fillReferenceTable(connection, { from: 1, rows, rowsPerTransaction: 1000, onProgress })
-    return await checksumOfTable(connection)
-  } finally {
-    await connection.end()
-  }
-}
-
-/** How the daemon made its index and which request it sends. */
-interface Captured {
-  readonly path: string
-  readonly index: MadeIndex
-}
-
-/** One run that is not measured, through a proxy that keeps the lines. */
-async function capture(stack: Stack, options: Options, bodies: CapturedBodies): Promise<Captured> {
-  const index = new SearchIndex(stack.elasticsearch.url, referenceIndex)
-  let path = ''
-  await using proxy = await BulkProxy.start(stack.elasticsearch.url, (exchange) => {
-    path = exchange.path
-    if (exchange.status === 200) bodies.add(exchange.body)
-  })
-  await using daemon = startDaemon(stack, proxy.url, 'capture')
-  const stop = abortWhenEnded(daemon)
-  const progress = sayProgress('documents of the run that keeps the lines', options.rows)
-  await allSearchable(index, options.rows, stop, progress)
-  return { path, index: await madeIndex(index) }
-}
-
-function checkCaptured(captured: CapturedBodies, table: Checksum): void {
-  const { count, sum } = captured.checksum()
-  if (count !== table.count || sum !== table.sum) {
-    throw new Error(`the daemon sent ${count} documents that are not the ${table.count} rows of the table`)
-  }
-  say(`the lines are ${(captured.bytes / 1e6).toFixed(0)} MB and show every row exactly once`)
 }
 
 interface Ours {
@@ -131,17 +74,12 @@ interface Pair {
   readonly bareDocsPerSecond: number
 }
 
-async function measure(
-  stack: Stack,
-  options: Options,
-  request: Captured,
-  captured: CapturedBodies,
-): Promise<readonly Pair[]> {
+async function measure(stack: Stack, options: Options, lines: IdenticalLines): Promise<readonly Pair[]> {
   const pairs: Pair[] = []
   for (let number = 1; number <= options.pairs; number++) {
     const ours = await runOurs(stack, options, number)
     say(`pair ${number}, ours: ${JSON.stringify(ours)}`)
-    const bareDocsPerSecond = await runBare(stack, options, request, captured)
+    const bareDocsPerSecond = await measureBare(stack.elasticsearch.url, lines)
     say(`pair ${number}, bare: ${bareDocsPerSecond} documents a second`)
     pairs.push({ ours, bareDocsPerSecond })
   }
@@ -165,17 +103,6 @@ async function runOurs(stack: Stack, { rows }: Options, number: number): Promise
     cpuSeconds: rounded(usage.cpuSeconds, 2),
     peakResidentMb: rounded(usage.peakResidentMb, 1),
   }
-}
-
-async function runBare(
-  stack: Stack,
-  { rows }: Options,
-  request: Captured,
-  captured: CapturedBodies,
-): Promise<number> {
-  const index = new SearchIndex(stack.elasticsearch.url, referenceIndex)
-  await index.delete()
-  return await bareRate({ index, definition: request.index, path: request.path, captured, documents: rows })
 }
 
 function startDaemon(stack: Stack, elasticsearchUrl: string, name: string): DaemonProcess {
@@ -202,7 +129,5 @@ function resultOf(pairs: readonly Pair[]): object {
     firstDocumentMs: middle(0, ({ ours }) => ours.firstDocumentMs),
   }
 }
-
-const bareBodyBytes = 5_000_000
 
 await main()

@@ -10,7 +10,6 @@
  * takes is Elasticsearch, MySQL and the machine, and no program that keeps an index in step takes less.
  */
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { BulkProxy } from '../support/bulk-proxy.ts'
 import { DaemonProcess } from '../support/daemon-process.ts'
@@ -31,7 +30,7 @@ import { BareWriter } from './bare-writer.ts'
 import { warm } from './measured-index.ts'
 import { say } from './progress-line.ts'
 import { percentile, rounded } from './statistics.ts'
-import { writeSteadily, type Committed, type SteadyWriter } from './steady-writer.ts'
+import { allSeen, writeSteadily, type Committed, type SteadyWriter } from './steady-writer.ts'
 
 const help = `npm run bench:latency -- [options]
 
@@ -162,23 +161,8 @@ async function write(
   const how = of.onCommitted === undefined ? 'by the daemon' : 'without it'
   say(`${rate} transactions a second for ${of.seconds} s, ${how}`)
   const committed = await writeSteadily({ ...of, connections, rate, transactions: rate * of.seconds })
-  await allAcknowledged(acknowledgements, committed)
+  await allSeen(committed, (id) => acknowledgements.at(id) !== undefined)
   return committed
-}
-
-async function allAcknowledged(
-  acknowledgements: Acknowledgements,
-  committed: readonly Committed[],
-): Promise<void> {
-  const begun = performance.now()
-  for (;;) {
-    const missing = committed.filter(({ id }) => acknowledgements.at(id) === undefined)
-    if (missing.length === 0) return
-    if (performance.now() - begun > 60_000) {
-      throw new Error(`${missing.length} changes were never acknowledged, such as that of ${missing[0]?.id}`)
-    }
-    await delay(100)
-  }
 }
 
 async function checkEqual(stack: Stack): Promise<void> {

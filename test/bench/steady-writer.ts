@@ -39,6 +39,21 @@ export async function writeSteadily(writer: SteadyWriter): Promise<readonly Comm
   return await Promise.all(pending)
 }
 
+/** Resolves when each of them was seen where it was to come. Throws when one has not come for a minute. */
+export async function allSeen(
+  committed: readonly Committed[],
+  isSeen: (id: string) => boolean,
+): Promise<void> {
+  const begun = performance.now()
+  for (;;) {
+    const missing = committed.filter(({ id }) => !isSeen(id))
+    if (missing.length === 0) return
+    if (performance.now() - begun > 60_000)
+      throw new Error(`${missing.length} changes never came, such as that of ${missing[0]?.id}`)
+    await delay(100)
+  }
+}
+
 /** One statement outside a transaction is a transaction: it returns when it has committed. */
 async function commit(
   connection: Connection,
