@@ -28,7 +28,10 @@ export async function openLog(settings: Settings, source: string): Promise<Log> 
 /** To write, also where another goes on from it, or where it is to go on from another. */
 export function openLogIn(kind: LogKind, settings: Settings, source: string): Promise<Log> {
   const { state, log } = settings
-  if (kind === 'kafka') return openKafkaLog(kafkaOptions(settings, source))
+  if (kind === 'kafka') {
+    const membersFile = join(state, 'kafka', `${source}.members.json`)
+    return openKafkaLog({ ...kafkaOptions(settings, source), membersFile })
+  }
   return openEmbeddedLog({
     directory: directoryOf(state, source),
     segmentBytes: Math.round(log.segmentMb * megabyte),
@@ -87,6 +90,7 @@ function kafkaOptions({ log }: Settings, source: string): KafkaLogOptions {
       create: kafka.createTopics,
     },
     compression: kafka.compression,
+    sessionMs: kafka.sessionSeconds * 1000,
   }
 }
 

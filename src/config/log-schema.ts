@@ -51,6 +51,12 @@ const kafkaType = group('The brokers, where the log is kept in Kafka.', {
     1024,
     'max.message.bytes of the topics that are made: the largest row, as it is compressed.',
   ),
+  sessionSeconds: integer(
+    10,
+    6,
+    1800,
+    'A process that dies, or hangs for so long, loses its lanes to others; one that is started again in the same state folder has them back at once. Brokers have bounds of their own: where group.consumer.min.session.timeout.ms (from 4.0 on, 45 s by default) is higher, it is as they say.',
+  ),
   createTopics: flag(true, 'Make topics that are missing; otherwise they have to be there.'),
   tls: brokerSettings.tls,
   sasl: brokerSettings.sasl,

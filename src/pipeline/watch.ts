@@ -34,11 +34,12 @@ const unknownHeadroom: Headroom = { keptSeconds: undefined, behindBytes: undefin
 export async function watch(parts: WatchParts, signal: AbortSignal): Promise<void> {
   let retentionAtMs = 0
   for (;;) {
-    for (const group of parts.groups) await stateLag(parts, group)
+    // First what mends the log: without that its groups may not be known.
     if (parts.clock.now() - retentionAtMs >= retentionEveryMs) {
       retentionAtMs = parts.clock.now()
       await stateRetention(parts)
     }
+    for (const group of parts.groups) await stateLag(parts, group)
     await parts.clock.sleep(everyMs, signal)
   }
 }

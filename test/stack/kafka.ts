@@ -15,8 +15,8 @@ export interface KafkaOptions {
   readonly profile?: Profile
   /** Settings of the broker beside those that the stack needs itself. */
   readonly settings?: Readonly<Record<string, string>>
-  /** Clients say who they are: the protocol of their listener, and what it needs. */
-  readonly listener?: { readonly protocol: 'SASL_PLAINTEXT' | 'SSL' | 'SASL_SSL' }
+  /** Further listeners by name, beside the one that asks clients for nothing. */
+  readonly listeners?: Readonly<Record<string, Listener>>
   /** Users with SCRAM credentials, which exist before the first start. */
   readonly scramUsers?: Readonly<Record<string, string>>
   /** Refused: brokers are processes of this machine. */
@@ -26,15 +26,33 @@ export interface KafkaOptions {
   readonly report?: Report
 }
 
+/** One more way to a broker. */
+export interface Listener {
+  readonly protocol: 'PLAINTEXT' | 'SASL_PLAINTEXT' | 'SSL' | 'SASL_SSL'
+  /** Settings of this listener alone, without the `listener.name.NAME.` in front. */
+  readonly settings?: Readonly<Record<string, string>>
+  /** The port that clients are told, where something stands between: made for the broker's own. */
+  readonly advertised?: (port: number) => Promise<number>
+}
+
 export class KafkaServer extends Server {
   /** Where clients find it: host:port. */
   readonly broker: string
   override readonly urls: Readonly<Record<string, string>>
+  readonly #listeners: Readonly<Record<string, number>>
 
-  constructor(blueprint: Blueprint) {
+  constructor(blueprint: Blueprint, listeners: Readonly<Record<string, number>>) {
     super(blueprint)
     this.broker = `${this.host}:${blueprint.port}`
     this.urls = { broker: this.broker }
+    this.#listeners = listeners
+  }
+
+  /** Where clients find a further listener: host:port. */
+  listener(name: string): string {
+    const port = this.#listeners[name]
+    if (port === undefined) throw new Error(`${this.name} has no listener ${name}`)
+    return `${this.host}:${port}`
   }
 }
 
@@ -55,14 +73,16 @@ export async function startKafka(options: KafkaOptions): Promise<KafkaServer> {
     const properties = join(directory, 'server.properties')
     const logFile = join(directory, 'server.log')
     await mkdir(directory, { recursive: true })
-    const settings = await settingsOf({ port, directory }, options)
+    const further = await Promise.all(Object.entries(options.listeners ?? {}).map(openListener))
+    const settings = await settingsOf({ port, directory, further }, options)
     const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}`)
     await writeFile(properties, `${lines.join('\n')}\n`)
     await writeFile(join(directory, 'log4j2.properties'), logging)
     await writeFile(join(directory, 'log4j.properties'), loggingBefore4)
     const program = { jdk, jars, directory }
     await format(program, { version, properties, users: options.scramUsers ?? {} })
-    return new KafkaServer({
+    const listeners = Object.fromEntries(further.map(({ name, advertised }) => [name, advertised]))
+    const blueprint = {
       name: `kafka@${version}`,
       version,
       port,
@@ -76,8 +96,21 @@ export async function startKafka(options: KafkaOptions): Promise<KafkaServer> {
       },
       ready: () => accepts(port),
       report,
-    })
+    }
+    return new KafkaServer(blueprint, listeners)
   })
+}
+
+interface OpenedListener {
+  readonly name: string
+  readonly port: number
+  readonly advertised: number
+  readonly listener: Listener
+}
+
+async function openListener([name, listener]: readonly [string, Listener]): Promise<OpenedListener> {
+  const port = await freePort()
+  return { name, port, advertised: (await listener.advertised?.(port)) ?? port, listener }
 }
 
 /** The release that a version means; the newest where none is asked for. */
@@ -122,25 +155,47 @@ const small: Readonly<Record<string, string>> = {
 }
 
 async function settingsOf(
-  { port, directory }: { readonly port: number; readonly directory: string },
-  { listener, settings }: KafkaOptions,
+  {
+    port,
+    directory,
+    further,
+  }: { readonly port: number; readonly directory: string; readonly further: readonly OpenedListener[] },
+  { settings }: KafkaOptions,
 ): Promise<Readonly<Record<string, string>>> {
   const controller = await freePort()
   const inner = await freePort()
-  const protocol = listener?.protocol ?? 'PLAINTEXT'
+  const own = [
+    { name: 'CLIENTS', port, advertised: port, protocol: 'PLAINTEXT' },
+    { name: 'INNER', port: inner, advertised: inner, protocol: 'PLAINTEXT' },
+    ...further.map(({ name, port: at, advertised, listener: { protocol } }) => ({
+      name: name.toUpperCase(),
+      port: at,
+      advertised,
+      protocol,
+    })),
+  ]
+  const listed = (shown: (listener: (typeof own)[number]) => string): string => own.map(shown).join(',')
   return {
     'process.roles': 'broker,controller',
     'node.id': '1',
     'controller.quorum.voters': `1@127.0.0.1:${controller}`,
-    listeners: `CLIENTS://127.0.0.1:${port},INNER://127.0.0.1:${inner},CONTROLLER://127.0.0.1:${controller}`,
-    'advertised.listeners': `CLIENTS://127.0.0.1:${port},INNER://127.0.0.1:${inner}`,
+    listeners: `${listed(({ name, port: at }) => `${name}://127.0.0.1:${at}`)},CONTROLLER://127.0.0.1:${controller}`,
+    'advertised.listeners': listed(({ name, advertised }) => `${name}://127.0.0.1:${advertised}`),
     'controller.listener.names': 'CONTROLLER',
-    'listener.security.protocol.map': `CONTROLLER:PLAINTEXT,INNER:PLAINTEXT,CLIENTS:${protocol}`,
+    'listener.security.protocol.map': `CONTROLLER:PLAINTEXT,${listed(({ name, protocol }) => `${name}:${protocol}`)}`,
     'inter.broker.listener.name': 'INNER',
     'log.dirs': join(directory, 'data'),
     ...small,
+    ...Object.fromEntries(further.flatMap(settingsOfListener)),
     ...settings,
   }
+}
+
+function settingsOfListener({ name, listener }: OpenedListener): readonly (readonly [string, string])[] {
+  return Object.entries(listener.settings ?? {}).map(([key, value]) => [
+    `listener.name.${name.toLowerCase()}.${key}`,
+    value,
+  ])
 }
 
 interface Program {

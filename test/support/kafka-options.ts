@@ -22,6 +22,7 @@ export function kafkaOptions(
       create: true,
     },
     compression: 'lz4',
+    sessionMs: 10_000,
     ...more,
   }
 }

@@ -143,9 +143,10 @@ export class Client extends Connections {
     const answers = await Promise.all(
       [...(await this.byLeader(wanted))].map(async ([node, own]) => {
         const topics = await this.topics([...new Set(own.map(({ topic }) => topic))])
-        const ids = new Map([...topics.values()].map(({ id, name }) => [id, name]))
-        const request = [...groupBy(own, ({ topic }) => topic)].map(([name, each]) => ({
-          topicId: topics.get(name)?.id ?? '',
+        const byId = groupBy(own, ({ topic, id }) => id ?? topics.get(topic)?.id ?? '')
+        const names = new Map([...byId].map(([id, [first]]) => [id, first?.topic ?? '']))
+        const request = [...byId].map(([topicId, each]) => ({
+          topicId,
           partitions: each.map(({ partition, offset }) => ({
             partition,
             currentLeaderEpoch: -1,
@@ -170,7 +171,7 @@ export class Client extends Connections {
         )
         return answer.responses.flatMap(({ topicId, partitions }) =>
           partitions.map((each) => {
-            const topic = ids.get(topicId) ?? ''
+            const topic = names.get(topicId) ?? ''
             const from = own.find((one) => one.topic === topic && one.partition === each.partitionIndex)
             return readCommitted({ topic, partition: each.partitionIndex }, from?.offset ?? 0n, each)
           }),

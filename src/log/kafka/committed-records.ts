@@ -39,6 +39,7 @@ interface FetchedBatch {
   readonly lastOffsetDelta: number
   readonly attributes: number
   readonly firstTimestamp: bigint
+  readonly maxTimestamp: bigint
   readonly producerId: bigint
   readonly records: readonly {
     readonly offsetDelta: number
@@ -49,6 +50,8 @@ interface FetchedBatch {
   }[]
 }
 
+/** The broker said when it got the batch, which is then true of all its records. */
+const appendTimeBit = 8
 const transactionalBit = 16
 const controlBit = 32
 const noKey = Buffer.alloc(0)
@@ -77,10 +80,11 @@ export function readCommitted(place: Place, from: bigint, partition: FetchedPart
 }
 
 function take(batch: FetchedBatch, from: bigint, into: FetchedRecord[]): void {
+  const isStamped = (batch.attributes & appendTimeBit) !== 0
   for (const { offsetDelta, timestampDelta, key, value, headers } of batch.records) {
     const offset = batch.firstOffset + BigInt(offsetDelta)
     if (offset < from) continue
-    const appendedAtMs = Number(batch.firstTimestamp + timestampDelta)
+    const appendedAtMs = Number(isStamped ? batch.maxTimestamp : batch.firstTimestamp + timestampDelta)
     into.push({ offset, key: key ?? noKey, value, headers, appendedAtMs })
   }
 }

@@ -38,6 +38,8 @@ export interface Topic {
 export interface Place {
   readonly topic: string
   readonly partition: number
+  /** It is read from this very topic, and not from another that was made under its name. */
+  readonly id?: string | undefined
 }
 
 export const requestTimeoutMs = 30_000
@@ -98,12 +100,12 @@ export class Connections {
 
   /** Partitions that are new, or move to another broker, are without a leader for a moment. */
   async led<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-    const until = Date.now() + leaderPatienceMs
+    const until = performance.now() + leaderPatienceMs
     for (let waitMs = 20; ; waitMs = Math.min(2 * waitMs, 500)) {
       try {
         return await ask()
       } catch (error) {
-        if (!hasCode(error, ...leaderlessCodes) || Date.now() > until) throw error
+        if (!hasCode(error, ...leaderlessCodes) || performance.now() > until) throw error
       }
       await sleep(waitMs)
     }
@@ -146,13 +148,13 @@ export class Connections {
     key: string,
     ask: (node: number) => Promise<Answer>,
   ): Promise<Answer> {
-    const until = Date.now() + requestTimeoutMs
+    const until = performance.now() + requestTimeoutMs
     for (let waitMs = 1; ; waitMs = Math.min(2 * waitMs, 100)) {
       try {
         return await ask(await this.#coordinator(kind, key))
       } catch (error) {
         if (!hasCode(error, 'CONCURRENT_TRANSACTIONS')) this.#coordinators.delete(`${kind} ${key}`)
-        if (!hasCode(error, ...retriedCodes) || Date.now() > until) throw error
+        if (!hasCode(error, ...retriedCodes) || performance.now() > until) throw error
       }
       await sleep(waitMs)
     }

@@ -21,6 +21,8 @@ export class Follower {
   readonly #topic: string
   readonly #closed = new AbortController()
   #next = 0n
+  /** Of the control topic that is being read. */
+  #id: string | undefined
   /** What the state says of ends of partitions counts from here on: before, compaction may have taken some of it. */
   #exactFrom: bigint | undefined
   #running: Promise<void> | undefined
@@ -44,6 +46,7 @@ export class Follower {
    * have begun as well; they may have died, and it takes brokers a while to undo what they left.
    */
   async caughtUp(all = false): Promise<ControlState> {
+    if (this.#failure?.kind === 'corrupt') throw this.#failure
     const end = await this.#end(all ? 'last' : 'finished')
     this.#start()
     while (this.#next < end || this.state.appends < this.#appends) {
@@ -83,8 +86,7 @@ export class Follower {
         this.#failure = undefined
       } catch (error) {
         if (signal.aborted) return
-        this.#failure =
-          error instanceof Failure ? error : new Failure('transient', 'the control topic', { cause: error })
+        this.#failure = await this.#failureOf(error)
         this.#fetching.forget()
         this.moved.ring()
         await new Bell().rung(0, signal, restMs)
@@ -94,7 +96,8 @@ export class Follower {
 
   async #readSome(): Promise<void> {
     this.#exactFrom ??= await this.#end('finished')
-    const place = { topic: this.#topic, partition: 0 }
+    this.#id ??= (await this.#client.topics([this.#topic])).get(this.#topic)?.id
+    const place = { topic: this.#topic, partition: 0, id: this.#id }
     try {
       const limits = { waitMs, bytes: fetchBytes, partitionBytes: fetchBytes }
       for (const { records, next } of await this.#fetching.fetch(
@@ -111,6 +114,27 @@ export class Follower {
       return
     }
     this.moved.ring()
+  }
+
+  /** A log is what its control topic says: with that it is gone, whatever is left of the other topics. */
+  async #failureOf(error: unknown): Promise<Failure> {
+    const failure =
+      error instanceof Failure ? error : new Failure('transient', 'the control topic', { cause: error })
+    if (!hasCode(error, 'UNKNOWN_TOPIC_ID', 'UNKNOWN_TOPIC_OR_PARTITION') || (await this.#isThere()))
+      return failure
+    return new Failure('corrupt', `the topic ${this.#topic} was deleted, and the log with it`, {
+      remedy:
+        'stop millrace and delete the other topics of this log.kafka.prefix: the next start begins a new log and reads every table again',
+    })
+  }
+
+  /** Whether the control topic is the one that was read; where nobody can tell, it is. */
+  async #isThere(): Promise<boolean> {
+    try {
+      return (await this.#client.topics([this.#topic], true)).get(this.#topic)?.id === this.#id
+    } catch {
+      return true
+    }
   }
 
   async #end(which: 'last' | 'finished'): Promise<bigint> {

@@ -15,7 +15,16 @@ import type { Follower } from './follower.ts'
 import { readHeaders } from './headers.ts'
 import { isWanted, readerOf, tableOf } from './lane.ts'
 import type { Names } from './names.ts'
-import { beginning, commitPlace, lost, placesOf, topicsOf, type LanePlace } from './places.ts'
+import {
+  beginning,
+  commitPlace,
+  lost,
+  offsetIn,
+  placesOf,
+  topicsOf,
+  type KnownOffset,
+  type LanePlace,
+} from './places.ts'
 import { BatchBuilder } from './record-batch.ts'
 
 export interface GroupAdminParts {
@@ -79,7 +88,7 @@ export class GroupAdmin {
     assert(start <= end, `${name} begins with ${start}, which is not in the log`)
     const places = Array.from({ length: state.control?.lanes ?? 0 }, () => ({
       next: start,
-      offsets: new Map<string, bigint>(),
+      offsets: new Map<string, KnownOffset>(),
     }))
     if (at !== undefined && (await this.#isLost(made, places, state)))
       throw lost(`${name} cannot begin with ${start}: some of what follows is no longer kept`)
@@ -120,9 +129,9 @@ export class GroupAdmin {
     const places = await placesOf(this.#parts, group, state.control?.lanes ?? 0)
     const found: { readonly seq: number; readonly atMs: number }[] = []
     for (const topic of topicsOf(this.#parts.names, state, group))
-      for (const [partition, { next, offsets }] of places.entries()) {
-        if (endOf(state, { topic, partition }) <= next) continue
-        const from = { next, committed: offsets.get(topic) }
+      for (const [partition, place] of places.entries()) {
+        if (endOf(state, { topic, partition }) <= place.next) continue
+        const from = { next: place.next, committed: offsetIn(state, place, topic) }
         const first = await this.#oldestIn(group, { topic, partition }, from, state)
         if (first !== undefined) found.push(first)
       }
@@ -167,8 +176,8 @@ export class GroupAdmin {
     if (all.length === 0) return false
     const firsts = await client.ends(all, 'first')
     for (const place of all) {
-      const own = places[place.partition] ?? { next: 0, offsets: new Map<string, bigint>() }
-      const begin = { ...place, next: own.next, committed: own.offsets.get(place.topic) }
+      const own = places[place.partition] ?? { next: 0, offsets: new Map<string, KnownOffset>() }
+      const begin = { ...place, next: own.next, committed: offsetIn(state, own, place.topic) }
       const first = firsts.get(placeName(place)) ?? 0n
       const isWhole = (state.topics.get(place.topic)?.since ?? 0) <= own.next
       if (isWhole && (first === 0n || (begin.committed ?? -1n) >= first)) continue

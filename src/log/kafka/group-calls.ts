@@ -2,10 +2,13 @@
 import { groupBy, responseOf, type Connections, type Place } from './connections.ts'
 import { hasCode } from './failures.ts'
 import {
+  ConfigResourceTypes,
   consumerGroupHeartbeatV0,
   decodeConsumerProtocolSubscription,
   encodeConsumerProtocolSubscription,
   heartbeatV4,
+  IncrementalAlterConfigOperationTypes,
+  incrementalAlterConfigsV1,
   joinGroupV7,
   leaveGroupV4,
   offsetCommitV9,
@@ -32,9 +35,9 @@ export interface JoinedGroup {
 }
 
 export const nobody: Member = { id: '', epoch: -1 }
-const sessionTimeoutMs = 30_000
 const rebalanceTimeoutMs = 45_000
 const protocolName = 'millrace'
+const refusals = ['INVALID_CONFIG', 'INVALID_REQUEST', 'GROUP_AUTHORIZATION_FAILED', 'UNSUPPORTED_VERSION']
 
 export class GroupCalls {
   readonly #connections: Connections
@@ -131,8 +134,36 @@ export class GroupCalls {
     }
   }
 
+  /**
+   * How long brokers keep the partitions of a member that is silent, in a group whose assignments they make. Their own
+   * bounds may forbid it (or it may be forbidden to us): then it is as they have it by default.
+   */
+  async keepFor(group: string, sessionMs: number): Promise<void> {
+    const config = {
+      name: 'consumer.session.timeout.ms',
+      configOperation: IncrementalAlterConfigOperationTypes.SET,
+      value: String(sessionMs),
+    }
+    const resource = {
+      resourceType: ConfigResourceTypes.GROUP,
+      resourceName: group,
+      configs: [config],
+    }
+    const doing = `setting the session timeout of ${group}`
+    await this.#connections
+      .callAny(doing, incrementalAlterConfigsV1.api, [resource], false)
+      .catch((error: unknown) => {
+        if (!hasCode(error, ...refusals)) throw error
+      })
+  }
+
   /** A member of a group whose assignments one of the members makes. `owned` is what it says of itself to that one. */
-  async join(group: string, memberId: string, topic: string, owned: string): Promise<JoinedGroup> {
+  async join(
+    group: string,
+    { id: memberId, sessionMs }: { readonly id: string; readonly sessionMs: number },
+    topic: string,
+    owned: string,
+  ): Promise<JoinedGroup> {
     const metadata = encodeConsumerProtocolSubscription({
       version: 0,
       topics: [topic],
@@ -145,7 +176,7 @@ export class GroupCalls {
           `joining ${group}`,
           joinGroupV7.api,
           group,
-          sessionTimeoutMs,
+          sessionMs,
           rebalanceTimeoutMs,
           id,
           null,

@@ -9,9 +9,11 @@ import type { ControlState, DefinedGroup } from './control-state.ts'
 import { hasCode } from './failures.ts'
 import type { Follower } from './follower.ts'
 import { GroupLane } from './lane.ts'
+import type { LastMembers } from './last-members.ts'
 import { Membership } from './membership.ts'
 import type { Names } from './names.ts'
-import { beginning, commitPlace, placesOf, topicsOf } from './places.ts'
+import { beginning, commitPlace, offsetIn, placesOf, topicsOf, type KnownOffset } from './places.ts'
+import { Watchdog } from './watchdog.ts'
 
 export interface GroupReaderParts {
   /** With connections of its own: it waits long at brokers. */
@@ -22,6 +24,8 @@ export interface GroupReaderParts {
   readonly group: DefinedGroup
   readonly lanes: number
   readonly watcher: LaneWatcher | undefined
+  readonly sessionMs: number
+  readonly last: LastMembers
 }
 
 const waitMs = 250
@@ -32,8 +36,8 @@ const waitingBytesMax = 2 * 2 ** 20
 const fetchBytes = 8 * 2 ** 20
 /** A lane that gets nothing is told how far it has passed this often, ms. */
 const idleEveryMs = 20
-/** Whoever owns lanes and hears nothing at all from brokers for so long begins anew. */
-const silentMs = 90_000
+/** Whoever owns a partition that has more, and gets none of it for so long, begins anew. */
+const silentMs = 60_000
 
 export class GroupReader {
   readonly #parts: GroupReaderParts
@@ -41,7 +45,7 @@ export class GroupReader {
   readonly #moved = new Bell()
   readonly #membership: Membership
   readonly #toldAtMs = new Map<number, number>()
-  #heardAtMs = Date.now()
+  readonly #watchdog = new Watchdog(silentMs)
 
   constructor(parts: GroupReaderParts) {
     this.#parts = parts
@@ -50,6 +54,8 @@ export class GroupReader {
       group: parts.names.group(parts.group.name),
       topic: parts.names.work,
       lanes: parts.lanes,
+      sessionMs: parts.sessionMs,
+      last: parts.last,
       assigned: (lanes) => this.#assigned(lanes),
       revoked: (lanes) => this.#revoked(lanes),
     })
@@ -101,7 +107,7 @@ export class GroupReader {
     if (own === undefined) {
       throw new Failure('transient', `lane ${lane} of ${group.name} belongs to another process now`)
     }
-    const offsets = own.offsetsAt(next) ?? new Map<string, bigint>()
+    const offsets = own.offsetsAt(next) ?? new Map<string, KnownOffset>()
     for (let attempt = 0; ; attempt++) {
       try {
         return await commitPlace({ client, names }, group, this.member, { lane, next, offsets })
@@ -123,13 +129,13 @@ export class GroupReader {
     const topics = topicsOf(this.#parts.names, follower.state, this.#parts.group)
     const later = owned.filter(({ lane }) => lane >= from)
     for (const lane of [...later, ...owned.filter((each) => each.lane < from)]) {
-      const toldAtMs = this.#toldAtMs.get(lane.lane) ?? 0
-      const isDue = Date.now() - toldAtMs >= idleEveryMs
+      const toldAtMs = this.#toldAtMs.get(lane.lane) ?? -idleEveryMs
+      const isDue = performance.now() - toldAtMs >= idleEveryMs
       // A topic that is new has to be read too before anything that the control record says of it counts.
       if ((!isDue && !lane.hasEntries) || !topics.every((topic) => lane.has(topic))) continue
       const batch = lane.give(follower.state)
       if (batch === undefined) continue
-      this.#toldAtMs.set(lane.lane, Date.now())
+      this.#toldAtMs.set(lane.lane, performance.now())
       this.#moved.ring()
       return batch
     }
@@ -145,7 +151,12 @@ export class GroupReader {
       if (place === undefined) throw new Failure('configuration', `the log has no lane ${number}`)
       const lane = new GroupLane(number, place.next, group)
       for (const topic of topicsOf(names, state, group))
-        await this.#addPart(lane, topic, { next: place.next, committed: place.offsets.get(topic) }, state)
+        await this.#addPart(
+          lane,
+          topic,
+          { next: place.next, committed: offsetIn(state, place, topic) },
+          state,
+        )
       watcher?.assigned(number, place.next)
       this.#lanes.set(number, lane)
     }
@@ -159,7 +170,10 @@ export class GroupReader {
     state: ControlState,
   ): Promise<void> {
     const { client } = this.#parts
-    lane.add(topic, await beginning(client, state, { topic, partition: lane.lane, ...place }))
+    const id = state.topics.get(topic)?.id
+    if (id === undefined) throw new Error(`nothing is known of ${topic}`)
+    const offset = await beginning(client, state, { topic, partition: lane.lane, ...place })
+    lane.add(topic, { id, offset })
   }
 
   async #revoked(lanes: readonly number[]): Promise<void> {
@@ -178,13 +192,20 @@ export class GroupReader {
     while (!signal.aborted) {
       const seen = follower.moved.count
       const topics = follower.isExact ? topicsOf(names, follower.state, group) : []
-      for (const lane of this.#lanes.values())
+      for (const lane of this.#lanes.values()) {
+        if (lane.isOutdated(follower.state))
+          throw new Failure('transient', `${group.name} looks for its place again: a topic was made anew`)
         for (const topic of topics.filter((each) => !lane.has(each)))
           await this.#addPart(lane, topic, { next: lane.given, committed: undefined }, follower.state)
+      }
       this.#moved.ring()
       await follower.moved.rung(seen, signal)
-      if (Date.now() - this.#heardAtMs > silentMs && this.#lanes.size > 0)
-        throw new Failure('transient', `brokers have not answered ${group.name} for ${silentMs / 1000} s`)
+      const starved = [...this.#lanes.values()].flatMap((lane) =>
+        lane.starved(follower.state, waitingBytesMax),
+      )
+      const silent = this.#watchdog.silent(starved, performance.now())
+      if (silent !== undefined)
+        throw new Failure('transient', `${group.name} gets nothing of ${silent}, which has more: reads anew`)
     }
   }
 
@@ -204,7 +225,6 @@ export class GroupReader {
         partitionBytes,
       }
       const fetched = await fetching.fetch(wanted, limits).catch((error: unknown) => this.#mended(error))
-      this.#heardAtMs = Date.now()
       for (const each of fetched) this.#lanes.get(each.partition)?.take(each)
       if (fetched.length > 0) this.#moved.ring()
     }

@@ -38,6 +38,7 @@ import { GroupAdmin, keptFrom } from './group-admin.ts'
 import { GroupReader } from './group-reader.ts'
 import { readHeaders } from './headers.ts'
 import { readerOf, tableOf } from './lane.ts'
+import { LastMembers } from './last-members.ts'
 import { namesOf, type Names } from './names.ts'
 import { appendAt, recordsOf, stretchesOf } from './stretches.ts'
 import { Topics, type TopicSettings } from './topics.ts'
@@ -52,6 +53,10 @@ export interface KafkaLogOptions {
   readonly version: string
   readonly topics: TopicSettings
   readonly compression: Compression
+  /** Whoever is silent for so long has left a group, ms; brokers may have bounds of their own. */
+  readonly sessionMs: number
+  /** A file of this process alone in which it notes who it was in each group; undefined = a kill is noticed late. */
+  readonly membersFile?: string
   /** Makes nothing: to look at a log that is there. */
   readonly readOnly?: boolean
   /** Milliseconds since 1970. */
@@ -94,6 +99,7 @@ class KafkaLog implements Log {
   readonly #follower: Follower
   readonly #writer: Writer
   readonly #groups: GroupAdmin
+  readonly #last: LastMembers
   readonly #readers = new Map<string, GroupReader>()
 
   constructor(
@@ -103,6 +109,7 @@ class KafkaLog implements Log {
     this.#options = options
     this.#client = client
     this.#names = names
+    this.#last = new LastMembers(options.membersFile)
     this.#follower = new Follower(client, new Client(options.client), names.control)
     const follower = this.#follower
     this.#groups = new GroupAdmin({ client, names, follower })
@@ -147,6 +154,8 @@ class KafkaLog implements Log {
       group,
       lanes: control.lanes,
       watcher,
+      sessionMs: this.#options.sessionMs,
+      last: this.#last,
     })
     this.#readers.set(name, reader)
     try {
@@ -239,9 +248,9 @@ class KafkaLog implements Log {
     yield* stretchesOf(this.#client, await this.#follower.caughtUp(), from, to)
   }
 
-  /** Brokers drop what is too old or too much. */
+  /** Brokers drop what is too old or too much; what a person dropped with a topic is noted. */
   drop(): Promise<void> {
-    return Promise.resolve()
+    return this.#writer.mend()
   }
 
   async close(): Promise<void> {

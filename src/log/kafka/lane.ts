@@ -9,8 +9,11 @@ import { RecordsBuilder } from '../../change/records.ts'
 import { Entries, isAddressedTo, noEntries, type LaneBatch } from '../log.ts'
 import type { Fetched, FetchedRecord } from './committed-records.ts'
 import { barriersBehind, type ControlState, type DefinedGroup } from './control-state.ts'
+import { placeName, type Place } from './connections.ts'
 import { EnvelopeReader } from './envelope.ts'
 import { readHeaders, type RecordHeaders } from './headers.ts'
+import type { KnownOffset, LanePlace } from './places.ts'
+import type { Starved } from './watchdog.ts'
 
 interface Arrived {
   readonly headers: RecordHeaders & { readonly version: bigint }
@@ -23,6 +26,8 @@ export type Wanted = Pick<DefinedGroup, 'name' | 'tables'>
 /** One partition of the lane. */
 interface Part {
   readonly topic: string
+  /** Of the topic of that name that it was begun in. */
+  readonly id: string
   /** Where to read on. */
   next: bigint
   /** Everything up to this sequence number has arrived. */
@@ -34,7 +39,7 @@ interface Part {
 /** Everything before `bound` lies before these offsets. */
 interface Mark {
   readonly bound: number
-  readonly offsets: ReadonlyMap<string, bigint>
+  readonly offsets: LanePlace['offsets']
 }
 
 const batchBytes = 256 * 1024
@@ -68,18 +73,31 @@ export class GroupLane {
     return this.#parts.has(topic)
   }
 
+  /** Whether somebody has made a topic anew that the lane reads. */
+  isOutdated({ topics }: ControlState): boolean {
+    return [...this.#parts.values()].some(({ topic, id }) => topics.get(topic)?.id !== id)
+  }
+
   /** A partition joins, to be read from `offset` on; nothing of the lane lies before it that was not given out. */
-  add(topic: string, offset: bigint): void {
-    this.#parts.set(topic, { topic, next: offset, arrivedTo: this.#given, waiting: [], bytes: 0 })
+  add(topic: string, { id, offset }: KnownOffset): void {
+    this.#parts.set(topic, { topic, id, next: offset, arrivedTo: this.#given, waiting: [], bytes: 0 })
   }
 
   /** What is to be read next, less partitions of which enough is waiting. */
-  wants(
-    bytesMax: number,
-  ): readonly { readonly topic: string; readonly partition: number; readonly offset: bigint }[] {
+  wants(bytesMax: number): readonly (Place & { readonly offset: bigint })[] {
     return [...this.#parts.values()]
       .filter(({ bytes }) => bytes < bytesMax)
-      .map(({ topic, next }) => ({ topic, partition: this.lane, offset: next }))
+      .map(({ topic, id, next }) => ({ topic, id, partition: this.lane, offset: next }))
+  }
+
+  /** Partitions that have records which have not come, less those of which enough is waiting. */
+  starved({ topics }: ControlState, bytesMax: number): readonly Starved[] {
+    return [...this.#parts.values()]
+      .filter(({ topic, bytes, arrivedTo }) => {
+        const end = topics.get(topic)?.ends[this.lane] ?? 0
+        return bytes < bytesMax && arrivedTo < end
+      })
+      .map(({ topic, arrivedTo }) => ({ name: placeName({ topic, partition: this.lane }), arrivedTo }))
   }
 
   take({ topic, records, next }: Fetched): void {
@@ -122,14 +140,15 @@ export class GroupLane {
   #passed(given: Omit<LaneBatch, 'next'>, next: number): LaneBatch {
     this.#given = next
     const offsets = [...this.#parts.values()].map(
-      ({ topic, waiting, next: end }) => [topic, waiting[0]?.record.offset ?? end] as const,
+      ({ topic, id, waiting, next: end }) =>
+        [topic, { id, offset: waiting[0]?.record.offset ?? end }] as const,
     )
     this.#marks.push({ bound: next, offsets: new Map(offsets) })
     return { ...given, next }
   }
 
   /** The offsets that may be committed when everything before `next` is finished; those before are forgotten. */
-  offsetsAt(next: number): ReadonlyMap<string, bigint> | undefined {
+  offsetsAt(next: number): LanePlace['offsets'] | undefined {
     let last = -1
     while ((this.#marks[last + 1]?.bound ?? Infinity) <= next) last++
     if (last < 0) return undefined

@@ -2,11 +2,13 @@
  * Which lanes are ours, where several processes deliver for one group. The group's members subscribe to the work topic
  * alone: a lane is one of its partitions, and takes the partitions of that number in all other topics with it.
  */
+import { randomUUID } from 'node:crypto'
 import { Failure } from '../../change/failure.ts'
 import { Bell } from './bell.ts'
 import type { Client } from './client.ts'
 import type { Member } from './group-calls.ts'
 import { hasCode } from './failures.ts'
+import type { LastMembers } from './last-members.ts'
 import { shareOut } from './shares.ts'
 
 export interface MembershipParts {
@@ -15,6 +17,9 @@ export interface MembershipParts {
   readonly group: string
   readonly topic: string
   readonly lanes: number
+  /** Whoever is silent for so long has left. */
+  readonly sessionMs: number
+  readonly last: LastMembers
   /** Lanes are ours now. */
   readonly assigned: (lanes: readonly number[]) => Promise<void>
   /** Lanes go to others when this resolves. */
@@ -55,7 +60,14 @@ export class Membership {
 
   /** The group's coordinator assigns; each change is taken step by step (KIP-848). */
   async #runWithBrokers(signal: AbortSignal): Promise<void> {
-    const { client, group, topic } = this.#parts
+    const { client, group, topic, last, sessionMs } = this.#parts
+    const before = last.of(group)
+    if (before !== undefined)
+      await client.groups
+        .memberHeartbeat(group, { id: before, epoch: -1 }, topic, undefined)
+        .catch(() => undefined)
+    await client.groups.keepFor(group, sessionMs)
+    this.#member = { id: randomUUID(), epoch: 0 }
     try {
       await this.#beatWithBrokers(signal)
     } finally {
@@ -67,7 +79,8 @@ export class Membership {
   }
 
   async #beatWithBrokers(signal: AbortSignal): Promise<void> {
-    const { client, group, topic } = this.#parts
+    const { client, group, topic, lanes, last } = this.#parts
+    last.note(group, this.#member.id)
     let tellAll = true
     let attempts = 0
     let target: readonly number[] = []
@@ -76,7 +89,8 @@ export class Membership {
         const owned = tellAll ? this.#owned : undefined
         const answer = await client.groups.memberHeartbeat(group, this.#member, topic, owned)
         this.#member = answer.member
-        target = answer.partitions ?? target
+        // Somebody may have added partitions, to which nothing is written.
+        target = answer.partitions?.filter((lane) => lane < lanes) ?? target
         tellAll = await this.#take(target)
         // A new member's share is often worked out a moment later.
         const isNew = this.#owned.length === 0 && attempts++ < eagerAttempts
@@ -95,7 +109,10 @@ export class Membership {
 
   /** One of the members assigns, and all stop for it: what brokers before 4.0 offer. */
   async #runAmongMembers(signal: AbortSignal): Promise<void> {
-    const { client, group } = this.#parts
+    const { client, group, last } = this.#parts
+    const before = last.of(group)
+    if (before !== undefined) await client.groups.leave(group, before).catch(() => undefined)
+    this.#member = joining
     try {
       await this.#rejoinAmongMembers(signal)
     } finally {
@@ -131,8 +148,11 @@ export class Membership {
   }
 
   async #join(owned: string): Promise<void> {
-    const { client, group, topic, lanes } = this.#parts
-    const { memberId, generation, members } = await client.groups.join(group, this.#member.id, topic, owned)
+    const { client, group, topic, lanes, sessionMs, last } = this.#parts
+    const { id } = this.#member
+    const joined = await client.groups.join(group, { id, sessionMs }, topic, owned)
+    const { memberId, generation, members } = joined
+    if (memberId !== id) last.note(group, memberId)
     this.#member = { id: memberId, epoch: generation }
     const share = await client.groups.sync(group, this.#member, shareOut(lanes, members))
     await this.#take(share === '' ? [] : share.split(',').map(Number))

@@ -15,7 +15,23 @@ export interface LanePlace {
   /** Everything before is delivered. */
   readonly next: number
   /** By topic, where to read on; a topic that is not in it has to be looked through. */
-  readonly offsets: ReadonlyMap<string, bigint>
+  readonly offsets: ReadonlyMap<string, KnownOffset>
+}
+
+/** An offset says nothing of another topic that was made under the same name. */
+export interface KnownOffset {
+  readonly id: string
+  readonly offset: bigint
+}
+
+/** Where to read on in a topic, as it is now; undefined = it has to be looked for. */
+export function offsetIn(
+  { topics }: ControlState,
+  { offsets }: LanePlace,
+  topic: string,
+): bigint | undefined {
+  const known = offsets.get(topic)
+  return known?.id === topics.get(topic)?.id ? known?.offset : undefined
 }
 
 /** The topics that a group reads, of those that are there. */
@@ -31,12 +47,12 @@ export async function placesOf(
   const committed = await client.groups.committedOffsets(names.group(group.name))
   return Array.from({ length: lanes }, (_, lane) => {
     let next = group.start
-    const offsets = new Map<string, bigint>()
+    const offsets = new Map<string, KnownOffset>()
     for (const { topic, partition, offset, metadata } of committed) {
-      const [generation, place, known] = metadata.split(' ')
+      const [generation, place, id] = metadata.split(' ')
       if (partition !== lane || generation !== group.generation) continue
       next = Math.max(next, Number(place))
-      if (known === 'known') offsets.set(topic, offset)
+      if (id !== undefined) offsets.set(topic, { id, offset })
     }
     return { next, offsets }
   })
@@ -50,11 +66,11 @@ export async function commitPlace(
   { lane, next, offsets }: { readonly lane: number } & LanePlace,
 ): Promise<void> {
   const metadata = `${group.generation} ${next}`
-  const places: CommittedPlace[] = [...offsets].map(([topic, offset]) => ({
+  const places: CommittedPlace[] = [...offsets].map(([topic, { id, offset }]) => ({
     topic,
     partition: lane,
     offset,
-    metadata: `${metadata} known`,
+    metadata: `${metadata} ${id}`,
   }))
   if (!offsets.has(names.work)) places.push({ topic: names.work, partition: lane, offset: 0n, metadata })
   await client.groups.commitOffsets(names.group(group.name), member, places)
@@ -73,11 +89,22 @@ export async function beginning(
   const known = state.topics.get(topic)
   if (known !== undefined && known.since > next)
     throw lost(`the topic ${topic} was deleted with changes that were not delivered`)
+  if (known !== undefined) await checkSame(client, topic, known.id)
   const first = (await client.ends([place], 'first')).get(placeName(place)) ?? 0n
   if (committed !== undefined && committed >= first) return committed
   const isBehind = (known?.ends[partition] ?? 0) > next
-  if (first > 0n && isBehind) await checkKept(client, place, first)
-  return await locate(client, place, { next, first })
+  const pinned = { ...place, id: known?.id }
+  if (first > 0n && isBehind) await checkKept(client, pinned, first)
+  return await locate(client, pinned, { next, first })
+}
+
+/** What is read of a topic that capture does not know yet would be believed to be all that there was. */
+async function checkSame(client: Client, topic: string, id: string): Promise<void> {
+  if ((await client.topics([topic])).get(topic)?.id === id) return
+  if ((await client.topics([topic], true)).get(topic)?.id === id) return
+  throw new Failure('transient', `the topic ${topic} is gone, or another one has its name`, {
+    remedy: 'none is needed: capture makes it anew, and whoever lacks what it held is told',
+  })
 }
 
 /** Whether nothing was dropped behind the place, of a partition that no longer goes back to its beginning. */

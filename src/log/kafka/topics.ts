@@ -15,6 +15,8 @@ export interface TopicSettings {
 }
 
 const tenMinutes = '600000'
+/** Retention goes by the brokers' clock: a machine of ours whose own is wrong neither loses records nor keeps them for ever. */
+const brokersClock = { 'message.timestamp.type': 'LogAppendTime' }
 
 export class Topics {
   readonly #client: Client
@@ -29,12 +31,13 @@ export class Topics {
   async compacted(name: string): Promise<Topic> {
     return await this.#ensure(name, 1, {
       'cleanup.policy': 'compact',
+      ...brokersClock,
       'min.compaction.lag.ms': tenMinutes,
       'max.message.bytes': String(this.#settings.messageBytesMax),
     })
   }
 
-  /** A topic of records. Throws a Failure where it has another number of partitions. */
+  /** A topic of records. Throws a Failure where it has too few partitions; what it has too many stays empty. */
   async records(name: string, partitions: number): Promise<Topic> {
     const { retentionMs, retentionBytes, messageBytesMax } = this.#settings
     return await this.#ensure(name, partitions, {
@@ -42,7 +45,7 @@ export class Topics {
       'retention.ms': String(retentionMs),
       'retention.bytes': String(retentionBytes),
       'max.message.bytes': String(messageBytesMax),
-      'message.timestamp.type': 'CreateTime',
+      ...brokersClock,
     })
   }
 
@@ -72,13 +75,13 @@ export class Topics {
 }
 
 function checked(topic: Topic, partitions: number): Topic {
-  if (topic.leaders.length === partitions) return topic
+  const { name, leaders } = topic
+  if (leaders.length >= partitions) return topic
   throw new Failure(
     'configuration',
-    `the topic ${topic.name} has ${topic.leaders.length} partitions, and the log has ${partitions}`,
+    `the topic ${name} has ${leaders.length} partitions, and the log needs ${partitions}`,
     {
-      remedy:
-        'partitions decide where a key goes, so their number is fixed when a log begins: give the log another log.kafka.prefix, which loads everything anew',
+      remedy: `where a key goes is fixed when a log begins. Somebody made this topic: delete it, and capture makes it anew with ${partitions}; pipelines that had not delivered what it held say so`,
     },
   )
 }

@@ -59,6 +59,8 @@ export class Writer {
   /** Topics whose new state goes out with the next append. */
   readonly #renewed = new Set<string>()
   readonly #headers = new HeaderWriter()
+  /** Calls come one after the other. */
+  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(parts: WriterParts) {
     this.#parts = parts
@@ -66,7 +68,40 @@ export class Writer {
   }
 
   /** Fences earlier writers; the last control record that is finished. */
-  async tail(): Promise<Control | undefined> {
+  tail(): Promise<Control | undefined> {
+    return this.#inTurn(() => this.#takeOver())
+  }
+
+  /** All of it in one transaction. After a rejection the log must be taken over again. */
+  append(batch: LogBatch): Promise<number> {
+    return this.#inTurn(() => this.#append(batch))
+  }
+
+  /** Where we write: topics that somebody deleted are made anew, so that whoever lacks what they held is told. */
+  async mend(): Promise<void> {
+    await this.#inTurn(async () => {
+      const control = this.#control
+      if (this.#producer === undefined || control === undefined || (await this.#isWhole())) return
+      const { appends } = await this.#parts.follower.caughtUp()
+      // Another process has taken the log over, and looks after it.
+      if (appends > this.#appends) return
+      await this.#takeOver()
+      const nothing = { records: [], barriers: [], addressee: undefined, firstSeq: control.seq + 1 }
+      await this.#append({ ...nothing, control })
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#parts.client.close()
+  }
+
+  #inTurn<Answer>(work: () => Promise<Answer>): Promise<Answer> {
+    const done = this.#turn.then(work)
+    this.#turn = done.catch(() => undefined)
+    return done
+  }
+
+  async #takeOver(): Promise<Control | undefined> {
     const { client, names, follower } = this.#parts
     this.#producer = undefined
     const producer = await client.initProducer(names.transactionalId, transactionTimeoutMs)
@@ -81,8 +116,7 @@ export class Writer {
     return this.#control
   }
 
-  /** All of it in one transaction. After a rejection the log must be taken over again. */
-  async append(batch: LogBatch): Promise<number> {
+  async #append(batch: LogBatch): Promise<number> {
     const producer = this.#producer
     if (producer === undefined) {
       throw new Failure('conflict', 'the log was not taken over: its tail is to be read first')
@@ -113,10 +147,6 @@ export class Writer {
     this.#parts.follower.expect(this.#appends)
     this.#producer = producer
     return batch.control.seq
-  }
-
-  async close(): Promise<void> {
-    await this.#parts.client.close()
   }
 
   /** Encodes the rows; answers what is new of topics and tables, by keys of the control topic. */
@@ -261,6 +291,12 @@ export class Writer {
       remedy:
         'its control topic was deleted, or another log writes here: delete the topics of the log, or set another log.kafka.prefix',
     })
+  }
+
+  /** Whether every topic is the one that we know. */
+  async #isWhole(): Promise<boolean> {
+    const present = await this.#parts.client.topics([...this.#topics.keys()], true)
+    return [...this.#topics].every(([name, { id }]) => present.get(name)?.id === id)
   }
 
   /** Topics that went, or came back as others, are made anew; what was lost with them is remembered. */
