@@ -169,7 +169,7 @@ function tellDelivery(fact: Fact): Told {
     case 'group-endangered':
       return [
         'warn',
-        `${nameOf(fact)}: the log is ${Math.round(fact.share * 100)} % of its ceiling, then what is not delivered is dropped`,
+        `${nameOf(fact)}: ${Math.round(fact.share * 100)} % of the log's room or time is used up, then what is not delivered is dropped`,
       ]
     case 'group-lost':
       return ['error', `${nameOf(fact)}: the log dropped what was not delivered; run with --reload`]

@@ -64,7 +64,7 @@ function ofGroup(fact: Extract<Fact, { group: string }>, { lagSeconds }: { lagSe
     case 'group-endangered':
       return begins(`${group}:endangered`, group, 'the log will soon drop what is not delivered', {
         isCertain: true,
-        remedy: 'mend the target, or raise log.ceilingGb',
+        remedy: 'mend the target, or raise log.ceilingGb, and in Kafka log.retentionHours',
         endsAfterMs: warningEndsAfterMs,
       })
     case 'lag':

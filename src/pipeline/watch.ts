@@ -1,5 +1,5 @@
 /** Looks after a log at intervals: states lag and room, lets old data go, and warns before a group loses some. */
-import type { LogAdmin } from '../log/log.ts'
+import type { Group, LogAdmin, Retention } from '../log/log.ts'
 import type { Headroom } from '../source/source.ts'
 import type { Clock } from './clock.ts'
 import type { Observe } from './facts.ts'
@@ -26,7 +26,7 @@ interface WatchedGroup {
 
 const everyMs = 1_000
 const retentionEveryMs = 10_000
-/** A group that holds on to more than this share of the log's ceiling is in danger, and so is a source of its time. */
+/** A group that has used up more than this share of the log's room or time is in danger, and so is a source of its time. */
 const dangerShare = 0.8
 const primaryDangerShare = 0.6
 const unknownHeadroom: Headroom = { keptSeconds: undefined, behindBytes: undefined }
@@ -63,19 +63,29 @@ async function stateRetention(parts: WatchParts): Promise<void> {
   observe({ kind: 'retention', source, bytes, bytesMax, oldestAppendedAtMs, sourceSeconds, behindBytes })
   if (kept !== undefined && sourceSeconds !== undefined && sourceSeconds < kept * (1 - dangerShare))
     observe({ kind: 'source-endangered', source, seconds: sourceSeconds, keptSeconds: kept })
-  const share = bytes / bytesMax
   for (const group of await log.groups()) {
     const isPrimary = parts.groups.some((each) => each.group === group.name && each.isPrimary)
-    if (group.lost) observe({ kind: 'group-lost', group: group.name })
-    else if (share > (isPrimary ? primaryDangerShare : dangerShare) && holdsOldest(group.lanes, room)) {
-      observe({ kind: 'group-endangered', group: group.name, share })
+    if (group.lost) {
+      observe({ kind: 'group-lost', group: group.name })
+      continue
     }
+    const share = await usedUp(parts, group, room)
+    if (share > (isPrimary ? primaryDangerShare : dangerShare))
+      observe({ kind: 'group-endangered', group: group.name, share })
   }
 }
 
-function holdsOldest(
-  lanes: readonly number[],
-  room: { readonly oldest: number; readonly next: number },
-): boolean {
-  return Math.min(...lanes) < room.oldest + (room.next - room.oldest) / 2
+/** How much of the log's room, or of its time, what the group has not delivered has used up; at 1 it is dropped. */
+async function usedUp(
+  { log, clock }: WatchParts,
+  { name, lanes }: Group,
+  { bytes, bytesMax, keptMs, oldest, next }: Retention,
+): Promise<number> {
+  const holdsOldest = Math.min(...lanes) < oldest + (next - oldest) / 2
+  const room = holdsOldest ? bytes / bytesMax : 0
+  if (keptMs === undefined) return room
+  const { oldestCommittedAtMs } = await log.lag(name)
+  return oldestCommittedAtMs === undefined
+    ? room
+    : Math.max(room, (clock.now() - oldestCommittedAtMs) / keptMs)
 }

@@ -68,6 +68,8 @@ export class MemoryLogContents {
 
 export class MemoryLog implements ChangeLog, LogAdmin {
   readonly deadLetters: DeadLetters
+  /** As what it keeps would go for its age. */
+  keptMs: number | undefined
   readonly #contents: MemoryLogContents
   readonly #now: () => number
 
@@ -208,6 +210,7 @@ export class MemoryLog implements ChangeLog, LogAdmin {
     return {
       bytes,
       bytesMax: Number.MAX_SAFE_INTEGER,
+      ...(this.keptMs === undefined ? {} : { keptMs: this.keptMs }),
       oldest: 0,
       next: records.length,
       oldestAppendedAtMs: records[0]?.appendedAtMs,
