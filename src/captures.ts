@@ -106,7 +106,6 @@ function sharedCaptures(parts: CapturesParts): Captures {
     owner: `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`,
     store,
     clock: systemClock,
-    elapsedMs: () => performance.now(),
     leaseTermMs: settings.leaseSeconds * 1000,
     observe,
   }

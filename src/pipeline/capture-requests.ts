@@ -67,9 +67,9 @@ export class CaptureRequests {
   async ask(place: string, request: CaptureRequest, signal: AbortSignal): Promise<CaptureAnswer> {
     const { clock, source } = this.#parts
     const id = `${clock.now()}-${Math.floor(clock.random() * 2 ** 48)}`
-    const endAtMs = clock.now() + patienceMs
+    const endAtMs = clock.elapsed() + patienceMs
     let isPut = false
-    while (clock.now() < endAtMs) {
+    while (clock.elapsed() < endAtMs) {
       signal.throwIfAborted()
       const { reply, isFree, isOurs, put } = await this.#look(place, id)
       if (isOurs && reply !== undefined) return answerOf(reply)

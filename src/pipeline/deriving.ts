@@ -288,8 +288,8 @@ export class Deriving {
   async #rootTable(): Promise<Table> {
     const { clock, describe } = this.#parts
     const known = this.#root
-    if (known !== undefined && clock.now() - known.atMs < describedMs) return known.table
-    this.#root = { table: await describe(), atMs: clock.now() }
+    if (known !== undefined && clock.elapsed() - known.atMs < describedMs) return known.table
+    this.#root = { table: await describe(), atMs: clock.elapsed() }
     return this.#root.table
   }
 
@@ -329,7 +329,7 @@ export class Deriving {
   /** Waits until some target has delivered what was touched before: a slow one does not hold up the others. */
   async #room(until: Offset, signal: AbortSignal, atMostMs = Infinity): Promise<void> {
     const { clock } = this.#parts
-    for (const endMs = clock.now() + atMostMs; clock.now() < endMs;) {
+    for (const endMs = clock.elapsed() + atMostMs; clock.elapsed() < endMs;) {
       const targets = await this.#targets()
       if (targets.length === 0 || targets.some(({ lanes }) => Math.min(...lanes) >= until)) return
       await clock.sleep(roomEveryMs, signal)

@@ -80,12 +80,12 @@ export class FirstLoad {
     let rowsMax = this.#parts.limits.chunkRows
     while (state?.phase === 'reading' && state.generation === first.generation) {
       await this.#room(signal)
-      const startedAtMs = clock.now()
+      const startedAtMs = clock.elapsed()
       const outcome = await this.#chunk(state, rowsMax, signal)
       if (outcome === 'end') return
       rowsMax = outcome === 'repeat' ? Math.max(1, Math.floor(rowsMax / 2)) : this.#parts.limits.chunkRows
       const rows = outcome === 'repeat' ? 0 : outcome
-      await this.#pace(rows, clock.now() - startedAtMs, signal)
+      await this.#pace(rows, clock.elapsed() - startedAtMs, signal)
       state = capture.loadState(group)
     }
   }
@@ -93,7 +93,7 @@ export class FirstLoad {
   /** One chunk; how many rows it had, or that it must be read again, or that there are no more. */
   async #chunk(state: LoadState, rowsMax: number, signal: AbortSignal): Promise<number | 'repeat' | 'end'> {
     const { capture, group, observe, clock } = this.#parts
-    const startedAtMs = clock.now()
+    const startedAtMs = clock.elapsed()
     const opened = capture.openWindow(state, this.#parts.touches)
     try {
       const chunk = await this.#readWhileOpen(state, opened, rowsMax, signal)
@@ -103,7 +103,7 @@ export class FirstLoad {
       const result = await capture.appendChunk(group, opened, chunk, signal)
       if (result === undefined) return 'repeat'
       this.#undelivered.push({ until: capture.next, bytes: bytesOf(chunk) })
-      this.#stateProgress(state, chunk.rows.length, result.dropped, clock.now() - startedAtMs)
+      this.#stateProgress(state, chunk.rows.length, result.dropped, clock.elapsed() - startedAtMs)
       return chunk.rows.length
     } finally {
       capture.closeWindow(opened.window)

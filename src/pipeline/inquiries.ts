@@ -80,7 +80,7 @@ export class Inquiries {
 
   /** Whether it failed so often that it is not asked for a while. */
   get isLeftAlone(): boolean {
-    return this.#parts.clock.now() < this.#openUntilMs
+    return this.#parts.clock.elapsed() < this.#openUntilMs
   }
 
   async close(): Promise<void> {
@@ -135,17 +135,17 @@ export class Inquiries {
   async #once(questions: readonly Question[], signal: AbortSignal): Promise<readonly Answer[]> {
     const { upstream, clock } = this.#parts
     await this.#turn(signal)
-    const startedAtMs = clock.now()
+    const startedAtMs = clock.elapsed()
     try {
       if (this.isLeftAlone) throw this.#leftAlone()
       const answers = await upstream.ask(questions, signal)
-      this.#tell(questions.length, clock.now() - startedAtMs, undefined)
+      this.#tell(questions.length, clock.elapsed() - startedAtMs, undefined)
       this.#succeeded()
       return answers
     } catch (error) {
       signal.throwIfAborted()
       const failure = failureOf(error)
-      this.#tell(questions.length, clock.now() - startedAtMs, failure)
+      this.#tell(questions.length, clock.elapsed() - startedAtMs, failure)
       // That it cannot answer this very question says nothing against it.
       if (failure.kind !== 'rejected') this.#failed(failure)
       throw failure
@@ -186,7 +186,7 @@ export class Inquiries {
     const { limits, clock, observe, name } = this.#parts
     this.#failures++
     if (this.#failures < limits.breakerFailures || this.isLeftAlone) return
-    this.#openUntilMs = clock.now() + limits.breakerMs
+    this.#openUntilMs = clock.elapsed() + limits.breakerMs
     this.#lastFailure = failure
     observe({ kind: 'upstream-state', upstream: name, failure })
   }

@@ -53,7 +53,7 @@ const find = async (
 ): ReturnType<FindOperations> => {
   const { source, mapper, position, clock, observe, group, turnstile, admit } = parts
   const counted = { queries: 0, bytesLeft: parts.bytesMax }
-  const startedAtMs = clock.now()
+  const startedAtMs = clock.elapsed()
   const { tables } = mapper
   const batch = await turnstile.pass(
     async () =>
@@ -72,7 +72,7 @@ const find = async (
     keys,
     found: roots.rows.length,
     queries,
-    tookMs: clock.now() - startedAtMs,
+    tookMs: clock.elapsed() - startedAtMs,
   })
   await admit(roots.table)
   const made = 'found' in batch ? mapper.join(roots, batch.found) : mapper.bare(roots).map(tooLarge)

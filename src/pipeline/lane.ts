@@ -196,17 +196,17 @@ export class Lane {
   /** Windows of all documents end together, so that they go into one request. */
   get #openUntilMs(): number {
     const { limits, clock } = this.#parts
-    return limits.windowMs === 0 ? 0 : (Math.floor(clock.now() / limits.windowMs) + 1) * limits.windowMs
+    return limits.windowMs === 0 ? 0 : (Math.floor(clock.elapsed() / limits.windowMs) + 1) * limits.windowMs
   }
 
   async #writeSome(signal: AbortSignal): Promise<void> {
     const { limits, group, lane, clock, observe, sink, abort } = this.#parts
-    const works = this.#pending.first(limits.requestCountMax, limits.requestBytesMax, clock.now())
+    const works = this.#pending.first(limits.requestCountMax, limits.requestBytesMax, clock.elapsed())
     if (works.length === 0) return await this.#untilDue(signal)
     const operations = works.map((work) => work.operation)
     await this.#patiently(async () => {
       observe({ kind: 'writing', group, lane, operations: operations.length })
-      const startedAtMs = clock.now()
+      const startedAtMs = clock.elapsed()
       const outcomes = await sink.write(operations, abort)
       await this.#settle(works, outcomes, startedAtMs)
     }, signal)
@@ -240,7 +240,7 @@ export class Lane {
   /** Nothing is due: what the target had no room for waits, and others may come meanwhile. */
   async #untilDue(signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts
-    await clock.sleep(Math.min(Math.max(1, this.#pending.dueAtMs - clock.now()), dueEveryMs), signal)
+    await clock.sleep(Math.min(Math.max(1, this.#pending.dueAtMs - clock.elapsed()), dueEveryMs), signal)
   }
 
   async #settle(
@@ -249,8 +249,7 @@ export class Lane {
     startedAtMs: number,
   ): Promise<void> {
     const { group, lane, observe, clock, limits, letters } = this.#parts
-    const nowMs = clock.now()
-    const tally = new Tally(nowMs, works.length)
+    const tally = new Tally(clock.now(), works.length)
     for (let at = 0; at < works.length; at++) {
       const [work, outcome] = [works[at], outcomes[at]]
       if (work === undefined || outcome === undefined) throw new Error('a sink answers for each operation')
@@ -259,7 +258,7 @@ export class Lane {
     }
     const { refused, lacking, again } = settlementOf(works, outcomes, {
       ...limits,
-      nowMs,
+      nowMs: clock.elapsed(),
       chance: clock.random(),
     })
     letters.passed(works.length - refused.length - lacking.length - again.size)
@@ -267,7 +266,7 @@ export class Lane {
     // As a rule there are none, and of a large request the list of ids is worth sparing.
     if (!letters.areNone) await letters.settle(writtenIds(works, outcomes))
     for (const work of works) if (!again.has(work)) this.#finish(work)
-    observe({ kind: 'written', group, lane, ...tally.figures(), tookMs: clock.now() - startedAtMs })
+    observe({ kind: 'written', group, lane, ...tally.figures(), tookMs: clock.elapsed() - startedAtMs })
   }
 
   #checkStored(work: PendingWork, stored: bigint | undefined): void {

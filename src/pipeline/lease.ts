@@ -24,8 +24,6 @@ export interface LeaseParts {
   readonly owner: string
   readonly store: Pick<Store, 'get' | 'put'>
   readonly clock: Clock
-  /** Milliseconds since any time; it never jumps, whatever somebody does to the clock on the wall. */
-  readonly elapsedMs: () => number
   /** The term, ms. All who ask for one lease should have the same. */
   readonly termMs: number
   readonly observe: Observe
@@ -97,11 +95,11 @@ export class Lease {
 
   /** Ours, or whose it is. */
   async #take(): Promise<Held | LeaseHolder> {
-    const { store, name, owner, termMs, clock, elapsedMs } = this.#parts
+    const { store, name, owner, termMs, clock } = this.#parts
     const stored = await store.get(leaseName(name))
     const holder = stored === undefined ? undefined : holderOf(stored)
     if (stored !== undefined && holder !== undefined && !this.#isFree(stored, holder)) return holder
-    const askedAtMs = elapsedMs()
+    const askedAtMs = clock.elapsed()
     const next = { owner, token: (holder?.token ?? 0) + 1, termMs, sinceMs: clock.now() }
     const written = await store.put(leaseName(name), JSON.stringify(next), stored?.revision ?? 0)
     if (written === undefined) return holder ?? { ...next, owner: null }
@@ -110,7 +108,7 @@ export class Lease {
 
   /** Given back, or not renewed for its whole term while we looked on, or left from an answer that never reached us. */
   #isFree({ revision }: Stored, { owner, termMs }: LeaseHolder): boolean {
-    const nowMs = this.#parts.elapsedMs()
+    const nowMs = this.#parts.clock.elapsed()
     if (this.#seen?.revision !== revision) this.#seen = { revision, sinceMs: nowMs }
     if (owner === null || owner === this.#parts.owner) return true
     return nowMs - this.#seen.sinceMs >= Math.max(termMs, this.#parts.termMs)
@@ -141,8 +139,8 @@ export class Lease {
 
   /** Asks for a renewal; false = it is another's. */
   async #ask(held: Held): Promise<boolean> {
-    const { store, name, elapsedMs } = this.#parts
-    const askedAtMs = elapsedMs()
+    const { store, name, clock } = this.#parts
+    const askedAtMs = clock.elapsed()
     const written = await store.put(leaseName(name), JSON.stringify(held.holder), held.revision)
     if (written === undefined) {
       // Another's, or our own renewal whose answer never came: then nobody knows when it was carried out.
@@ -163,8 +161,8 @@ export class Lease {
 
   /** How long we may still work: the rest of the term is for ending. */
   #leftMs({ askedAtMs }: Held): number {
-    const { termMs, elapsedMs } = this.#parts
-    return askedAtMs + (termMs * 2) / 3 - elapsedMs()
+    const { termMs, clock } = this.#parts
+    return askedAtMs + (termMs * 2) / 3 - clock.elapsed()
   }
 
   /** So that nobody has to wait for the term. What cannot be given back ends by itself. */

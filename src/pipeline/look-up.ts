@@ -107,7 +107,7 @@ async function lookUp(
   keys: readonly Key[],
   signal: AbortSignal,
 ): Promise<(key: Key, version: bigint) => Operation> {
-  const startedAtMs = clock.now()
+  const startedAtMs = clock.elapsed()
   const { table, rows } = await source.rows({ table: name, keys, includes: position() }, signal)
   observe({
     kind: 'looked-up',
@@ -115,7 +115,7 @@ async function lookUp(
     keys: keys.length,
     found: rows.length,
     queries: 1,
-    tookMs: clock.now() - startedAtMs,
+    tookMs: clock.elapsed() - startedAtMs,
   })
   const { works } = mapper.map(Entries.all(chunkRecords(table, rows), { offset: 0, version: 0n }))
   const operations = new Map(works.map(({ at, operation }) => [rows[at]?.key, operation]))

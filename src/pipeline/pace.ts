@@ -21,6 +21,6 @@ export class Pace {
 
 /** Takes so much and waits until it may be used. */
 export async function keepPace(pace: Pace, amount: number, clock: Clock, signal: AbortSignal): Promise<void> {
-  const waitMs = pace.take(amount, clock.now())
+  const waitMs = pace.take(amount, clock.elapsed())
   if (waitMs > 0) await clock.sleep(waitMs, signal)
 }

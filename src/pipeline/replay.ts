@@ -157,14 +157,14 @@ class ReplayWork {
       const { addressee, touchedInPart, touched, keysPerSecond } = this.#state
       signal.throwIfAborted()
       await this.#room(signal)
-      const startedAtMs = clock.now()
+      const startedAtMs = clock.elapsed()
       const keys = all.slice(touchedInPart, touchedInPart + limits.batchKeys)
       const { until } = await capture.touch({ table, keys, addressee }, signal)
       this.#undelivered.push({ until, keys: keys.length })
       const next = { until, touchedInPart: touchedInPart + keys.length, touched: touched + keys.length }
       await this.#save(next)
       const restMs =
-        keysPerSecond === 0 ? 0 : (keys.length / keysPerSecond) * 1000 - (clock.now() - startedAtMs)
+        keysPerSecond === 0 ? 0 : (keys.length / keysPerSecond) * 1000 - (clock.elapsed() - startedAtMs)
       if (restMs > 0) await clock.sleep(restMs, signal)
     }
   }

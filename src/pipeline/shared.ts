@@ -10,7 +10,7 @@ import type { Store } from '../store/store.ts'
 import type { CaptureAnswer, CaptureRequest, CaptureRequests } from './capture-requests.ts'
 import type { Clock } from './clock.ts'
 import type { Observe } from './facts.ts'
-import { Lease, type LeaseParts } from './lease.ts'
+import { Lease } from './lease.ts'
 import { endLoads } from './load-ending.ts'
 import type { PipelineParts } from './pipeline.ts'
 import type { RemoteCapture } from './remote-capture.ts'
@@ -21,7 +21,6 @@ export interface SharedParts {
   readonly owner: string
   readonly store: Store
   readonly clock: Clock
-  readonly elapsedMs: LeaseParts['elapsedMs']
   readonly leaseTermMs: number
   readonly observe: Observe
 }
@@ -90,6 +89,6 @@ async function alone<T>(lease: Lease, work: () => Promise<T>, signal: AbortSigna
   return result.value
 }
 
-function leaseOf({ owner, store, clock, elapsedMs, leaseTermMs, observe }: SharedParts, name: string): Lease {
-  return new Lease({ name, owner, store, clock, elapsedMs, termMs: leaseTermMs, observe })
+function leaseOf({ owner, store, clock, leaseTermMs, observe }: SharedParts, name: string): Lease {
+  return new Lease({ name, owner, store, clock, termMs: leaseTermMs, observe })
 }

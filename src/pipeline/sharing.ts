@@ -69,11 +69,11 @@ export class Sharing {
   }
 
   #busyMs({ name }: Rate): number {
-    return Math.max(0, (this.#freeAtMs.get(name) ?? 0) - this.#parts.clock.now())
+    return Math.max(0, (this.#freeAtMs.get(name) ?? 0) - this.#parts.clock.elapsed())
   }
 
   #occupy({ name, perSecond }: Rate, amount: number, waitMs: number): number {
-    const freeAtMs = this.#parts.clock.now() + waitMs + (amount / perSecond) * 1000
+    const freeAtMs = this.#parts.clock.elapsed() + waitMs + (amount / perSecond) * 1000
     this.#freeAtMs.set(name, Math.max(this.#freeAtMs.get(name) ?? 0, freeAtMs))
     return waitMs
   }

@@ -20,13 +20,13 @@ export async function supervise(
   signal: AbortSignal,
 ): Promise<void> {
   for (let attempt = 1; !signal.aborted; attempt++) {
-    const startedAtMs = clock.now()
+    const startedAtMs = clock.elapsed()
     try {
       return await run(signal)
     } catch (error) {
       if (signal.aborted) return
       const failure = failureOf(error)
-      if (clock.now() - startedAtMs > recoveredAfterMs) attempt = 1
+      if (clock.elapsed() - startedAtMs > recoveredAfterMs) attempt = 1
       const decision = decide(failure, attempt)
       if (decision.kind === 'stop') throw failure
       observe({ kind: 'restarting', part, failure, attempt, waitMs: decision.waitMs })

@@ -59,11 +59,11 @@ export class TargetFlow {
     try {
       await this.#pace(operations, signal)
       const { clock } = this.#parts
-      const startedAtMs = clock.now()
+      const startedAtMs = clock.elapsed()
       const outcomes = await sink.write(operations, signal)
       const busy = outcomes.filter(({ kind }) => kind === 'busy').length
       this.#learn((known) =>
-        known.answered({ items: outcomes.length, busy, tookMs: clock.now() - startedAtMs }),
+        known.answered({ items: outcomes.length, busy, tookMs: clock.elapsed() - startedAtMs }),
       )
       return outcomes
     } catch (error) {

@@ -25,20 +25,16 @@ interface WatchedGroup {
 }
 
 const everyMs = 1_000
-const retentionEveryMs = 10_000
+const roundsToRetention = 10
 /** A group that has used up more than this share of the log's room or time is in danger, and so is a source of its time. */
 const dangerShare = 0.8
 const primaryDangerShare = 0.6
 const unknownHeadroom: Headroom = { keptSeconds: undefined, behindBytes: undefined }
 
 export async function watch(parts: WatchParts, signal: AbortSignal): Promise<void> {
-  let retentionAtMs = 0
-  for (;;) {
+  for (let round = 0; ; round++) {
     // First what mends the log: without that its groups may not be known.
-    if (parts.clock.now() - retentionAtMs >= retentionEveryMs) {
-      retentionAtMs = parts.clock.now()
-      await stateRetention(parts)
-    }
+    if (round % roundsToRetention === 0) await stateRetention(parts)
     for (const group of parts.groups) await stateLag(parts, group)
     await parts.clock.sleep(everyMs, signal)
   }

@@ -52,6 +52,7 @@ function hurried(): Clock {
   const clock = new VirtualClock()
   return {
     now: () => clock.now(),
+    elapsed: () => clock.elapsed(),
     random: () => clock.random(),
     sleep: (durationMs, signal) => {
       const asleep = clock.sleep(durationMs, signal)

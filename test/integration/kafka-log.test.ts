@@ -19,6 +19,7 @@ import { startStack } from '../stack/stack.ts'
 import { insertOf, Numbering, testTable } from '../support/changes.ts'
 import { dropRecords, independentClient, kafkaOptions, overflowTopics } from '../support/kafka-options.ts'
 import { MirroredTable } from '../support/mirrored-table.ts'
+import { testTopics } from '../support/topic-rules.ts'
 
 const newest = 'kafka@4.3'
 
@@ -26,6 +27,7 @@ for (const name of [newest, 'kafka@3.9']) {
   const stack = await startStack({ servers: [name] })
   after(() => stack[Symbol.asyncDispose]())
   const { broker } = stack.kafka
+  testTopics(name, broker)
 
   testLog(name, async () => {
     const options = kafkaOptions(broker, { prefix: `log-${randomUUID()}` })

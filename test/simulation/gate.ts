@@ -54,6 +54,7 @@ function never(): Promise<never> {
 export function gatedClock(clock: Clock, gate: Gate): Clock {
   return {
     now: () => clock.now(),
+    elapsed: () => clock.elapsed(),
     random: () => clock.random(),
     sleep: (durationMs, signal) => gate.wait(clock.sleep(durationMs, signal)),
   }

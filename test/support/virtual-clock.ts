@@ -24,6 +24,10 @@ export class VirtualClock implements Clock {
     return this.#nowMs
   }
 
+  elapsed(): number {
+    return this.#nowMs
+  }
+
   random(): number {
     return this.#random.next()
   }

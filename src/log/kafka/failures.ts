@@ -66,6 +66,32 @@ const meanings: readonly Meaning[] = [
     remedy: 'correct log.kafka.sasl: mechanism, username and password',
   },
   {
+    codes: [
+      'DEPTH_ZERO_SELF_SIGNED_CERT',
+      'SELF_SIGNED_CERT_IN_CHAIN',
+      'UNABLE_TO_GET_ISSUER_CERT',
+      'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+      'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+      'CERT_HAS_EXPIRED',
+      'CERT_NOT_YET_VALID',
+      'ERR_TLS_CERT_ALTNAME_INVALID',
+    ],
+    kind: 'unauthorised',
+    remedy:
+      "set log.kafka.tls.ca to the authority that signed the brokers' certificates, and name the brokers as their certificates do",
+  },
+  {
+    codes: ['EPROTO', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG'],
+    kind: 'configuration',
+    remedy: 'the listener does not speak TLS: set log.kafka.tls.mode to off, or name a listener that does',
+  },
+  {
+    codes: ['INVALID_SESSION_TIMEOUT'],
+    kind: 'configuration',
+    remedy:
+      'set log.kafka.sessionSeconds between the bounds of the brokers: group.min.session.timeout.ms and group.max.session.timeout.ms',
+  },
+  {
     codes: ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'],
     kind: 'configuration',
     remedy:
@@ -103,6 +129,12 @@ const meanings: readonly Meaning[] = [
     codes: ['UNSUPPORTED_VERSION', 'PLT_KFK_UNSUPPORTED_API'],
     kind: 'configuration',
     remedy: 'the log needs brokers of release 3.7 or newer',
+  },
+  {
+    codes: ['PLT_KFK_NETWORK'],
+    kind: 'transient',
+    remedy:
+      'see that the brokers run, and that log.kafka.brokers, log.kafka.tls and log.kafka.sasl are those of one listener',
   },
 ]
 

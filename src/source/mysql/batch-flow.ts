@@ -114,7 +114,7 @@ export class BatchFlow {
 
   #take(): SourceBatch {
     this.#heartbeat = false
-    this.#takenAtMs = Date.now()
+    this.#takenAtMs = performance.now()
     const batch = this.#reader.take()
     const { server } = this.#identities
     const last = this.#identities.last(this.#reader.isInside)
@@ -130,7 +130,7 @@ export class BatchFlow {
   /** Whether a position goes out without changes; never within a transaction. */
   #isTimeToTell(): boolean {
     if (this.#reader.isInside) return false
-    return this.#heartbeat || (this.#reader.hasMoved && Date.now() - this.#takenAtMs >= quietMoveMs)
+    return this.#heartbeat || (this.#reader.hasMoved && performance.now() - this.#takenAtMs >= quietMoveMs)
   }
 
   async #wait(): Promise<void> {

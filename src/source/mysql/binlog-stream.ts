@@ -133,14 +133,14 @@ export class BinlogStream {
   /** A server that can go on. Waits, for a while, where it has not got everything yet that was read elsewhere. */
   async #choose(position: Position, signal: AbortSignal, interrupted: Interrupted): Promise<Chosen> {
     const place = parsePosition(position)
-    const startedAtMs = Date.now()
+    const startedAtMs = performance.now()
     let tellAtMs = startedAtMs + tellWaitingAfterMs
     for (;;) {
       try {
         return await this.#servers.choose(place, signal)
       } catch (error) {
         if (!(error instanceof CatchingUp)) throw error
-        const now = Date.now()
+        const now = performance.now()
         if (now >= startedAtMs + (this.#settings.catchUpMs ?? catchUpMsDefault)) throw error.otherwise
         if (now >= tellAtMs) {
           interrupted(error)
@@ -165,7 +165,7 @@ export class BinlogStream {
       this.#schemas.goOn(facts, place.executed)
       const resent = new Resent(place)
       const reader = await this.#readerAt(chosen, resent)
-      this.xaEnds.begin(() => reader.reached.executed, Date.now())
+      this.xaEnds.begin(() => reader.reached.executed, performance.now())
       const identities = new IdentityWatch({
         flavor: facts.flavor,
         server: facts.identity,

@@ -62,14 +62,14 @@ const readyToRead = new WeakSet<Connection>()
 async function openView(view: ReadView, signal: AbortSignal): Promise<void> {
   const { executed } = parsePosition(view.includes)
   const waitMs = view.replicaWaitMs ?? WAIT_MS_MAX
-  const endMs = Date.now() + waitMs
+  const endMs = performance.now() + waitMs
   const attempt = attemptOf(view, executed)
   for (;;) {
-    const leftSeconds = Math.ceil((endMs - Date.now()) / 1000)
+    const leftSeconds = Math.ceil((endMs - performance.now()) / 1000)
     const missing = await attempt(Math.max(1, Math.min(WAIT_SECONDS, leftSeconds)))
     if (missing === undefined) return
     signal.throwIfAborted()
-    if (Date.now() > endMs) throw new Failure('transient', `${missing} within ${waitMs / 1000} s`)
+    if (performance.now() > endMs) throw new Failure('transient', `${missing} within ${waitMs / 1000} s`)
     // An aborted pause has only ended early; the next turn says so.
     await sleep(RETRY_MS, undefined, { signal }).catch(() => signal.throwIfAborted())
   }
@@ -113,7 +113,7 @@ function viewOfMariadbReplica(connection: Connection, executed: GtidSet, xaEnds:
   return async (waitSeconds) => {
     const wait = 'SELECT MASTER_GTID_WAIT(?, ?) AS timed_out'
     if (!(await waited(connection, wait, executed, waitSeconds))) return notExecuted(executed)
-    hasSinceMs ??= Date.now()
+    hasSinceMs ??= performance.now()
     const unsettled = await unsettledOn(connection, executed, xaEnds, hasSinceMs)
     if (unsettled !== undefined) return unsettled
     await query(connection, 'START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY', [], 'beginning a read')
@@ -129,7 +129,7 @@ async function unsettledOn(
   hasSinceMs: number,
 ): Promise<string | undefined> {
   const prepared = await readPrepared(connection)
-  const [branch] = xaEnds.unsettled(prepared, executed, { nowMs: Date.now(), hasSinceMs })
+  const [branch] = xaEnds.unsettled(prepared, executed, { nowMs: performance.now(), hasSinceMs })
   return branch === undefined
     ? undefined
     : `the server has not finished the XA transaction ${branch}, whose COMMIT may be in its binlog,`
@@ -141,7 +141,7 @@ function viewOfMariadb(connection: Connection, executed: GtidSet, xaEnds: XaEnds
   return async () => {
     if (!executed.isEmpty && !containsAll(await readExecuted(connection, 'mariadb'), executed))
       return notExecuted(executed)
-    hasSinceMs ??= Date.now()
+    hasSinceMs ??= performance.now()
     const unsettled = await unsettledOn(connection, executed, xaEnds, hasSinceMs)
     if (unsettled !== undefined) return unsettled
     // Whatever is executed lies before this place, and a snapshot of this place or a later one sees it.

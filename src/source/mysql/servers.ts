@@ -149,12 +149,12 @@ export class Servers {
 
   /** One of the preferred kind gets some time to have what we have, because we read no further meanwhile. */
   async #askPatiently(server: Server, place: Place, signal: AbortSignal): Promise<Answer> {
-    const until = Date.now() + (this.#prefer === 'any' ? 0 : preferredLacksMs)
+    const until = performance.now() + (this.#prefer === 'any' ? 0 : preferredLacksMs)
     for (;;) {
       const answer = await this.#ask(server, place, signal)
       const { facts, verdict } = answer
       const waits = verdict.kind === 'lacks' && facts !== undefined && this.#isPreferred(facts)
-      if (!waits || Date.now() >= until || signal.aborted) return answer
+      if (!waits || performance.now() >= until || signal.aborted) return answer
       await sleep(askAgainMs, undefined, { signal }).catch(() => {})
     }
   }

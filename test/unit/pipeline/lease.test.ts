@@ -23,7 +23,6 @@ function leaseOf(
     owner,
     store,
     clock,
-    elapsedMs: () => clock.now(),
     termMs,
     observe,
   })
@@ -118,14 +117,17 @@ test('a wall clock that jumps moves no lease', async () => {
   const store = new MemoryStore()
   const log: string[] = []
   const stop = new AbortController()
-  const jumping = { now: () => clock.now() + (log.length % 2) * 86_400_000, random: () => 0.5 }
+  const jumping = {
+    now: () => clock.now() + (log.length % 2) * 86_400_000,
+    elapsed: () => clock.elapsed(),
+    random: () => 0.5,
+  }
   const ask = (owner: string): Promise<void> =>
     new Lease({
       name: 'capture:main',
       owner,
       store,
       clock: { ...jumping, sleep: (durationMs, signal) => clock.sleep(durationMs, signal) },
-      elapsedMs: () => clock.now(),
       termMs,
       observe: () => {},
     }).hold(working(log, owner), stop.signal)
@@ -170,10 +172,10 @@ class Process {
         },
         clock: {
           now: () => clock.now(),
+          elapsed: () => clock.elapsed(),
           random: () => clock.random(),
           sleep: (ms, ending) => this.#sleep(ms, ending),
         },
-        elapsedMs: () => clock.now(),
         termMs,
         observe: () => {},
       })

@@ -151,7 +151,6 @@ class Node {
       owner: this.#name,
       store: this.#store,
       clock,
-      elapsedMs: () => clock.now(),
       leaseTermMs: 6_000,
       observe,
     }

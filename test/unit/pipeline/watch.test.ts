@@ -7,6 +7,8 @@ import { Facts } from '../../support/facts.ts'
 import { MemoryLog, MemoryLogContents } from '../../support/memory-log.ts'
 import { VirtualClock } from '../../support/virtual-clock.ts'
 
+const forEver = (): Promise<Headroom> => Promise.resolve({ keptSeconds: undefined, behindBytes: 0 })
+
 /** What a watch says of a source that keeps its stream so long, when capture is so far behind. */
 async function watched(headroom: () => Promise<Headroom>, behindMs: number): Promise<Facts> {
   const clock = new VirtualClock()
@@ -47,14 +49,13 @@ test('a group is endangered when most of the time is used up for which the log k
     await log.append(new Numbering().batch([change]))
     await clock.advance(70_000)
     const known = { group, pipeline: 'orders', target: 'main', isPrimary: true }
-    const parts = { source: 'main', log, clock, observe: facts.observe, groups: [known], headroom }
+    const parts = { source: 'main', log, clock, observe: facts.observe, groups: [known], headroom: forEver }
     const watching = watch({ ...parts, capturedToMs: () => clock.now() }, stop.signal)
     await clock.until(facts.until('lag'))
     stop.abort(new Error('stopped'))
     await assert.rejects(watching)
     return facts.of('group-endangered').map(({ share }) => share)
   }
-  const headroom = (): Promise<Headroom> => Promise.resolve({ keptSeconds: undefined, behindBytes: 0 })
   assert.deepEqual(await endangered(100_000), [0.7])
   assert.deepEqual(await endangered(200_000), [])
   assert.deepEqual(await endangered(undefined), [])
@@ -62,6 +63,6 @@ test('a group is endangered when most of the time is used up for which the log k
 
 test('a source that does not answer, or keeps its stream for ever, is not endangered', async () => {
   const away = await watched(() => Promise.reject(new Error('away')), 850_000)
-  const forever = await watched(() => Promise.resolve({ keptSeconds: undefined, behindBytes: 0 }), 850_000)
+  const forever = await watched(forEver, 850_000)
   for (const facts of [away, forever]) assert.deepEqual(facts.of('source-endangered'), [])
 })
