@@ -22,6 +22,10 @@ const scram = 'org.apache.kafka.common.security.scram.ScramLoginModule required;
 type ClientSettings = KafkaLogOptions['client']
 type Sasl = NonNullable<ClientSettings['sasl']>
 
+const as = (mechanism: Sasl['mechanism'], username = 'millrace'): { readonly sasl: Sasl } => ({
+  sasl: { mechanism, username, password: 'secret' },
+})
+
 suite('a broker that asks who we are', { concurrency: false }, () => {
   let stack: Stack
   let kafka: KafkaServer
@@ -69,11 +73,7 @@ suite('a broker that asks who we are', { concurrency: false }, () => {
     clientId: 'test',
     ...more,
   })
-  const trusting = { ca: '', verify: true }
-  const as = (mechanism: Sasl['mechanism'], username = 'millrace'): { readonly sasl: Sasl } => ({
-    sasl: { mechanism, username, password: 'secret' },
-  })
-  const overTls = (): Partial<ClientSettings> => ({ tls: { ...trusting, ca: authority } })
+  const overTls = (): Partial<ClientSettings> => ({ tls: { ca: authority, verify: true } })
 
   const ways: Readonly<Record<string, () => ClientSettings>> = {
     TLS: () => client('tls', overTls()),

@@ -13,6 +13,8 @@ import { Server, startOnFreePort, type Blueprint, type Profile } from './server.
 export interface KafkaOptions {
   readonly version?: string
   readonly profile?: Profile
+  /** The cluster of this server is joined, as its second broker. */
+  readonly joins?: KafkaServer
   /** Settings of the broker beside those that the stack needs itself. */
   readonly settings?: Readonly<Record<string, string>>
   /** Further listeners by name, beside the one that asks clients for nothing. */
@@ -39,10 +41,16 @@ export class KafkaServer extends Server {
   /** Where clients find it: host:port. */
   readonly broker: string
   override readonly urls: Readonly<Record<string, string>>
+  /** Who decides in the cluster, as further brokers are told. */
+  readonly quorum: string
   readonly #listeners: Readonly<Record<string, number>>
 
-  constructor(blueprint: Blueprint, listeners: Readonly<Record<string, number>>) {
+  constructor(
+    blueprint: Blueprint,
+    { listeners, quorum }: { readonly listeners: Readonly<Record<string, number>>; readonly quorum: string },
+  ) {
     super(blueprint)
+    this.quorum = quorum
     this.broker = `${this.host}:${blueprint.port}`
     this.urls = { broker: this.broker }
     this.#listeners = listeners
@@ -74,7 +82,9 @@ export async function startKafka(options: KafkaOptions): Promise<KafkaServer> {
     const logFile = join(directory, 'server.log')
     await mkdir(directory, { recursive: true })
     const further = await Promise.all(Object.entries(options.listeners ?? {}).map(openListener))
-    const settings = await settingsOf({ port, directory, further }, options)
+    const controller = await freePort()
+    const quorum = options.joins?.quorum ?? `1@127.0.0.1:${controller}`
+    const settings = await settingsOf({ port, directory, further, controller, quorum }, options)
     const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}`)
     await writeFile(properties, `${lines.join('\n')}\n`)
     await writeFile(join(directory, 'log4j2.properties'), logging)
@@ -97,7 +107,7 @@ export async function startKafka(options: KafkaOptions): Promise<KafkaServer> {
       ready: () => accepts(port),
       report,
     }
-    return new KafkaServer(blueprint, listeners)
+    return new KafkaServer(blueprint, { listeners, quorum })
   })
 }
 
@@ -154,15 +164,18 @@ const small: Readonly<Record<string, string>> = {
   'controlled.shutdown.enable': 'false',
 }
 
+interface Addresses {
+  readonly port: number
+  readonly directory: string
+  readonly further: readonly OpenedListener[]
+  readonly controller: number
+  readonly quorum: string
+}
+
 async function settingsOf(
-  {
-    port,
-    directory,
-    further,
-  }: { readonly port: number; readonly directory: string; readonly further: readonly OpenedListener[] },
-  { settings }: KafkaOptions,
+  { port, directory, further, controller, quorum }: Addresses,
+  { settings, joins }: KafkaOptions,
 ): Promise<Readonly<Record<string, string>>> {
-  const controller = await freePort()
   const inner = await freePort()
   const own = [
     { name: 'CLIENTS', port, advertised: port, protocol: 'PLAINTEXT' },
@@ -175,11 +188,12 @@ async function settingsOf(
     })),
   ]
   const listed = (shown: (listener: (typeof own)[number]) => string): string => own.map(shown).join(',')
+  const listeners = listed(({ name, port: at }) => `${name}://127.0.0.1:${at}`)
   return {
-    'process.roles': 'broker,controller',
-    'node.id': '1',
-    'controller.quorum.voters': `1@127.0.0.1:${controller}`,
-    listeners: `${listed(({ name, port: at }) => `${name}://127.0.0.1:${at}`)},CONTROLLER://127.0.0.1:${controller}`,
+    'process.roles': joins === undefined ? 'broker,controller' : 'broker',
+    'node.id': joins === undefined ? '1' : '2',
+    'controller.quorum.voters': quorum,
+    listeners: joins === undefined ? `${listeners},CONTROLLER://127.0.0.1:${controller}` : listeners,
     'advertised.listeners': listed(({ name, advertised }) => `${name}://127.0.0.1:${advertised}`),
     'controller.listener.names': 'CONTROLLER',
     'listener.security.protocol.map': `CONTROLLER:PLAINTEXT,${listed(({ name, protocol }) => `${name}:${protocol}`)}`,

@@ -1,18 +1,28 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
+import { Transform } from 'node:stream'
 
 /**
- * Passes bytes on, until it is told to swallow those of the connections that it has, or to cut these. `sent` sees what
- * clients send.
+ * Passes bytes on, until it is told to swallow those of the connections that it has, or to cut these, or to let each piece
+ * wait on connections that are made from then on. `sent` sees what clients send.
  */
 export async function startFreezingProxy(target: number, sent: (chunk: Buffer) => void = () => {}) {
   const pairs: (readonly [Socket, Socket])[] = []
+  let pauseMs = 0
   const server = createServer((client) => {
     const upstream = connect(target, '127.0.0.1')
     client.on('data', sent)
-    client.pipe(upstream)
-    upstream.pipe(client)
+    if (pauseMs > 0)
+      for (const [from, to] of [
+        [client, upstream],
+        [upstream, client],
+      ] as const)
+        from.pipe(late(pauseMs)).pipe(to)
+    else {
+      client.pipe(upstream)
+      upstream.pipe(client)
+    }
     for (const socket of [client, upstream]) socket.on('error', () => socket.destroy())
     pairs.push([client, upstream])
   })
@@ -28,6 +38,10 @@ export async function startFreezingProxy(target: number, sent: (chunk: Buffer) =
         upstream.resume()
       }
     },
+    /** Connections that are made from now on. */
+    slow(ms: number): void {
+      pauseMs = ms
+    },
     cut(): void {
       for (const socket of pairs.splice(0).flat()) socket.destroy()
     },
@@ -36,4 +50,13 @@ export async function startFreezingProxy(target: number, sent: (chunk: Buffer) =
       server.close()
     },
   }
+}
+
+/** Each piece comes out so much later than it went in, in order. */
+function late(pauseMs: number): Transform {
+  return new Transform({
+    transform: (piece: Buffer, _, done) => {
+      setTimeout(() => done(null, piece), pauseMs)
+    },
+  })
 }
