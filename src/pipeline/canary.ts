@@ -26,9 +26,9 @@ export interface CanaryParts {
 export async function watchCanary(parts: CanaryParts, signal: AbortSignal): Promise<void> {
   const { clock, everyMs } = parts
   while (!signal.aborted) {
-    const changedAtMs = clock.elapsed()
+    const changedAtMs = clock.now()
     await follow(parts, changedAtMs, signal)
-    await clock.sleep(Math.max(lookEveryMs, changedAtMs + everyMs - clock.elapsed()), signal)
+    await clock.sleep(Math.max(lookEveryMs, changedAtMs + everyMs - clock.now()), signal)
   }
 }
 
@@ -42,15 +42,15 @@ async function follow(parts: CanaryParts, changedAtMs: number, signal: AbortSign
       isChanged = true
       return ((await parts.found()) ?? 0) >= changedAtMs
     })
-    const seconds = (clock.elapsed() - changedAtMs) / 1000
+    const seconds = (clock.now() - changedAtMs) / 1000
     if (failure === 'found')
       return observe({ kind: 'canary', group, isFound: true, seconds, failure: undefined })
-    if (clock.elapsed() >= missedAtMs) {
+    if (clock.now() >= missedAtMs) {
       observe({ kind: 'canary', group, isFound: false, seconds, failure })
       missedAtMs += withinMs
     }
     // Each look is a request: a change that takes long is not looked for as often as one that is just late.
-    await clock.sleep(Math.max(lookEveryMs, (clock.elapsed() - changedAtMs) * lookShare), signal)
+    await clock.sleep(Math.max(lookEveryMs, (clock.now() - changedAtMs) * lookShare), signal)
   }
 }
 
