@@ -81,11 +81,6 @@ const meanings: readonly Meaning[] = [
       "set log.kafka.tls.ca to the authority that signed the brokers' certificates, and name the brokers as their certificates do",
   },
   {
-    codes: ['EPROTO', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG'],
-    kind: 'configuration',
-    remedy: 'the listener does not speak TLS: set log.kafka.tls.mode to off, or name a listener that does',
-  },
-  {
     codes: ['INVALID_SESSION_TIMEOUT'],
     kind: 'configuration',
     remedy:
@@ -129,6 +124,12 @@ const meanings: readonly Meaning[] = [
     codes: ['UNSUPPORTED_VERSION', 'PLT_KFK_UNSUPPORTED_API'],
     kind: 'configuration',
     remedy: 'the log needs brokers of release 3.7 or newer',
+  },
+  {
+    // Of all that the library calls a mistake of the user, what reaches us is TLS where there is none, and the reverse.
+    codes: ['PLT_KFK_USER'],
+    kind: 'transient',
+    remedy: 'set log.kafka.tls.mode to what the listener wants: off, required or verify',
   },
   {
     codes: ['PLT_KFK_NETWORK'],

@@ -46,8 +46,9 @@ export class Follower {
    * have begun as well; they may have died, and it takes brokers a while to undo what they left.
    */
   async caughtUp(all = false): Promise<ControlState> {
-    if (this.#failure?.kind === 'corrupt') throw this.#failure
-    const end = await this.#end(all ? 'last' : 'finished')
+    const end = await this.#end(all ? 'last' : 'finished').catch(async (error: unknown) => {
+      throw await this.#failureOf(error)
+    })
     this.#start()
     while (this.#next < end || this.state.appends < this.#appends) {
       const seen = this.moved.count
@@ -120,8 +121,7 @@ export class Follower {
   async #failureOf(error: unknown): Promise<Failure> {
     const failure =
       error instanceof Failure ? error : new Failure('transient', 'the control topic', { cause: error })
-    if (!hasCode(error, 'UNKNOWN_TOPIC_ID', 'UNKNOWN_TOPIC_OR_PARTITION') || (await this.#isThere()))
-      return failure
+    if (failure.kind !== 'transient' || (await this.#isThere())) return failure
     return new Failure('corrupt', `the topic ${this.#topic} was deleted, and the log with it`, {
       remedy:
         'stop millrace and delete the other topics of this log.kafka.prefix: the next start begins a new log and reads every table again',

@@ -147,6 +147,7 @@ export class GroupReader {
     const state = await follower.caughtUp()
     const places = await placesOf({ client, names }, group, this.#parts.lanes)
     for (const number of lanes) {
+      if (this.#lanes.has(number)) continue
       const place = places[number]
       if (place === undefined) throw new Failure('configuration', `the log has no lane ${number}`)
       const lane = new GroupLane(number, place.next, group)

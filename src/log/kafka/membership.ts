@@ -85,25 +85,36 @@ export class Membership {
     let attempts = 0
     let target: readonly number[] = []
     while (!signal.aborted) {
-      try {
-        const owned = tellAll ? this.#owned : undefined
-        const answer = await client.groups.memberHeartbeat(group, this.#member, topic, owned)
-        this.#member = answer.member
-        // Somebody may have added partitions, to which nothing is written.
-        target = answer.partitions?.filter((lane) => lane < lanes) ?? target
-        tellAll = await this.#take(target)
-        // A new member's share is often worked out a moment later.
-        const isNew = this.#owned.length === 0 && attempts++ < eagerAttempts
-        if (!tellAll) await pause(isNew ? eagerMs : answer.everyMs, signal)
-      } catch (error) {
-        if (hasCode(error, ...goneCodes)) {
-          await this.#release(this.#owned)
-          this.#member = { id: this.#member.id, epoch: 0 }
-          target = []
-        } else if (!(error instanceof Failure) || error.kind !== 'transient') throw error
+      const owned = tellAll ? this.#owned : undefined
+      const answer = await this.#retried(signal, () =>
+        client.groups.memberHeartbeat(group, this.#member, topic, owned),
+      )
+      if (answer === undefined) {
+        if (this.#owned.length === 0) target = []
         tellAll = true
-        await pause(retryMs, signal)
+        continue
       }
+      this.#member = answer.member
+      // Somebody may have added partitions, to which nothing is written.
+      target = answer.partitions?.filter((lane) => lane < lanes) ?? target
+      tellAll = await this.#take(target)
+      // A new member's share is often worked out a moment later.
+      const isNew = this.#owned.length === 0 && attempts++ < eagerAttempts
+      if (!tellAll) await pause(isNew ? eagerMs : answer.everyMs, signal)
+    }
+  }
+
+  /** undefined = it failed for a while, or we are no member any more; what we had is given back then. */
+  async #retried<Answer>(signal: AbortSignal, ask: () => Promise<Answer>): Promise<Answer | undefined> {
+    try {
+      return await ask()
+    } catch (error) {
+      if (hasCode(error, ...goneCodes)) {
+        await this.#release(this.#owned)
+        this.#member = { id: this.#member.id, epoch: 0 }
+      } else if (!(error instanceof Failure) || error.kind !== 'transient') throw error
+      await pause(retryMs, signal)
+      return undefined
     }
   }
 
@@ -124,18 +135,31 @@ export class Membership {
   async #rejoinAmongMembers(signal: AbortSignal): Promise<void> {
     let before = ''
     while (!signal.aborted) {
+      let share: readonly number[]
       try {
-        await this.#join(before)
+        share = await this.#join(before)
+      } catch (error) {
+        before = await this.#giveBack(error, signal)
+        continue
+      }
+      await this.#take(share)
+      try {
         await this.#beat(signal)
       } catch (error) {
-        const isGone = hasCode(error, ...goneCodes)
-        if (!isGone && (!(error instanceof Failure) || error.kind !== 'transient')) throw error
-        before = this.#owned.join(',')
-        await this.#release(this.#owned)
-        this.#member = { id: isGone ? '' : this.#member.id, epoch: -1 }
-        if (!hasCode(error, 'REBALANCE_IN_PROGRESS')) await pause(retryMs, signal)
+        before = await this.#giveBack(error, signal)
       }
     }
+  }
+
+  /** Gives back what we had, and answers what that was; throws what does not pass by itself. */
+  async #giveBack(error: unknown, signal: AbortSignal): Promise<string> {
+    const isGone = hasCode(error, ...goneCodes)
+    if (!isGone && (!(error instanceof Failure) || error.kind !== 'transient')) throw error
+    const before = this.#owned.join(',')
+    await this.#release(this.#owned)
+    this.#member = { id: isGone ? '' : this.#member.id, epoch: -1 }
+    if (!hasCode(error, 'REBALANCE_IN_PROGRESS')) await pause(retryMs, signal)
+    return before
   }
 
   async #beat(signal: AbortSignal): Promise<void> {
@@ -147,7 +171,7 @@ export class Membership {
     }
   }
 
-  async #join(owned: string): Promise<void> {
+  async #join(owned: string): Promise<readonly number[]> {
     const { client, group, topic, lanes, sessionMs, last } = this.#parts
     const { id } = this.#member
     const joined = await client.groups.join(group, { id, sessionMs }, topic, owned)
@@ -155,7 +179,7 @@ export class Membership {
     if (memberId !== id) last.note(group, memberId)
     this.#member = { id: memberId, epoch: generation }
     const share = await client.groups.sync(group, this.#member, shareOut(lanes, members))
-    await this.#take(share === '' ? [] : share.split(',').map(Number))
+    return share === '' ? [] : share.split(',').map(Number)
   }
 
   /** Whether anything changed, which is to be told. */

@@ -100,7 +100,6 @@ export async function beginning(
 
 /** What is read of a topic that capture does not know yet would be believed to be all that there was. */
 async function checkSame(client: Client, topic: string, id: string): Promise<void> {
-  if ((await client.topics([topic])).get(topic)?.id === id) return
   if ((await client.topics([topic], true)).get(topic)?.id === id) return
   throw new Failure('transient', `the topic ${topic} is gone, or another one has its name`, {
     remedy: 'none is needed: capture makes it anew, and whoever lacks what it held is told',
