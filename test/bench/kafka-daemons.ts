@@ -10,6 +10,8 @@ export interface SharedLog {
   /** Of the topics; another one is another log. */
   readonly prefix: string
   readonly lanes: number
+  /** Where what is delivered goes: to the search server, or nowhere. */
+  readonly target: 'search' | 'nowhere'
 }
 
 /** Makes what daemons of a log share beside it. */
@@ -24,7 +26,10 @@ export interface SharedDaemon {
   readonly elasticsearchUrl?: string
 }
 
-export function startDaemon({ stack, prefix, lanes }: SharedLog, daemon: SharedDaemon): DaemonProcess {
+export function startDaemon(
+  { stack, prefix, lanes, target }: SharedLog,
+  daemon: SharedDaemon,
+): DaemonProcess {
   const module = fileURLToPath(new URL('null-service.ts', import.meta.url))
   return new DaemonProcess({
     directory: join(stack.directory, `${prefix}-${daemon.name}`),
@@ -35,8 +40,10 @@ export function startDaemon({ stack, prefix, lanes }: SharedLog, daemon: SharedD
       store: { kind: 'mysql', url: `${stack.mysql.appUrl}${stateOf(prefix)}` },
       log: { kind: 'kafka', lanes, kafka: { brokers: [stack.kafka.broker], prefix, replication: 1 } },
       targets: {
-        primary: { url: daemon.elasticsearchUrl ?? stack.elasticsearch.url },
-        nowhere: { kind: 'module', module, lists: false },
+        [target]:
+          target === 'nowhere'
+            ? { kind: 'module', module, lists: false }
+            : { url: daemon.elasticsearchUrl ?? stack.elasticsearch.url },
       },
     },
     extraArguments: ['--roles', `${daemon.role},control`],

@@ -113,7 +113,7 @@ async function measureRounds(stack: Stack, options: Options, table: Checksum): P
   let lines: IdenticalLines | undefined
   const rounds: Round[] = []
   for (let number = 1; number <= options.rounds; number++) {
-    const log = { stack, prefix: `round-${number}`, lanes }
+    const log = { stack, prefix: `round-${number}`, lanes, target: 'search' } as const
     const capture = await measureCapture(log, 'orders', options.rows)
     say(`round ${number}, capture: ${JSON.stringify(capture)}`)
     lines ??= await keepLines(stack.elasticsearch.url, table, bodies, (elasticsearchUrl) =>
@@ -186,13 +186,13 @@ async function measurePartitions(stack: Stack, { rows }: Options): Promise<void>
   const pipelines = {
     few: {
       table: 'bench.few',
-      target: { name: 'nowhere', index: 'few' },
+      target: { index: 'few' },
       policy: { start: 'earliest' },
     },
   }
   const grown: Record<string, number> = {}
   for (const partitions of partitionCounts) {
-    const log = { stack, prefix: `partitions-${partitions}`, lanes: partitions }
+    const log = { stack, prefix: `partitions-${partitions}`, lanes: partitions, target: 'nowhere' } as const
     await prepareLog(log)
     await using capturing = startDaemon(log, { name: 'capture', role: 'capture', pipelines })
     await countTo([capturing], 'millrace_log_appended_records_total', few, () => undefined)
@@ -215,7 +215,7 @@ interface Latency {
 
 /** From COMMIT returned to read by a consumer in this process. */
 async function measureLatency(stack: Stack, { rate, seconds }: Options): Promise<Latency> {
-  const log = { stack, prefix: 'latency', lanes }
+  const log = { stack, prefix: 'latency', lanes, target: 'search' } as const
   const settle = rate * settleSeconds
   const connections = await Promise.all(Array.from({ length: 4 }, () => stack.mysql.connect()))
   try {

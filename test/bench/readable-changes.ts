@@ -1,6 +1,6 @@
 /** When changes of a topic could be read: an independent consumer, which is given only what is committed. */
 import { compressionsAlgorithms } from '@platformatic/kafka'
-import { CompressionCodecs, CompressionTypes, type Consumer } from 'kafkajs'
+import kafkajs, { CompressionTypes, type Consumer } from 'kafkajs'
 import { independentClient } from '../support/kafka-options.ts'
 
 export class ReadableChanges implements AsyncDisposable {
@@ -13,7 +13,7 @@ export class ReadableChanges implements AsyncDisposable {
 
   /** Reads an existing topic from its end on; `column` names the key. */
   static async follow(broker: string, topic: string, column: string): Promise<ReadableChanges> {
-    CompressionCodecs[CompressionTypes.LZ4] = lz4
+    kafkajs.CompressionCodecs[CompressionTypes.LZ4] = lz4
     const consumer = independentClient(broker).consumer({ groupId: `readable-${topic}` })
     const followed = new ReadableChanges(consumer)
     const joined = Promise.withResolvers<void>()

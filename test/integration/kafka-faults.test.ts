@@ -73,7 +73,7 @@ suite('a daemon on Kafka in trouble', { concurrency: false }, () => {
     assert(rows > 0)
   }
 
-  test('connections to brokers that are cut, slow and silent lose nothing', async () => {
+  test('connections to brokers that are cut and slow lose nothing', async () => {
     const name = 'connections'
     await createItems(connection, `${name}.items`, 100)
     await using workload = workloadOn(name)
@@ -86,9 +86,6 @@ suite('a daemon on Kafka in trouble', { concurrency: false }, () => {
     }
     proxy.slow(50)
     proxy.cut()
-    await goesOn(daemon)
-    proxy.slow(0)
-    proxy.freeze()
     await goesOn(daemon)
     await workload.stop()
     await assertEqual(daemon, name)
@@ -158,7 +155,7 @@ suite('a daemon on Kafka in trouble', { concurrency: false }, () => {
 
 /** What is committed from now on is delivered. */
 async function goesOn(daemon: DaemonProcess): Promise<void> {
-  const { pipelines } = await daemon.status()
+  const { pipelines } = await daemon.until('answer', () => true)
   const indexed = pipelines[0]?.indexed ?? 0
   await daemon.until('deliver more', (status) => (status.pipelines[0]?.indexed ?? 0) > indexed + 20)
 }
