@@ -12,7 +12,7 @@ import { systemClock } from './system-clock.ts'
 
 /** Never waits for it, and throws nothing where it is away. */
 export function openSharing({ cache }: Pick<Settings, 'cache'>, observe: Observe): Sharing {
-  const own = new MemoryCache(() => systemClock.now())
+  const own = new MemoryCache(() => systemClock.elapsed())
   if (cache.kind === 'memory') return new Sharing({ shared: own, own, processes: 1, clock: systemClock })
   const shared = openRedis(cache, (failure) => observe({ kind: 'cache-state', failure }))
   return new Sharing({ shared, own, processes: cache.processes ?? 1, clock: systemClock })
