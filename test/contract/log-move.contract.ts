@@ -50,6 +50,7 @@ export function testLogMove(name: string, open: () => Promise<MoveSubject>): voi
   check('what groups lacked they get from the other log, as it was, and nothing besides', moves)
   check('interrupted at any step it goes on, and never are both logs current', interrupted)
   check('a log comes back, and goes on where it was left', comesBack)
+  check('the history goes along where it is asked for', history)
   check('a log that is no past of the other is let alone', strangers)
 }
 
@@ -120,6 +121,16 @@ async function comesBack({ from, to, another, offsetOf }: MoveSubject): Promise<
   assertCurrent(await to.control())
 }
 
+async function history({ from, to, offsetOf }: MoveSubject): Promise<void> {
+  const { control } = await filled(from)
+  const wanted = await undelivered(from, slow)
+  assert.equal((await move({ from, to }, offsetOf, { history: true })).copied, control.seq - 3)
+  assert.deepEqual(await undelivered(to, slow), wanted)
+  const ops: string[] = []
+  for await (const { change } of to.find(orders.name, keyFor(2))) ops.push(change.op)
+  assert.deepEqual(ops, ['insert', 'delete', 'insert'])
+}
+
 async function strangers({ from, to, another, offsetOf }: MoveSubject): Promise<void> {
   await filled(from)
   await filled(to, 'another lineage')
@@ -131,7 +142,7 @@ async function strangers({ from, to, another, offsetOf }: MoveSubject): Promise<
 }
 
 /** One group has delivered most, the other little; there are letters, a load that was read, and every kind of record. */
-async function filled(log: Log, lineage = 'test'): Promise<Numbering> {
+export async function filled(log: Log, lineage = 'test'): Promise<Numbering> {
   await log.tail()
   const numbering = new Numbering(lanes)
   numbering.control = { ...numbering.control, lineage }
@@ -182,9 +193,10 @@ async function undelivered(log: Log, group: string): Promise<readonly string[]> 
   return [...found, ...barriers].toSorted()
 }
 
-function move(
+export function move(
   logs: { readonly from: Log; readonly to: Log },
   offsetOf: LogMoveParts['offsetOf'],
+  more: Partial<LogMoveParts> = {},
 ): Promise<LogMoved> {
   const parts: LogMoveParts = {
     ...logs,
@@ -193,6 +205,7 @@ function move(
     isOrphan: () => false,
     offsetOf,
     copied: () => undefined,
+    ...more,
   }
   return moveLog(parts, signal)
 }

@@ -88,6 +88,11 @@ suite('a daemon with its log in Kafka', () => {
       }
       daemon = await DaemonProcess.start(overTopics())
       await untilRead(broker, daemon, mirrors)
+      const touched = await millrace(['touch', 'blocks', '1'], overTopics().directory, {
+        ELASTICSEARCH_URL: stack.elasticsearch.url,
+      })
+      assert.equal(touched.code, 1)
+      assert.match(touched.err, /rows can be read from its messages alone/)
       for (const [at, name] of Object.keys(tables).entries()) {
         const index = new SearchIndex(stack.elasticsearch.url, name)
         await index.refresh()
