@@ -2,8 +2,11 @@
 import { parseArgs } from 'node:util'
 import { printProgress } from '../stack/progress.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
+import { startFleetStack } from '../support/fleet.ts'
+import { moveCapture } from './capture-moves.ts'
 import { refuseSome } from './hostile-rows.ts'
 import { passHugeTransaction } from './huge-transaction.ts'
+import { troubleDeliverers } from './kafka-deliverers.ts'
 import { moveLeaders } from './leader-moves.ts'
 import { changeOnline } from './schema-change.ts'
 import { fillBehindSlowTarget } from './slow-target.ts'
@@ -21,6 +24,11 @@ const help = `npm run test:soak -- NAME [options]
   leader-moves        servers die in turns under load, some with their last changes (about 10 minutes)
     --moves N         how often (default 50)
     --mariadb         MariaDB instead of MySQL
+  kafka-deliverers    processes that deliver are frozen, killed, started and stopped under load (20 minutes)
+    --seconds N       how long (default 1200)
+    --seed N          what happens when (default: drawn)
+  capture-moves       capture moves between two processes, killed or frozen, over Kafka (about 10 minutes)
+    --moves N         how often (default 50)
   schema-change       a tool changes a table's columns online, under load (about 2 minutes)
     --tool PATH       gh-ost or pt-online-schema-change, which you have installed
     --server NAME     the server's name in the stack (default mysql@8.0)
@@ -34,6 +42,8 @@ interface SoakOptions {
   readonly mariadb: boolean
   readonly tool: string | undefined
   readonly server: string
+  readonly seconds: number
+  readonly seed: number
 }
 
 type Soak = (options: SoakOptions) => Promise<void>
@@ -45,6 +55,8 @@ const soaks: Readonly<Record<string, Soak>> = {
   'hostile-rows': hostileRows,
   'leader-moves': leaderMoves,
   'schema-change': schemaChange,
+  'kafka-deliverers': kafkaDeliverers,
+  'capture-moves': captureMoves,
 }
 
 async function main(): Promise<number> {
@@ -57,6 +69,8 @@ async function main(): Promise<number> {
       mariadb: { type: 'boolean', default: false },
       tool: { type: 'string' },
       server: { type: 'string', default: 'mysql@8.0' },
+      seconds: { type: 'string', default: '1200' },
+      seed: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -66,13 +80,9 @@ async function main(): Promise<number> {
     return values.help ? 0 : 2
   }
   const megabytes = values.megabytes === undefined ? undefined : Number(values.megabytes)
-  await soak({
-    ...values,
-    tool: values.tool,
-    megabytes,
-    rows: Number(values.rows),
-    moves: Number(values.moves),
-  })
+  const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31))
+  const [rows, moves, seconds] = [Number(values.rows), Number(values.moves), Number(values.seconds)]
+  await soak({ ...values, tool: values.tool, megabytes, rows, moves, seconds, seed })
   return 0
 }
 
@@ -121,6 +131,18 @@ async function schemaChange({ tool, server }: SoakOptions): Promise<void> {
   await using stack = await startStack({ servers: [server, 'elasticsearch'], onProgress: printProgress() })
   const result = await changeOnline(stack, { tool, server, rows: 5_000, say })
   console.log(`held: ${JSON.stringify(result)}`)
+}
+
+async function kafkaDeliverers({ seconds, seed }: SoakOptions): Promise<void> {
+  await using stack = await startFleetStack(printProgress())
+  console.log(`seed ${seed}`)
+  const trouble = { name: 'deliverers', seconds, seed, frozenMs: 30_000, say }
+  console.log(`held: ${JSON.stringify(await troubleDeliverers(stack, trouble))}`)
+}
+
+async function captureMoves({ moves }: SoakOptions): Promise<void> {
+  await using stack = await startFleetStack(printProgress())
+  console.log(`held: ${JSON.stringify(await moveCapture(stack, { name: 'moves', moves, say }))}`)
 }
 
 process.exitCode = await main()

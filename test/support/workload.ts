@@ -10,6 +10,8 @@ export interface WorkloadOptions {
   /** Ids are below this. */
   readonly ids: number
   readonly transactionsPerSecond: number
+  /** The share of statements that delete; 0.2 where it is not given. */
+  readonly deletes?: number
 }
 
 /** The table that the workload writes. */
@@ -98,21 +100,25 @@ export class Workload {
   }
 
   async #statement(connection: Connection): Promise<void> {
-    const { table, ids } = this.#options
+    const { table, ids, deletes = 0.2 } = this.#options
     const random = this.#random
     const [id, other, counter] = [random.below(ids), random.below(ids), random.below(1_000_000)]
-    const kind = random.next()
-    if (kind < 0.45)
+    const chance = random.next()
+    if (chance < deletes) {
+      await connection.query(`DELETE FROM ${table} WHERE id = ?`, [id])
+      return
+    }
+    const kind = (chance - deletes) / (1 - deletes)
+    if (kind < 0.56)
       await connection.query(`UPDATE ${table} SET counter = ?, name = ? WHERE id = ?`, [
         counter,
         `näme ${counter}`,
         id,
       ])
-    else if (kind < 0.7)
+    else if (kind < 0.87)
       await connection.query(`REPLACE INTO ${table} (id, counter, name, price, note) VALUES (?)`, [
         itemOf(id, counter),
       ])
-    else if (kind < 0.9) await connection.query(`DELETE FROM ${table} WHERE id = ?`, [id])
     else await connection.query(`UPDATE IGNORE ${table} SET id = ? WHERE id = ?`, [other, id])
   }
 }
