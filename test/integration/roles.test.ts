@@ -24,8 +24,11 @@ suite('roles', { concurrency: false }, () => {
       'CREATE TABLE roled.items (id INT PRIMARY KEY, name VARCHAR(40))',
       "INSERT INTO roled.items VALUES (1, 'a'), (2, 'b'), (3, 'c')",
     )
-    const pipelines = { items: { table: 'roled.items' } }
-    await using fleet = await Fleet.create(stack, { name: 'roled', lanes: 2, pipelines })
+    await using fleet = await Fleet.create(stack, {
+      name: 'roled',
+      lanes: 2,
+      pipelines: { items: { table: 'roled.items' } },
+    })
     const index = new SearchIndex(stack.elasticsearch.url, 'items')
     const connection = await stack.mysql.connect()
     let rows = 3
