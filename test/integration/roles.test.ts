@@ -11,7 +11,6 @@ import { SearchIndex } from '../support/search-index.ts'
 
 suite('roles', { concurrency: false }, () => {
   let stack: Stack
-  const say = (text: string): void => console.error(text)
 
   before(async () => {
     stack = await startFleetStack()
@@ -85,3 +84,7 @@ suite('roles', { concurrency: false }, () => {
     return { MYSQL_URL: stack.mysql.cdcUrl, ELASTICSEARCH_URL: stack.elasticsearch.url }
   }
 })
+
+function say(text: string): void {
+  console.error(text)
+}
