@@ -56,9 +56,21 @@ export async function troubleDeliverers(
     const index = new SearchIndex(stack.elasticsearch.url, name)
     const versions = new VersionWatch(stack.elasticsearch.url, name, ids, seed)
     const group = `${name}.${name}@primary`
-    const resolved = new ResolvedWatch({ broker: fleet.broker, topic: `${name}.${table}`, group, index })
+    await using resolved = new ResolvedWatch({
+      broker: fleet.broker,
+      topic: `${name}.${table}`,
+      group,
+      index,
+    })
     const connect = () => stack.mysql.connect()
-    const workload = new Workload({ connect, table, seed, ids, transactionsPerSecond: 40, deletes: 0.5 })
+    await using workload = new Workload({
+      connect,
+      table,
+      seed,
+      ids,
+      transactionsPerSecond: 40,
+      deletes: 0.5,
+    })
     workload.start()
     versions.start()
     await resolved.start()

@@ -26,7 +26,7 @@ interface Seen {
 /** Versions are an epoch and a number that ascends; committed places name the number. */
 const seqMask = (1n << 48n) - 1n
 
-export class ResolvedWatch {
+export class ResolvedWatch implements AsyncDisposable {
   readonly #options: ResolvedWatchOptions
   readonly #consumer: Consumer
   readonly #stop = new AbortController()
@@ -50,9 +50,12 @@ export class ResolvedWatch {
     return this.#checked
   }
 
+  /** Resolves when the topic is there, with the table's first change, and is being read. */
   async start(): Promise<void> {
+    const { broker, topic } = this.#options
+    while (!(await withAdmin(broker, (admin) => admin.listTopics())).includes(topic)) await delay(200)
     await this.#consumer.connect()
-    await this.#consumer.subscribe({ topic: this.#options.topic, fromBeginning: true })
+    await this.#consumer.subscribe({ topic, fromBeginning: true })
     await this.#consumer.run({
       eachMessage: ({ partition, message }) => {
         const [id] = Object.values(JSON.parse(message.key?.toString() ?? '{}') as Record<string, unknown>)
@@ -70,7 +73,6 @@ export class ResolvedWatch {
     this.#stop.abort()
     await this.#running
     await this.#look()
-    await this.#consumer.disconnect()
     const unexplained = this.#absent.filter(({ id, version }) => (this.#deleted.get(id) ?? 0n) < version)
     return [
       ...this.#violations,
@@ -78,6 +80,12 @@ export class ResolvedWatch {
         ({ id, version }) => `document ${id} of version ${version} was passed and not there`,
       ),
     ]
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    await this.#running?.catch(() => undefined)
+    await this.#consumer.disconnect()
   }
 
   #see(partition: number, seen: Seen): void {
