@@ -11,12 +11,16 @@ import type { Log } from './log/log.ts'
 import type { Capture } from './pipeline/capture.ts'
 import { CaptureRequests } from './pipeline/capture-requests.ts'
 import type { Captured } from './pipeline/captured.ts'
+import type { Deriving } from './pipeline/deriving.ts'
 import type { Observe } from './pipeline/facts.ts'
-import { FirstLoad } from './pipeline/first-load.ts'
+import { FirstLoad, type FirstLoadParts } from './pipeline/first-load.ts'
 import { leaseHolder } from './pipeline/lease.ts'
 import type { PipelineParts } from './pipeline/pipeline.ts'
 import { carryOutBy, RemoteCapture } from './pipeline/remote-capture.ts'
+import { RemoteDeriving, type Derived } from './pipeline/remote-deriving.ts'
+import { failureOf } from './pipeline/retry-policy.ts'
 import { captureElsewhere, leadCapture, passedIn, type SharedParts } from './pipeline/shared.ts'
+import { Signal } from './pipeline/signal.ts'
 import { supervise } from './pipeline/supervise.ts'
 import { together } from './pipeline/together.ts'
 import type { Source, SourceAdmin } from './source/source.ts'
@@ -31,6 +35,10 @@ export interface Captures {
   /** For everything but capture itself. */
   readonly captured: Captured
   readonly waysOf: (pipeline: Pipeline) => CaptureWays
+  /** What derives the pipeline's work, if it joins tables. */
+  readonly derivedOf: (pipeline: Pipeline) => Derived | undefined
+  /** What derives in this process for itself, beside the work of the source. */
+  readonly derivings: ReadonlyMap<string, Deriving>
   /** The work of the source in this process, with what needs capture at hand beside the feed. */
   readonly work: (feed: Work, replays: Work) => { readonly run: Work }
   /** Who captures the source; null = this process, or nobody. */
@@ -45,12 +53,14 @@ export interface CapturesParts {
   readonly store: Store
   readonly settings: Settings
   readonly pipelines: readonly Pipeline[]
+  /** By pipeline, for those that join tables; they run where capture runs. */
+  readonly derivings: ReadonlyMap<string, Deriving>
   readonly observe: Observe
 }
 
 /** Throws a Failure of kind `configuration` where the roles cannot be split as the settings say. */
-export function checkRoles({ settings, pipelines }: Configuration): void {
-  if (isShared(settings)) return refuseJoined(pipelines)
+export function checkRoles({ settings }: Configuration): void {
+  if (isShared(settings)) return
   if (new Set(settings.roles).size === 3) return
   const found = settings.log.kind === 'kafka' ? 'store.kind sqlite' : 'log.kind embedded'
   throw new Failure(
@@ -62,14 +72,6 @@ export function checkRoles({ settings, pipelines }: Configuration): void {
   )
 }
 
-function refuseJoined(pipelines: readonly Pipeline[]): void {
-  const joined = pipelines.find(({ definition }) => isJoined(definition))
-  if (joined === undefined) return
-  throw new Failure('configuration', `pipeline ${joined.name} joins tables: that is for one process alone`, {
-    remedy: 'set store.kind: sqlite for the process that runs it',
-  })
-}
-
 function isShared({ log, store }: Settings): boolean {
   return log.kind === 'kafka' && store.kind === 'mysql'
 }
@@ -79,18 +81,20 @@ export function capturesOf(parts: CapturesParts): Captures {
 }
 
 /** Capture, loads and delivery in one process. */
-function ownCaptures({ name, source, capture, settings, observe }: CapturesParts): Captures {
+function ownCaptures({ name, source, capture, settings, derivings, observe }: CapturesParts): Captures {
   const around = { source, capture, observe, clock: systemClock }
   return {
     captured: capture,
     waysOf: (pipeline) => {
-      const own = { ...around, group: groupOf(pipeline), limits: loadLimits(settings, pipeline.definition) }
+      const own = { ...around, ...loadOf(pipeline, settings) }
       return {
         capture,
         loading: (load, ending) => new FirstLoad({ ...load, ...own }).run(ending),
         alone: (work) => work(),
       }
     },
+    derivedOf: ({ name: pipeline }) => derivings.get(pipeline),
+    derivings,
     work: (feed, replays) => ({
       run: (signal) => together(signal, [feed, kept(`replays of ${name}`, observe, replays)]),
     }),
@@ -114,6 +118,11 @@ function sharedCaptures(parts: CapturesParts): Captures {
   return {
     captured: remote,
     waysOf: (pipeline) => captureElsewhere({ ...shared, group: groupOf(pipeline), log }, remote),
+    derivedOf: ({ name: pipeline }) =>
+      parts.derivings.has(pipeline)
+        ? new RemoteDeriving({ pipeline, capture: remote, log, clock: systemClock })
+        : undefined,
+    derivings: new Map(),
     work: (feed, replays) => ({
       run: async (signal) => {
         standBy()
@@ -136,8 +145,32 @@ function kept(part: string, observe: Observe, work: Work): Work {
   return (signal) => supervise({ part, clock: systemClock, observe }, work, signal)
 }
 
+function loadOf(
+  pipeline: Pipeline,
+  settings: Settings,
+): Pick<FirstLoadParts, 'group' | 'limits' | 'touches'> {
+  const { definition } = pipeline
+  return {
+    group: groupOf(pipeline),
+    limits: loadLimits(settings, definition),
+    touches: isJoined(definition),
+  }
+}
+
+/** Who cannot derive any more says so to all who deliver, and capture goes on. */
+function derivingFor(pipeline: string, deriving: Deriving, observe: Observe): Work {
+  return async (signal) => {
+    try {
+      await kept(`deriving for ${pipeline}`, observe, (ending) => deriving.run(ending))(signal)
+    } catch (error) {
+      await deriving.publish(failureOf(error))
+      await new Signal().next(0, signal).catch(() => undefined)
+    }
+  }
+}
+
 function ledBy(
-  { name, source, capture, log, settings, pipelines, observe }: CapturesParts,
+  { name, source, capture, log, settings, pipelines, derivings, observe }: CapturesParts,
   feed: Work,
   replays: Work,
   requests: CaptureRequests,
@@ -145,12 +178,11 @@ function ledBy(
   const reading = pipelines.map((pipeline): Work => {
     const group = groupOf(pipeline)
     const load = new FirstLoad({
-      group,
+      ...loadOf(pipeline, settings),
       source,
       capture,
       clock: systemClock,
       observe,
-      limits: loadLimits(settings, pipeline.definition),
       // Whoever delivers makes its index ready before it writes rows of a new shape, and sweeps at the end.
       prepare: () => Promise.resolve(),
       sweep: () => Promise.reject(new Error('loads are ended where they are delivered')),
@@ -159,6 +191,8 @@ function ledBy(
     return kept(`loads of ${group}`, observe, (ending) => load.read(ending))
   })
   const describe = async (table: string) => (await source.describe(table)).table
-  const others = [kept(`replays of ${name}`, observe, replays), ...reading]
-  return { feed, others, requests, carryOut: carryOutBy(capture, describe) }
+  const deriving = [...derivings].map(([pipeline, each]) => derivingFor(pipeline, each, observe))
+  const derive = async (pipeline: string): Promise<void> => await derivings.get(pipeline)?.define()
+  const others = [kept(`replays of ${name}`, observe, replays), ...reading, ...deriving]
+  return { feed, others, requests, carryOut: carryOutBy({ capture, describe, derive }) }
 }

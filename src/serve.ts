@@ -30,7 +30,6 @@ import type { Wishes } from './pipeline/binding.ts'
 import { Board } from './pipeline/board.ts'
 import { isDealtWith } from './pipeline/barriers.ts'
 import { Capture } from './pipeline/capture.ts'
-import type { Deriving } from './pipeline/deriving.ts'
 import type { Captured } from './pipeline/captured.ts'
 import type { Observe } from './pipeline/facts.ts'
 import { Feed } from './pipeline/feed.ts'
@@ -81,8 +80,6 @@ interface OpenedSource {
   readonly states: ReplayStates
   readonly targets: ReadonlyMap<string, Target>
   readonly bounds: ReadingBounds
-  /** By the pipeline's name; its targets share one. */
-  readonly derivings: ReadonlyMap<string, Deriving>
 }
 
 /** Runs until the signal aborts and everything is drained; throws when nothing is left to run. */
@@ -219,6 +216,7 @@ async function openSource(
     store,
     settings,
     pipelines: own,
+    derivings: derivingsOf(own, { ...bounds, source, capture: leading, log, observe }, settings),
     observe,
   })
   return {
@@ -230,7 +228,6 @@ async function openSource(
     capture: captures.captured,
     ...replaysOf({ name, source, log, capture: leading, store, observe, clock: systemClock }),
     bounds,
-    derivings: derivingsOf(own, { ...bounds, source, capture: leading, log, observe }, settings),
     targets: new Map(targetNames(own).map((target) => [target, workshop.target(target)])),
   }
 }
@@ -244,7 +241,7 @@ function daemonOf(serving: Serving, opened: readonly OpenedSource[]): Daemon {
           workshop.pipelinesOf(each.name).map((pipeline) => daemonPipeline(serving, each, pipeline)),
         )
       : [],
-    helpers: opened.flatMap(({ derivings }) =>
+    helpers: opened.flatMap(({ captures: { derivings } }) =>
       [...derivings].map(([name, deriving]) => ({
         name: `deriving for ${name}`,
         run: (signal: AbortSignal) => deriving.run(signal),
@@ -309,7 +306,7 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
   const { source, log } = opened
   const target = targetNamed(opened.targets, file.target.name)
   const limits = deliveryLimits(settings, file)
-  const deriving = opened.derivings.get(file.name)
+  const deriving = opened.captures.derivedOf(file)
   const rowsPerSecond = settings.delivery.lookUpsPerSecond
   const documentsOf = enricherOf({ ...opened, observe, rowsPerSecond }, file)
   let checked = false

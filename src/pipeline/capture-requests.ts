@@ -14,6 +14,8 @@ import { decide, failureOf } from './retry-policy.ts'
 export type CaptureRequest =
   | { readonly kind: 'raise-epoch'; readonly epoch: number }
   | { readonly kind: 'demand-load'; readonly group: string; readonly demand: LoadDemand }
+  /** From now on changes of the pipeline's other tables lead to its documents. */
+  | { readonly kind: 'derive'; readonly pipeline: string }
   | { readonly kind: 'end-load'; readonly group: string; readonly generation: number }
   | {
       readonly kind: 'touch'

@@ -147,6 +147,11 @@ export class Capture implements Captured {
     return Promise.resolve()
   }
 
+  /** Resolves when it is certain that we, and nobody else, capture the source at this moment. */
+  async confirm(): Promise<void> {
+    await this.#running().insert(({ producers }) => ({ records: [], addressee: undefined, producers }))
+  }
+
   async demandLoad(group: string, demand: LoadDemand): Promise<void> {
     await this.setLoad(group, (state, control) => demanded(state, demand, control))
   }

@@ -18,8 +18,6 @@ import type { Clock } from './clock.ts'
 import type { Observe } from './facts.ts'
 import { FanOuts } from './fan-outs.ts'
 import { Gathered } from './gathered.ts'
-import { newLoad } from './load-state.ts'
-import { highestVersion } from './numbering.ts'
 import { keepPace, type Pace } from './pace.ts'
 import { distinctValues } from './row-values.ts'
 import { Signal } from './signal.ts'
@@ -36,7 +34,10 @@ export interface DerivingParts {
   readonly source: Pick<Source, 'view'>
   /** The root table as it is now. */
   readonly describe: () => Promise<Table>
-  readonly capture: Capture
+  readonly capture: Pick<
+    Capture,
+    'control' | 'position' | 'movements' | 'moved' | 'touch' | 'loadState' | 'demandLoad' | 'confirm'
+  >
   readonly log: ChangeLog & LogAdmin
   readonly clock: Clock
   readonly observe: Observe
@@ -49,6 +50,14 @@ export interface DerivingParts {
 /** The group of the log that derives a pipeline's work. */
 export function derivingGroup(pipeline: string): string {
   return `${pipeline}/roots`
+}
+
+/** Why nothing can be derived any more, for those who deliver elsewhere; undefined = it can. */
+export function derivingFailure({ attributes }: Pick<Group, 'attributes'>): Failure | undefined {
+  const text = attributes['failure']
+  if (text === undefined) return undefined
+  const { kind, message, remedy } = JSON.parse(text) as Pick<Failure, 'kind' | 'message' | 'remedy'>
+  return new Failure(kind, message, remedy === undefined ? {} : { remedy })
 }
 
 /** How many pieces of work for very many roots such a group has noted. */
@@ -128,6 +137,13 @@ export class Deriving {
     this.#failed.notify()
   }
 
+  /** Says so to those who deliver in other processes too, until somebody derives again. */
+  async publish({ kind, message, remedy }: Failure): Promise<void> {
+    const { log, childTables: tables } = this.#parts
+    const failure = JSON.stringify({ kind, message, remedy })
+    await log.define({ name: this.#name, tables, attributes: { ...this.#attributes(), failure } })
+  }
+
   /** Rejects with the failure when nothing can be derived any more: the documents would become stale unseen. */
   async fit(signal: AbortSignal): Promise<void> {
     for (let seen = this.#failed.count; this.#failure === undefined;)
@@ -162,16 +178,14 @@ export class Deriving {
   async #loadAll(): Promise<void> {
     const { capture, clock, table } = this.#parts
     for (const { name } of await this.#targets())
-      await capture.setLoad(name, (state, control) =>
-        newLoad({
-          table,
-          generation: (state?.generation ?? 0) + 1,
-          sweepBelow: highestVersion(control) + 1n,
-          rowsEstimate: state?.rowsEstimate ?? 0,
-          reason: 'the log let go of changes of joined tables before they were looked at',
-          startedAtMs: clock.now(),
-        }),
-      )
+      await capture.demandLoad(name, {
+        table,
+        generation: (capture.loadState(name)?.generation ?? 0) + 1,
+        sweeps: true,
+        rowsEstimate: capture.loadState(name)?.rowsEstimate ?? 0,
+        reason: 'the log let go of changes of joined tables before they were looked at',
+        startedAtMs: clock.now(),
+      })
   }
 
   /** The groups that deliver the pipeline. */
@@ -336,9 +350,10 @@ export class Deriving {
     }
   }
 
-  /** Notes the fan-outs, durably. */
+  /** Notes the fan-outs, durably; not over what another process notes that derives in our place by now. */
   async #save(): Promise<void> {
-    const { log, childTables } = this.#parts
+    const { log, childTables, capture } = this.#parts
+    await capture.confirm()
     await log.define({ name: this.#name, tables: childTables, attributes: this.#attributes() })
     this.#moved.notify()
   }

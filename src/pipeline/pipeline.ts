@@ -12,7 +12,6 @@ import type { Captured } from './captured.ts'
 import type { Clock } from './clock.ts'
 import { acceptedShape, ColumnGate, refuseUnaccepted, type Columns } from './column-gate.ts'
 import { Delivery } from './delivery.ts'
-import type { Deriving } from './deriving.ts'
 import type { Observe, PipelineState } from './facts.ts'
 import type { FirstLoadParts } from './first-load.ts'
 import type { DeliveryLimits } from './lane.ts'
@@ -20,6 +19,7 @@ import { guardIndex, refuseAstray, type GuardParts } from './index-guard.ts'
 import { Letters } from './letters.ts'
 import { loadState } from './load-state.ts'
 import { epochOf } from './numbering.ts'
+import type { Derived } from './remote-deriving.ts'
 import { sweep, type SweepParts } from './sweep.ts'
 import { together } from './together.ts'
 
@@ -63,7 +63,7 @@ export interface PipelineParts {
   /** What else runs as long as the pipeline does. */
   readonly companions: readonly ((ending: AbortSignal) => Promise<void>)[]
   /** What derives this pipeline's work from other tables; undefined = nothing does. */
-  readonly deriving?: Pick<Deriving, 'define'> | undefined
+  readonly deriving?: Pick<Derived, 'define'> | undefined
   /** Ends even what is being written. */
   readonly abort: AbortSignal
 }

@@ -105,6 +105,11 @@ export class RemoteCapture implements Captured {
     await this.#ask({ kind: 'end-load', group, generation })
   }
 
+  /** Resolves when changes of the pipeline's other tables are derived, wherever that is. */
+  async derive(pipeline: string): Promise<void> {
+    await this.#ask({ kind: 'derive', pipeline })
+  }
+
   async touch({ table, keys, addressee }: TouchRequest, signal: AbortSignal): Promise<Touched> {
     const all = await Array.fromAsync(keys)
     let until = 0
@@ -148,22 +153,29 @@ export class RemoteCapture implements Captured {
   }
 }
 
+/** What the leader does at the wish of others with. */
+export interface LeaderParts {
+  readonly capture: Capture
+  readonly describe: (table: string) => Promise<TouchRequest['table']>
+  readonly derive: (pipeline: string) => Promise<void>
+}
+
 /** For the leader: what others ask, done by capture itself. */
 export function carryOutBy(
-  capture: Capture,
-  describe: (table: string) => Promise<TouchRequest['table']>,
+  parts: LeaderParts,
 ): (request: CaptureRequest, signal: AbortSignal) => Promise<CaptureAnswer> {
+  const { capture } = parts
   return async (request, signal) => {
-    const until = await act(capture, request, describe, signal)
+    const until = await carryOut(parts, request, signal)
     if (capture.control === undefined) throw new Failure('transient', 'capture has just stopped')
     return { seq: capture.control.seq, until: until ?? capture.next }
   }
 }
 
-async function act(
-  capture: Capture,
+/** Where touches end; undefined = nothing was appended that a lane passes. */
+async function carryOut(
+  { capture, describe, derive }: LeaderParts,
   request: CaptureRequest,
-  describe: (table: string) => Promise<TouchRequest['table']>,
   signal: AbortSignal,
 ): Promise<Offset | undefined> {
   if (request.kind === 'touch') {
@@ -173,6 +185,7 @@ async function act(
   }
   if (request.kind === 'raise-epoch') await capture.raiseEpoch(request.epoch)
   else if (request.kind === 'demand-load') await capture.demandLoad(request.group, request.demand)
-  else await capture.endLoad(request.group, request.generation)
+  else if (request.kind === 'end-load') await capture.endLoad(request.group, request.generation)
+  else await derive(request.pipeline)
   return undefined
 }

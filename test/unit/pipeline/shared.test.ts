@@ -9,6 +9,7 @@ import { FirstLoad } from '../../../src/pipeline/first-load.ts'
 import { leaseHolder } from '../../../src/pipeline/lease.ts'
 import { Pipeline } from '../../../src/pipeline/pipeline.ts'
 import { carryOutBy, RemoteCapture } from '../../../src/pipeline/remote-capture.ts'
+import { RemoteDeriving } from '../../../src/pipeline/remote-deriving.ts'
 import { captureElsewhere, leadCapture, passedIn, type SharedParts } from '../../../src/pipeline/shared.ts'
 import { supervise } from '../../../src/pipeline/supervise.ts'
 import { Facts } from '../../support/facts.ts'
@@ -22,6 +23,8 @@ const group = 'items@main'
 class Node {
   readonly facts = new Facts()
   readonly stop = new AbortController()
+  /** Pipelines whose work it was asked to derive. */
+  readonly derived: string[] = []
   readonly #name: string
   readonly #world: World
   readonly #store: MemoryStore
@@ -69,7 +72,11 @@ class Node {
       feed: (ending: AbortSignal) => feed.run(ending),
       others: [(ending: AbortSignal) => load.read(ending)],
       requests: this.#requests(),
-      carryOut: carryOutBy(capture, () => Promise.resolve(this.#world.database.definition(table))),
+      carryOut: carryOutBy({
+        capture,
+        describe: () => Promise.resolve(this.#world.database.definition(table)),
+        derive: (pipeline) => Promise.resolve(void this.derived.push(pipeline)),
+      }),
     }
     return this.#run((signal) => leadCapture({ ...this.#shared(), source: 'main' }, works, signal))
   }
@@ -90,6 +97,7 @@ class Node {
       deadLetters: log.deadLetters,
       openIndex: () => Promise.resolve(index),
       sinkFor: (state) => index.sinkFor(state),
+      deriving: new RemoteDeriving({ pipeline: 'items', capture: remote, log, clock }),
       ...documentsOf(this.#world, definition, 'auto'),
       clock,
       observe: this.facts.observe,
@@ -108,7 +116,6 @@ class Node {
       differences: () => [],
       start: 'load',
       wishes,
-      deriving: undefined,
       reloadsWhenLost: false,
       rowsEstimate: () => Promise.resolve(10),
       companions: [],
@@ -181,6 +188,7 @@ test('what one process captures another delivers: a load with its sweep, changes
   world.delete(2)
   world.insert(4, 'four')
   await until(world, equals(world, { 1: 'one', 3: 'three', 4: 'four' }))
+  assert.deepEqual(capturing.derived, ['items'], 'before its load, the leader derives')
   await delivering.end()
   delivering = new Node('delivering again', world, store).deliver({ ...noWishes, reload: true })
   await until(world, () => delivering.facts.all.some(({ kind }) => kind === 'swept'))
