@@ -5,9 +5,12 @@ import { after, before, suite, test } from 'node:test'
 import { moveCapture } from '../soak/capture-moves.ts'
 import { troubleDeliverers } from '../soak/kafka-deliverers.ts'
 import type { Stack } from '../stack/stack.ts'
+import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace } from '../support/command-process.ts'
 import { Fleet, startFleetStack } from '../support/fleet.ts'
+import { Random } from '../support/random.ts'
 import { SearchIndex } from '../support/search-index.ts'
+import { changeShop, createShop, differencesOfShop, shopPipeline } from '../support/shop.ts'
 
 suite('roles', { concurrency: false }, () => {
   let stack: Stack
@@ -70,6 +73,31 @@ suite('roles', { concurrency: false }, () => {
     const trouble = { name: 'troubled', seconds: 25, frozenMs: 10_000, seed: 11, say }
     const result = await troubleDeliverers(stack, trouble)
     for (const [what, count] of Object.entries(result)) assert.ok(count > 0, `${what}: ${count}`)
+  })
+
+  test('documents of several tables: one process captures and finds their roots, another delivers; the leader is killed', async () => {
+    const schema = 'split'
+    const connection = await stack.mysql.connect()
+    await createShop(connection, schema, 60)
+    const pipelines = { [schema]: shopPipeline(schema) }
+    await using fleet = await Fleet.create(stack, { name: schema, lanes: 2, pipelines })
+    try {
+      const leading = await fleet.start('one', 'capture,control')
+      const delivering = await fleet.start('deliver', 'deliver,control')
+      await untilCaughtUp(delivering, connection)
+      const changes = { schema, random: new Random(5), orders: 70, cascades: false }
+      for (let count = 0; count < 60; count++) await changeShop(connection, changes)
+      await fleet.start('other', 'capture,control')
+      await leading.kill()
+      for (let count = 0; count < 60; count++) await changeShop(connection, changes)
+      await untilCaughtUp(delivering, connection)
+      const index = new SearchIndex(stack.elasticsearch.url, schema)
+      const { documents, differences } = await differencesOfShop(connection, schema, index)
+      assert.deepEqual(differences.slice(0, 5), [])
+      assert.ok(documents > 0)
+    } finally {
+      connection.destroy()
+    }
   })
 
   test('roles that cannot be split are refused with the reason', async () => {
