@@ -134,7 +134,8 @@ class Deliverers {
   /** Resolves with one that delivers, when none is frozen. */
   async untilOneRuns(): Promise<DaemonProcess> {
     await Promise.all(this.#frozen.values())
-    for (const [name, { exit }] of this.#running) assert.equal(exit, undefined, `${name} has ended`)
+    for (const [name, daemon] of this.#running)
+      assert.equal(daemon.exit, undefined, `${name} has ended: ${daemon.outputTail()}`)
     const [one] = this.#running.values()
     assert(one !== undefined, 'some are left')
     await one.until('run', ({ pipelines }) => pipelines[0]?.state === 'running', 300_000)
