@@ -65,6 +65,9 @@ export class Lease {
     const keeping = this.#keep(held, over)
     try {
       await work(held.token, ending)
+    } catch (error) {
+      // That its signal aborted is what the work was told; why is told below.
+      if (!held.isLost || !isAbort(error)) throw error
     } finally {
       const isLost = over.signal.aborted
       over.abort()
@@ -208,6 +211,10 @@ class Held {
   isSame({ owner, token }: LeaseHolder): boolean {
     return owner === this.holder.owner && token === this.holder.token
   }
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError'
 }
 
 function leaseName(name: string): string {

@@ -89,6 +89,36 @@ test('an owner that cannot reach the store stops before the term ends, and the o
   await clock.until(other)
 })
 
+test('work that ends with the reason of its signal has lost its lease like any other; what else it throws is thrown on', async () => {
+  const endings = [
+    (ending: AbortSignal): unknown => ending.reason,
+    () => new DOMException('aborted by a timer', 'AbortError'),
+    () => new TypeError('a bug'),
+  ]
+  const thrown: unknown[] = []
+  for (const errorOf of endings) {
+    const clock = new VirtualClock()
+    const store = new MemoryStore()
+    const lease = leaseOf(clock, store, 'one')
+    const held = lease.hold(async (_, ending) => {
+      const { promise, reject } = Promise.withResolvers<void>()
+      ending.addEventListener('abort', () => reject(errorOf(ending) as Error), { once: true })
+      await promise
+    }, new AbortController().signal)
+    held.catch((error: unknown) => thrown.push(error))
+    await settled()
+    const stored = await store.get('lease:capture:main')
+    await store.put(
+      'lease:capture:main',
+      JSON.stringify({ owner: 'other', token: 2, termMs, sinceMs: 0 }),
+      stored?.revision ?? 0,
+    )
+    await clock.advance(termMs)
+  }
+  const kinds = thrown.map((error) => (error instanceof Failure ? error.kind : (error as Error).message))
+  assert.deepEqual(kinds, ['transient', 'transient', 'a bug'])
+})
+
 test('a renewal that is answered too late does not keep a lease', async () => {
   const clock = new VirtualClock()
   const store = new MemoryStore()
