@@ -102,7 +102,7 @@ test('work that ends with the reason of its signal has lost its lease like any o
     const lease = leaseOf(clock, store, 'one')
     const held = lease.hold(async (_, ending) => {
       const { promise, reject } = Promise.withResolvers<void>()
-      ending.addEventListener('abort', () => reject(errorOf(ending) as Error), { once: true })
+      ending.addEventListener('abort', () => reject(errorOf(ending)), { once: true })
       await promise
     }, new AbortController().signal)
     held.catch((error: unknown) => thrown.push(error))
