@@ -14,6 +14,7 @@ import { createItems, Workload } from '../support/workload.ts'
 
 export interface DelivererTrouble {
   readonly name: string
+  /** For how long; everything happens once at least. */
   readonly seconds: number
   /** How long a process is frozen, ms: longer than the brokers wait for a member makes it a zombie. */
   readonly frozenMs: number
@@ -74,8 +75,9 @@ export async function troubleDeliverers(
     workload.start()
     versions.start()
     await resolved.start()
-    for (const endMs = performance.now() + trouble.seconds * 1000; performance.now() < endMs;)
-      await deliverers.disturb(trouble.frozenMs)
+    const endMs = performance.now() + trouble.seconds * 1000
+    do await deliverers.disturb(trouble.frozenMs)
+    while (performance.now() < endMs)
     await workload.stop()
     await untilCaughtUp(await deliverers.untilOneRuns(), connection, 300_000)
     await versions.stop()
@@ -95,6 +97,8 @@ export async function troubleDeliverers(
     connection.destroy()
   }
 }
+
+type Disturbance = 'freeze' | 'more' | 'stop' | 'kill'
 
 class Deliverers {
   readonly counts = { freezes: 0, starts: 0, stops: 0, kills: 0 }
@@ -119,16 +123,25 @@ class Deliverers {
     this.#say(`${name} is started; ${this.#running.size} deliver`)
   }
 
-  /** One thing goes wrong, or somebody changes how many there are. */
+  /** Everything that may happen, in any order. */
   async disturb(frozenMs: number): Promise<void> {
+    const left: Disturbance[] = ['freeze', 'freeze', 'freeze', 'more', 'stop', 'kill']
+    while (left.length > 0) {
+      const [next = 'freeze'] = left.splice(this.#random.below(left.length), 1)
+      await this.#disturb(next, frozenMs)
+      await delay(frozenMs / 4)
+    }
+  }
+
+  async #disturb(disturbance: Disturbance, frozenMs: number): Promise<void> {
     const awake = [...this.#running.keys()].filter((name) => !this.#frozen.has(name))
-    const chance = this.#random.next()
-    const mayEnd = awake.length > deliverersMin
-    if (chance < 0.25 && this.#running.size < deliverersMax) await this.more()
-    else if (chance < 0.4 && mayEnd) await this.#fewer(this.#random.pick(awake))
-    else if (chance < 0.5 && mayEnd) await this.#kill(this.#random.pick(awake))
-    else if (awake.length > 0) this.#freeze(this.#random.pick(awake), frozenMs)
-    await delay(frozenMs / 4)
+    if (disturbance === 'more') {
+      if (this.#running.size < deliverersMax) await this.more()
+    } else if (awake.length > 0) {
+      const name = this.#random.pick(awake)
+      if (disturbance === 'freeze') this.#freeze(name, frozenMs)
+      else if (this.#running.size > deliverersMin) await this.#end(name, disturbance)
+    }
   }
 
   /** Resolves with one that delivers, when none is frozen. */
@@ -142,18 +155,13 @@ class Deliverers {
     return one
   }
 
-  async #fewer(name: string): Promise<void> {
-    assert.equal((await this.#running.get(name)?.stop())?.code, 0, `${name} stops in order`)
+  async #end(name: string, way: 'stop' | 'kill'): Promise<void> {
+    const daemon = this.#running.get(name)
+    if (way === 'kill') await daemon?.kill()
+    else assert.equal((await daemon?.stop())?.code, 0, `${name} stops in order`)
     this.#running.delete(name)
-    this.counts.stops++
-    this.#say(`${name} is stopped; ${this.#running.size} deliver`)
-  }
-
-  async #kill(name: string): Promise<void> {
-    await this.#running.get(name)?.kill()
-    this.#running.delete(name)
-    this.counts.kills++
-    this.#say(`${name} is killed; ${this.#running.size} deliver`)
+    this.counts[way === 'kill' ? 'kills' : 'stops']++
+    this.#say(`${name}: ${way}; ${this.#running.size} deliver`)
   }
 
   #freeze(name: string, frozenMs: number): void {
