@@ -93,8 +93,13 @@ suite('documents that hold rows of several tables', () => {
     assert.match(await command('doctor'), /joins of shop_one_query +every join has its indexes/)
     await connection.query(`ALTER TABLE ${schema}.order_tags DROP KEY tag_id`)
     await connection.query(`ALTER TABLE ${schema}.orders DROP KEY customer_id`)
+    await connection.query(`ALTER TABLE ${schema}.line_items DROP KEY product`)
     const examined = await command('doctor')
     assert.match(examined, /CREATE INDEX `by_tag_id` ON `shop_one`\.`order_tags` \(`tag_id`\)/)
+    assert.match(
+      examined,
+      /joins of shop_one_query +shop_one\.line_items is read whole for each batch.*\n.*CREATE INDEX `by_product` ON `shop_one`\.`line_items` \(`product`\)/,
+    )
     assert.match(examined, /CREATE INDEX `by_customer_id` ON `shop_one`\.`orders` \(`customer_id`\)/)
   })
 

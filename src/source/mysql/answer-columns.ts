@@ -21,17 +21,31 @@ function bits(text: string): string {
 export function typeOfAnswer({
   columnType = CODE.varString,
   characterSet,
+  columnLength,
   flags,
   decimals,
 }: FieldPacket): ColumnType {
   const unsigned = (Number(flags) & unsignedFlag) !== 0
   if (integers.has(columnType)) return { kind: 'integer', bytes: 8, unsigned }
   if (columnType === CODE.newDecimal) return { kind: 'decimal', precision: 65, scale: decimals, unsigned }
-  return simpleTypes.get(columnType) ?? (charsetOf(characterSet ?? 0) === 'binary' ? binary : string)
+  return (
+    simpleTypes.get(columnType) ??
+    (charsetOf(characterSet ?? 0) === 'binary' ? binary : textOfAnswer(columnLength))
+  )
 }
 
+/** In the connection's character set, of four bytes. */
+function textOfAnswer(bytes = 0): ColumnType {
+  const characters = Math.floor(bytes / 4)
+  return characters <= charactersMax
+    ? { kind: 'string', fixed: false, characters }
+    : { kind: 'text', lengthBytes: 4 }
+}
+
+/** Of a VARCHAR in that set. */
+const charactersMax = 16_383
+
 const integers: ReadonlySet<number> = new Set([CODE.tiny, CODE.short, CODE.int24, CODE.long, CODE.longlong])
-const string: ColumnType = { kind: 'string', fixed: false, characters: 0 }
 const binary: ColumnType = { kind: 'binary', fixed: false, bytes: 0 }
 
 const simpleTypes: ReadonlyMap<number, ColumnType> = new Map<number, ColumnType>([

@@ -1,6 +1,6 @@
 /** A person's query before it is asked: whether it only reads, what it reads and answers with, and how the server would go about it. */
 import { Failure } from '../../change/failure.ts'
-import { keyCells } from '../../change/row.ts'
+import { unpackRow } from '../../change/row.ts'
 import type { Finding, Question, QuestionFacts } from '../source.ts'
 import { answerShape, fieldsOf, placeholder, withValues } from './answers.ts'
 import { query, type Connection } from './connection.ts'
@@ -83,7 +83,7 @@ function isName({ kind }: Word): boolean {
   return kind === 'word' || kind === 'quoted'
 }
 
-/** With the first keys of the table: what is read whole though an index could find it. */
+/** With values of the first rows of the table: what is read whole though an index could find it. */
 export async function explainQuestion(
   connection: Connection,
   question: Question,
@@ -94,19 +94,28 @@ export async function explainQuestion(
   const shape = await describeTable(connection, table, options)
   const first = `${selectFrom(shape)} ORDER BY ${keyNames(shape).join(', ')} LIMIT 3`
   const rows = await selectRows(connection, shape, { sql: first, parameters: [] }, Infinity)
-  if (rows.length === 0) return []
-  const combinations = rows.map(({ key }) => keyCells(key).map((cell) => cell ?? 'null'))
+  const places = by.map((name) => shape.table.columns.findIndex((column) => column.name === name))
+  const combinations = rows
+    .map(({ row }) => unpackRow(row, shape.table.columns.length))
+    .map((cells) => places.flatMap((at) => cells[at] ?? []))
+    .filter((cells) => cells.length === by.length)
+  if (combinations.length === 0) return []
   const values = valuesSql(shape, by, combinations)
-  const statement = { sql: `EXPLAIN ${withValues(sql, values.sql)}`, parameters: values.parameters }
+  const statement = {
+    sql: `EXPLAIN FORMAT = TRADITIONAL ${withValues(sql, values.sql)}`,
+    parameters: values.parameters,
+  }
   const explained = await rawAnswer(connection, statement, Infinity, 'explaining the query of sql')
   const names = explained.fields.map(({ name }) => name)
-  return explained.rows.flatMap((row) => {
+  const found = explained.rows.flatMap((row) => {
     const cellOf = (name: string): string | null => row[names.indexOf(name)] ?? null
     const [alias, type, possible] = [cellOf('table'), cellOf('type'), cellOf('possible_keys')]
     const isWhole = (type === 'ALL' || type === 'index') && possible === null
     if (!isWhole || alias === null || alias.startsWith('<')) return []
     return [readWhole(sql, alias, cellOf('rows') ?? '?')]
   })
+  // Two parts of the query may read a table alike.
+  return [...new Map(found.map((finding) => [finding.found, finding])).values()]
 }
 
 function readWhole(sql: string, alias: string, rows: string): Finding {
