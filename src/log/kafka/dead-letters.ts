@@ -8,7 +8,8 @@ import type { Fetched } from './committed-records.ts'
 import { placeName, type Place } from './connections.ts'
 import { BatchBuilder } from './record-batch.ts'
 
-const fetchBytes = 8 * 2 ** 20
+/** As it lies in the topic: packed, so that what comes out may be many times as much. */
+const fetchBytes = 2 ** 18
 const noHeaders = Buffer.from([0])
 
 export class TopicDeadLetters implements DeadLetters {
