@@ -196,7 +196,7 @@ function keptOnly({ target: { family } }: Pipeline, inner: Enricher): Enricher {
   if (family?.keep === undefined) return inner
   return async (entries, signal) => {
     const works = await inner(entries, signal)
-    return works.filter(({ operation }) => !isExpired(family, operation.index ?? '', systemClock.now()))
+    return [...works].filter(({ operation }) => !isExpired(family, operation.index ?? '', systemClock.now()))
   }
 }
 

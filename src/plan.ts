@@ -26,7 +26,7 @@ export async function plan(
   )
   const readSeconds = (performance.now() - begun) / 1000
   const records = chunkRecords(table, rows)
-  const works = await enrich(Entries.all(records, { offset: 0, version: 1n }), signal)
+  const works = [...(await enrich(Entries.all(records, { offset: 0, version: 1n }), signal))]
   const madeSeconds = (performance.now() - begun) / 1000
   const bodies = works.flatMap(({ operation }) => (operation.op === 'index' ? [operation.body] : []))
   const bytes = bodies.reduce((sum, body) => sum + Buffer.byteLength(textOfBody(body)), 0)

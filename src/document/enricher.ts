@@ -1,5 +1,6 @@
 /** From entries of the log to operations on documents. */
 import type { Key, Table } from '../change/change.ts'
+import type { List } from '../change/list.ts'
 import type { RecordCursor } from '../change/records.ts'
 import type { Entries } from '../log/log.ts'
 import type { Operation } from '../sink/sink.ts'
@@ -13,7 +14,7 @@ export interface Work {
 }
 
 /** In the order of the entries; an entry may need no operation (filtered out, never indexed) or several. */
-export type Enricher = (entries: Entries, signal: AbortSignal) => Promise<readonly Work[]>
+export type Enricher = (entries: Entries, signal: AbortSignal) => Promise<List<Work>>
 
 /** What entries ask for as far as they show it themselves. */
 export interface RowMapper {
@@ -25,7 +26,7 @@ export interface RowMapper {
 }
 
 export interface Mapped {
-  readonly works: readonly Work[]
+  readonly works: List<Work>
   /** Entries that do not show what their document needs: numbers among the entries, ascending. */
   readonly incomplete: readonly number[]
 }

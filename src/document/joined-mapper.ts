@@ -56,10 +56,11 @@ export function rootOperations(mapper: RowMapper, { table, rows }: RelatedRows):
     committedAtMs: 0,
   }))
   const entries = Entries.all(packRecords(changes), { offset: 0, version: 0n })
-  return mapper.map(entries).works.filter(({ operation }) => operation.op === 'index')
+  return [...mapper.map(entries).works].filter(({ operation }) => operation.op === 'index')
 }
 
-function withoutShown({ works, incomplete }: Mapped): Mapped {
+function withoutShown({ works: listed, incomplete }: Mapped): Mapped {
+  const works = [...listed]
   const shown = works.filter(({ operation }) => operation.op === 'index').map(({ at }) => at)
   return {
     works: works.filter(({ operation }) => operation.op === 'delete'),

@@ -10,6 +10,7 @@ import { compileFilter, type CompiledFilter } from './filter.ts'
 import { cellForm, formsOf } from './form.ts'
 import { placePlan, type Place, type PlacePlan } from './place.ts'
 import { RowDocument } from './row-document.ts'
+import { RowWorks } from './row-works.ts'
 
 export interface DocumentField {
   readonly field: string
@@ -33,6 +34,26 @@ export class Mapper implements RowMapper {
   }
 
   map(entries: Entries): Mapped {
+    const isRow = this.#definition.placing === undefined && this.#definition.forms === undefined
+    return isRow ? this.#mapRows(entries) : this.#mapAll(entries)
+  }
+
+  /** Where documents are nothing but their rows. */
+  #mapRows(entries: Entries): Mapped {
+    const cursor = new RecordCursor(entries.records)
+    const works = new RowWorks(entries, (table) => this.#documentOf(table))
+    const incomplete: number[] = []
+    for (let at = 0; at < entries.length; at++) {
+      cursor.seek(entries.place(at))
+      const document = this.#documentOf(cursor.table)
+      const op = askedOf(cursor, document)
+      if (op === 'incomplete') incomplete.push(at)
+      else if (op !== undefined) works.add(at, op, idOf(cursor, document))
+    }
+    return { works, incomplete }
+  }
+
+  #mapAll(entries: Entries): Mapped {
     const cursor = new RecordCursor(entries.records)
     const works: Work[] = []
     const incomplete: number[] = []
@@ -205,27 +226,30 @@ function operationOf(
   document: RowDocument,
   version: bigint,
 ): Operation | 'incomplete' | undefined {
+  const op = askedOf(cursor, document)
+  if (op === 'incomplete' || op === undefined) return op
+  const common = { id: idOf(cursor, document), version, routing: undefined, repeatable: true }
+  if (op === 'index') return { ...common, op, body: document.body() }
+  return { ...common, op, body: undefined }
+}
+
+/** What the record asks for; the document stands on the row that says it. */
+function askedOf(cursor: RecordCursor, document: RowDocument): Operation['op'] | 'incomplete' | undefined {
   const { records, operation, beforeAt, afterAt, keyAt } = cursor
   if (operation === operations.touch) return 'incomplete'
   if (keyAt > afterAt) {
     document.read(records.bytes, afterAt, keyAt)
     if (!document.isWhole) return 'incomplete'
-    if (document.exists)
-      return {
-        op: 'index',
-        id: document.id(),
-        version,
-        routing: undefined,
-        repeatable: true,
-        body: document.body(),
-      }
+    if (document.exists) return 'index'
   }
   // Without a row before there is no document to delete, nor where that row had none.
   if (afterAt === beforeAt) return undefined
   document.read(records.bytes, beforeAt, afterAt)
-  if (document.isDecided && !document.exists) return undefined
-  const id = document.isWhole ? document.id() : document.idOfKey(cursor.key)
-  return { op: 'delete', id, version, routing: undefined, repeatable: true, body: undefined }
+  return document.isDecided && !document.exists ? undefined : 'delete'
+}
+
+function idOf(cursor: RecordCursor, document: RowDocument): string {
+  return document.isWhole ? document.id() : document.idOfKey(cursor.key)
 }
 
 /** What an entry asks for at the place of its document, and at the one that the document left. */

@@ -46,6 +46,8 @@ export class RowDocument {
   readonly #steps: readonly Step[]
   /** Bytes of a document besides its values. */
   readonly #frameBytes: number
+  /** How often the document shows the column that it shows most often. */
+  readonly #showings: number
   /** Columns that the document shows. */
   readonly #shown: readonly number[]
   readonly #placeColumns: readonly number[]
@@ -53,6 +55,8 @@ export class RowDocument {
   readonly #cells: Cell[]
   readonly #idCells: Cell[]
   readonly #hasForms: boolean
+  /** The object is the same each time. */
+  readonly #into: { bytes: Buffer; at: number } = { bytes: Buffer.alloc(0), at: 0 }
   /** The row that this stands on, and where it begins and ends. */
   row: Buffer = Buffer.alloc(0)
   from = 0
@@ -70,6 +74,7 @@ export class RowDocument {
     }))
     this.#frameBytes = this.#steps.reduce((sum, { before }) => sum + before.length, 2)
     this.#shown = plan.fields.map(({ at }) => at)
+    this.#showings = Math.max(0, ...this.#shown.map((at) => this.#shown.filter((each) => each === at).length))
     this.#placeColumns = plan.place === undefined ? [] : placeColumns(plan.place)
     this.#hasForms = plan.fields.some(({ form }) => form !== undefined)
     this.#idCells = plan.idColumns.map(() => null)
@@ -138,12 +143,7 @@ export class RowDocument {
 
   /** To be asked only of a row that is whole. */
   body(): Body {
-    let bytesMax = this.#frameBytes
-    for (const { at } of this.#steps) bytesMax += this.#valueBytes(at)
-    if (!this.#hasForms) return new RowBody(this, bytesMax, noTexts)
-    const formed = this.#steps.map((step) => this.#formed(step))
-    for (const text of formed) bytesMax += text?.length ?? 0
-    return new RowBody(this, bytesMax, formed)
+    return new RowBody(this, this.#hasForms ? this.#steps.map((step) => this.#formed(step)) : noTexts)
   }
 
   /** The document as text, one character for each byte; to be asked only of a row that is whole. */
@@ -153,10 +153,9 @@ export class RowDocument {
     return target.toString('latin1', 0, body.write(target, 0))
   }
 
-  #valueBytes(column: number): number {
-    const from = this.#spans[2 * column] ?? nullCell
-    const length = from < 0 ? 0 : (this.#spans[2 * column + 1] ?? 0) - from
-    return Math.max(nullBytes.length, length)
+  /** What the document of a row of so many bytes takes at most, values in other forms not counted; each may be `null`. */
+  bytesMaxOf(rowBytes: number): number {
+    return this.#frameBytes + this.#showings * rowBytes + nullBytes.length * this.#steps.length
   }
 
   /** A value in another form than its own; undefined = it is not, or it is null. */
@@ -169,9 +168,11 @@ export class RowDocument {
   }
 
   /** Writes the document of the row that `read` went to, and returns where it ends. */
-  write(target: Buffer, start: number, formed: Formed): number {
+  write(target: Buffer, start: number, formed: Formed = noTexts): number {
     const { row } = this
-    const into = { bytes: target, at: start }
+    const into = this.#into
+    into.bytes = target
+    into.at = start
     for (let number = 0; number < this.#steps.length; number++) {
       const step = this.#steps[number]
       if (step === undefined) break
@@ -212,13 +213,15 @@ class RowBody implements Body {
   readonly #to: number
   readonly #formed: Formed
 
-  constructor(document: RowDocument, bytesMax: number, formed: Formed) {
-    this.bytesMax = bytesMax
+  /** Of the row that the document stands on. */
+  constructor(document: RowDocument, formed: Formed) {
     this.#formed = formed
     this.#document = document
     this.#row = document.row
     this.#from = document.from
     this.#to = document.to
+    this.bytesMax = document.bytesMaxOf(document.to - document.from)
+    for (const text of formed) this.bytesMax += text?.length ?? 0
   }
 
   write(target: Buffer, at: number): number {

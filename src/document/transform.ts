@@ -24,7 +24,7 @@ export function transforming(inner: Enricher, transform: Transform | undefined):
   if (transform === undefined) return inner
   return async (entries, signal) => {
     const works = await inner(entries, signal)
-    return works.map((work) => ({ ...work, operation: applied(transform, work.operation) }))
+    return Array.from(works, (work) => ({ ...work, operation: applied(transform, work.operation) }))
   }
 }
 

@@ -2,118 +2,16 @@
  * The work that a lane holds: of several operations on one document, only the last is written; every entry that asked
  * for it is finished when that one is.
  */
-import type { Offset } from '../change/change.ts'
-import type { Holders } from '../change/holders.ts'
-import { committedAtMsOf, RecordCursor } from '../change/records.ts'
-import { textOf } from '../change/row.ts'
 import type { Work } from '../document/enricher.ts'
-import type { Entries } from '../log/log.ts'
 import type { Operation } from '../sink/sink.ts'
-
-/** An entry of the log, without an object of its own where it is the only one. */
-interface Place {
-  readonly entries: Entries
-  readonly at: number
-  readonly holders: Holders | undefined
-}
-
-export interface Taking {
-  /** Of the memory that the entries and the operation are in; let go by `remove`. */
-  readonly holders?: Holders
-  /** See PendingWork; of work that is already held, the first counts. */
-  readonly openUntilMs?: number
-}
-
-export class PendingWork {
-  operation: Operation
-  /** How often the target failed on it. */
-  attempts = 0
-  /** How often it was put off. */
-  delays = 0
-  /** It is not to be written again before, ms since 1970. */
-  notBeforeMs = 0
-  /** Until then later entries may take its place, ms since 1970: what changes often is written once. */
-  openUntilMs: number
-  bytes: number
-  /** With those of the entries that asked for it before. */
-  heldBytes: number
-  #entries: Entries
-  #at: number
-  #holders: Holders | undefined
-  /** The entries that asked for the document before. */
-  #earlier: Place[] | undefined
-
-  /** `holders`: of the memory that the entries and the operation are in. */
-  constructor(entries: Entries, { at, operation }: Work, { holders, openUntilMs = 0 }: Taking) {
-    this.openUntilMs = openUntilMs
-    holders?.add()
-    this.#holders = holders
-    this.operation = operation
-    this.bytes = bytesOf(operation)
-    this.heldBytes = this.bytes
-    this.#entries = entries
-    this.#at = at
-  }
-
-  /** A later entry's operation takes the place of this one's. */
-  replace(entries: Entries, { at, operation }: Work, holders?: Holders): void {
-    this.#earlier ??= []
-    this.#earlier.push({ entries: this.#entries, at: this.#at, holders: this.#holders })
-    holders?.add()
-    this.#holders = holders
-    this.#entries = entries
-    this.#at = at
-    this.operation = operation
-    this.bytes = bytesOf(operation)
-    this.attempts = this.delays = this.notBeforeMs = 0
-  }
-
-  /** The document is not to be there any more. */
-  vacate(operation: Operation): void {
-    this.operation = operation
-    this.bytes = bytesOf(operation)
-  }
-
-  /** `schema.table`. */
-  get table(): string {
-    return this.#record().table.name
-  }
-
-  /** The key as JSON text, for people. */
-  get key(): string {
-    return textOf(this.#record().key)
-  }
-
-  /** Calls with the offset of each entry that this work settles. */
-  forEachOffset(tell: (offset: Offset) => void): void {
-    if (this.#earlier !== undefined) for (const { entries, at } of this.#earlier) tell(entries.offset(at))
-    tell(this.#entries.offset(this.#at))
-  }
-
-  /** When the entries that this work settles were committed, ms since 1970; 0 = a row that was read. */
-  committedAtMs(): readonly number[] {
-    const places: readonly Pick<Place, 'entries' | 'at'>[] = [
-      ...(this.#earlier ?? []),
-      { entries: this.#entries, at: this.#at },
-    ]
-    return places.map(({ entries, at }) => committedAtMsOf(entries.records, entries.place(at)))
-  }
-
-  /** Nobody looks at its entries and its operation any more. */
-  letGo(): void {
-    for (const { holders } of this.#earlier ?? []) holders?.drop()
-    this.#holders?.drop()
-  }
-
-  #record(): RecordCursor {
-    const cursor = new RecordCursor(this.#entries.records)
-    cursor.seek(this.#entries.place(this.#at))
-    return cursor
-  }
-}
+import { ChosenWorks, PendingWork, Slots, type Taking } from './pending-work.ts'
+import { PlaceTable } from './place-table.ts'
 
 /** What is held open is written all the same when its entries take as much as so many requests. */
 const heldRequests = 4
+
+/** Fewer slots are not worth being moved together. */
+const slotsMin = 10_000
 
 /** About what the operation takes in a request. */
 function bytesOf({ body, id }: Operation): number {
@@ -126,76 +24,131 @@ function placeOf({ id, routing, index }: Operation): string {
 }
 
 export class PendingOperations {
-  readonly #byPlace = new Map<string, PendingWork>()
+  readonly #slots = new Slots()
+  readonly #byPlace = new PlaceTable(this.#slots.places)
+  /** Slots are in the order in which work on their documents first came; those from here on were never used. */
+  #end = 0
+  #count = 0
   #bytes = 0
   /** Of all entries that are held, those that others took the place of included. */
   #heldBytes = 0
 
   get count(): number {
-    return this.#byPlace.size
+    return this.#count
   }
 
   get bytes(): number {
     return this.#bytes
   }
 
-  add(entries: Entries, work: Work, taking: Taking = {}): void {
+  /** Takes one of the works, which is the one with this index. */
+  add(taking: Taking, index: number, work: Work): void {
     const { operation } = work
     if (operation.everywhere === true) this.#vacate(operation)
+    if (operation.everywhere === true || operation.remark !== undefined) this.#slots.arePlain = false
     const place = placeOf(operation)
-    const known = this.#byPlace.get(place)
-    if (known === undefined) {
-      const pending = new PendingWork(entries, work, taking)
-      this.#byPlace.set(place, pending)
-      this.#bytes += pending.bytes
-      this.#heldBytes += pending.bytes
-      return
-    }
-    this.#bytes -= known.bytes
-    known.replace(entries, work, taking.holders)
-    this.#bytes += known.bytes
-    this.#heldBytes += known.bytes
-    known.heldBytes += known.bytes
-  }
-
-  /** What the document was to be elsewhere is not to be written any more once nobody knows where it lies. */
-  #vacate({ id }: Operation): void {
-    for (const pending of this.#byPlace.values()) {
-      const { operation } = pending
-      if (operation.id !== id || operation.op === 'delete') continue
-      this.#bytes -= pending.bytes
-      pending.vacate({ ...operation, op: 'delete', vacates: true, body: undefined })
-      this.#bytes += pending.bytes
-    }
+    const known = this.#byPlace.find(place)
+    if (known >= 0) this.#supersede(known)
+    const slot = known >= 0 ? known : this.#append(place)
+    taking.holders?.add()
+    this.#slots.takings[slot] = taking
+    this.#slots.indexes[slot] = index
+    this.#slots.numbers[slot] = work.at
+    this.#weigh(slot, operation)
+    this.#heldBytes += this.#slots.bytes[slot] ?? 0
   }
 
   /** The oldest work that is due, at most so many operations and so many bytes, but at least one where one is due. */
-  first(countMax: number, bytesMax: number, nowMs: number): PendingWork[] {
+  first(countMax: number, bytesMax: number, nowMs: number): ChosenWorks {
     const isFull =
       this.count >= countMax || this.bytes >= bytesMax || this.#heldBytes >= heldRequests * bytesMax
-    const chosen: PendingWork[] = []
+    const chosen: number[] = []
     let bytes = 0
-    for (const work of this.#byPlace.values()) {
-      if (work.notBeforeMs > nowMs || (!isFull && work.openUntilMs > nowMs)) continue
-      if (chosen.length > 0 && (chosen.length >= countMax || bytes + work.bytes > bytesMax)) break
-      chosen.push(work)
-      bytes += work.bytes
+    for (let slot = 0; slot < this.#end; slot++) {
+      if (this.#isFree(slot) || this.#slots.dueAtMs(slot, isFull) > nowMs) continue
+      const added = this.#slots.bytes[slot] ?? 0
+      if (chosen.length > 0 && (chosen.length >= countMax || bytes + added > bytesMax)) break
+      chosen.push(slot)
+      bytes += added
     }
-    return chosen
+    return new ChosenWorks(this.#slots, chosen)
   }
 
   /** When the first is due, ms since 1970; Infinity where there is none. */
   get dueAtMs(): number {
     let dueAtMs = Infinity
-    for (const { notBeforeMs, openUntilMs } of this.#byPlace.values())
-      dueAtMs = Math.min(dueAtMs, Math.max(notBeforeMs, openUntilMs))
+    for (const { slot } of this.#works()) dueAtMs = Math.min(dueAtMs, this.#slots.dueAtMs(slot, false))
     return dueAtMs
   }
 
   remove(work: PendingWork): void {
-    if (!this.#byPlace.delete(placeOf(work.operation))) return
+    if (this.#isFree(work.slot)) return
     this.#bytes -= work.bytes
     this.#heldBytes -= work.heldBytes
     work.letGo()
+    this.#slots.free(work.slot)
+    this.#count--
+    if (this.#count > 0) return
+    this.#end = 0
+    this.#byPlace.clear()
+    this.#slots.arePlain = true
+  }
+
+  *#works(): Generator<PendingWork> {
+    for (let slot = 0; slot < this.#end; slot++)
+      if (!this.#isFree(slot)) yield new PendingWork(this.#slots, slot)
+  }
+
+  #isFree(slot: number): boolean {
+    return this.#slots.takings[slot] === undefined
+  }
+
+  #append(place: string): number {
+    if (this.#end >= slotsMin && this.#end > 2 * this.#count) this.#moveTogether()
+    const slot = this.#end++
+    this.#slots.places[slot] = place
+    this.#byPlace.put(slot)
+    this.#count++
+    return slot
+  }
+
+  #moveTogether(): void {
+    this.#byPlace.clear()
+    let end = 0
+    for (const { slot } of this.#works()) {
+      if (slot > end) this.#slots.move(slot, end)
+      this.#byPlace.put(end++)
+    }
+    this.#end = end
+  }
+
+  /** Another entry's operation comes in its place. */
+  #supersede(slot: number): void {
+    const taking = this.#slots.taking(slot)
+    const bytes = this.#slots.bytes[slot] ?? 0
+    const oddity = this.#slots.oddity(slot)
+    oddity.earlier.push({ taking, number: this.#slots.numbers[slot] ?? 0 })
+    oddity.earlierBytes += bytes
+    oddity.operation = undefined
+    oddity.attempts = oddity.delays = oddity.notBeforeMs = 0
+    this.#bytes -= bytes
+  }
+
+  #weigh(slot: number, operation: Operation): void {
+    const bytes = bytesOf(operation)
+    this.#slots.bytes[slot] = bytes
+    this.#slots.deletes[slot] = operation.op === 'delete'
+    this.#bytes += bytes
+  }
+
+  /** What the document was to be elsewhere is not to be written any more once nobody knows where it lies. */
+  #vacate({ id }: Operation): void {
+    for (const { slot, operation, isDelete, bytes } of this.#works()) {
+      if (operation.id !== id || isDelete) continue
+      const left = { ...operation, op: 'delete', vacates: true, body: undefined } as const
+      this.#slots.oddity(slot).operation = left
+      this.#bytes -= bytes
+      this.#weigh(slot, left)
+    }
   }
 }

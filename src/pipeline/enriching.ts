@@ -42,7 +42,7 @@ interface Draft {
 export function enriching(inner: Enricher, steps: readonly EnrichStep[]): Enricher {
   if (steps.length === 0) return inner
   return async (entries, signal) => {
-    const works = await inner(entries, signal)
+    const works = [...(await inner(entries, signal))]
     const drafts = works.flatMap(({ operation }, at): Draft[] =>
       operation.op === 'index' ? [{ at, text: textOfBody(operation.body), remark: undefined }] : [],
     )

@@ -12,14 +12,16 @@ import type { Offset } from '../change/change.ts'
 import { Failure } from '../change/failure.ts'
 import { committedAtMsOf } from '../change/records.ts'
 import { Holders } from '../change/holders.ts'
+import type { List } from '../change/list.ts'
 import type { Enricher } from '../document/enricher.ts'
 import type { ChangeLog, DeadLetter, LaneBatch, NumberedBarrier } from '../log/log.ts'
 import { textOfBody, type Outcome, type Sink } from '../sink/sink.ts'
 import { AckTracker } from './ack-tracker.ts'
 import type { Clock } from './clock.ts'
-import { PendingOperations, type PendingWork } from './dedupe.ts'
+import { PendingOperations } from './dedupe.ts'
 import type { Observe } from './facts.ts'
 import type { Letters } from './letters.ts'
+import type { PendingWork } from './pending-work.ts'
 import { Signal } from './signal.ts'
 import { Tally } from './tally.ts'
 import { decide, failureOf } from './retry-policy.ts'
@@ -179,14 +181,14 @@ export class Lane {
     if (entries.length === 0) return
     const works = await this.#parts.enrich(entries, signal)
     const holders = new Holders(release)
-    const [open, ready] = [{ holders, openUntilMs: this.#openUntilMs }, { holders }]
-    for (let from = 0; from < works.length;) {
-      const at = works[from]?.at ?? -1
+    const ready = { entries, works, holders, openUntilMs: 0 }
+    const open = { ...ready, openUntilMs: this.#openUntilMs }
+    for (let from = 0, work = works.at(0); work !== undefined;) {
+      const { at } = work
       let to = from
       // What nobody committed just now, such as the row of a load, waits for nothing.
       const isHeld = open.openUntilMs > 0 && committedAtMsOf(entries.records, entries.place(at)) > 0
-      for (let work = works[to]; work?.at === at; work = works[++to])
-        this.#pending.add(entries, work, isHeld ? open : ready)
+      for (; work?.at === at; work = works.at(++to)) this.#pending.add(isHeld ? open : ready, to, work)
       this.#acks.start(entries.offset(at), to - from)
       from = to
     }
@@ -203,11 +205,10 @@ export class Lane {
     const { limits, group, lane, clock, observe, sink, abort } = this.#parts
     const works = this.#pending.first(limits.requestCountMax, limits.requestBytesMax, clock.elapsed())
     if (works.length === 0) return await this.#untilDue(signal)
-    const operations = works.map((work) => work.operation)
     await this.#patiently(async () => {
-      observe({ kind: 'writing', group, lane, operations: operations.length })
+      observe({ kind: 'writing', group, lane, operations: works.length })
       const startedAtMs = clock.elapsed()
-      const outcomes = await sink.write(operations, abort)
+      const outcomes = await sink.write(works.operations, abort)
       await this.#settle(works, outcomes, startedAtMs)
     }, signal)
   }
@@ -243,15 +244,12 @@ export class Lane {
     await clock.sleep(Math.min(Math.max(1, this.#pending.dueAtMs - clock.elapsed()), dueEveryMs), signal)
   }
 
-  async #settle(
-    works: readonly PendingWork[],
-    outcomes: readonly Outcome[],
-    startedAtMs: number,
-  ): Promise<void> {
+  async #settle(works: List<PendingWork>, outcomes: readonly Outcome[], startedAtMs: number): Promise<void> {
     const { group, lane, observe, clock, limits, letters } = this.#parts
     const tally = new Tally(clock.now(), works.length)
     for (let at = 0; at < works.length; at++) {
-      const [work, outcome] = [works[at], outcomes[at]]
+      const work = works.at(at)
+      const outcome = outcomes[at]
       if (work === undefined || outcome === undefined) throw new Error('a sink answers for each operation')
       tally.add(work, outcome)
       if (outcome.kind === 'stale') this.#checkStored(work, outcome.stored)
@@ -265,7 +263,7 @@ export class Lane {
     await letters.layAside([...refused, ...lacking].map((each) => this.#letter(each)))
     // As a rule there are none, and of a large request the list of ids is worth sparing.
     if (!letters.areNone) await letters.settle(writtenIds(works, outcomes))
-    for (const work of works) if (!again.has(work)) this.#finish(work)
+    for (let at = 0; at < works.length; at++) if (!again.has(at)) this.#finish(works.at(at))
     observe({ kind: 'written', group, lane, ...tally.figures(), tookMs: clock.elapsed() - startedAtMs })
   }
 
@@ -298,7 +296,8 @@ export class Lane {
     }
   }
 
-  #finish(work: PendingWork): void {
+  #finish(work: PendingWork | undefined): void {
+    if (work === undefined) return
     work.forEachOffset(this.#finished)
     this.#pending.remove(work)
   }
@@ -340,8 +339,10 @@ export class Lane {
 }
 
 /** Of what was written, or is there already in a newer version. */
-function writtenIds(works: readonly PendingWork[], outcomes: readonly Outcome[]): readonly string[] {
-  const written = works.filter((_, at) => outcomes[at]?.kind === 'applied' || outcomes[at]?.kind === 'stale')
+function writtenIds(works: List<PendingWork>, outcomes: readonly Outcome[]): readonly string[] {
+  const written = [...works].filter(
+    (_, at) => outcomes[at]?.kind === 'applied' || outcomes[at]?.kind === 'stale',
+  )
   // That a document left a place says nothing of it where it is now.
   return written.filter(({ operation }) => operation.vacates !== true).map(({ operation }) => operation.id)
 }

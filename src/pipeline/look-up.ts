@@ -118,7 +118,7 @@ async function lookUp(
     tookMs: clock.elapsed() - startedAtMs,
   })
   const { works } = mapper.map(Entries.all(chunkRecords(table, rows), { offset: 0, version: 0n }))
-  const operations = new Map(works.map(({ at, operation }) => [rows[at]?.key, operation]))
+  const operations = new Map(Array.from(works, ({ at, operation }) => [rows[at]?.key, operation]))
   // A row that is there may be one that the filter leaves out.
   return (key, version) => {
     const operation = operations.get(key)

@@ -1,11 +1,12 @@
 /** Documents that something was said against before they reached the target: they are not sent, or not finished by it. */
-import type { Outcome, Sink } from '../sink/sink.ts'
+import { hasUnusual, type Outcome, type Sink } from '../sink/sink.ts'
 
 /** A sink that answers for the operations with a remark: refused ones never reach the target. */
 export function heedingRemarks(sink: Sink): Sink {
   return {
-    async write(operations, signal) {
-      if (operations.every(({ remark }) => remark === undefined)) return await sink.write(operations, signal)
+    async write(listed, signal) {
+      if (!hasUnusual(listed, ({ remark }) => remark !== undefined)) return await sink.write(listed, signal)
+      const operations = [...listed]
       const sent = operations.filter(({ remark }) => remark?.kind !== 'refused')
       const outcomes = sent.length === 0 ? [] : await sink.write(sent, signal)
       let at = 0

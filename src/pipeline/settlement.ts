@@ -1,6 +1,7 @@
 /** What the outcomes of one request mean for each of its works: done, put aside, or the same again later. */
+import type { List } from '../change/list.ts'
 import type { Outcome } from '../sink/sink.ts'
-import type { PendingWork } from './dedupe.ts'
+import type { PendingWork } from './pending-work.ts'
 import { waitMsOf } from './retry-policy.ts'
 
 export interface Refused {
@@ -14,8 +15,8 @@ export interface Settlement {
   readonly refused: readonly Refused[]
   /** Written without some of their parts. */
   readonly lacking: readonly Refused[]
-  /** To be written again; each knows when. */
-  readonly again: ReadonlySet<PendingWork>
+  /** To be written again; each knows when. Their numbers among the works. */
+  readonly again: ReadonlySet<number>
 }
 
 export interface SettlementRules {
@@ -29,27 +30,36 @@ export interface SettlementRules {
 
 /** Works that are neither refused nor to be written again are done. */
 export function settlementOf(
-  works: readonly PendingWork[],
+  works: List<PendingWork>,
   outcomes: readonly Outcome[],
   rules: SettlementRules,
 ): Settlement {
   const [refused, lacking]: [Refused[], Refused[]] = [[], []]
-  const again = new Set<PendingWork>()
-  const puzzles: Refused[] = []
+  const again = new Set<number>()
+  const puzzles: (Refused & { readonly at: number })[] = []
   for (let at = 0; at < works.length; at++) {
-    const [work, outcome] = [works[at], outcomes[at]]
-    if (work === undefined || outcome === undefined || isWritten(outcome)) continue
+    const outcome = outcomes[at]
+    if (outcome === undefined || isWritten(outcome)) continue
+    const work = works.at(at)
+    if (work === undefined) continue
     if (outcome.kind === 'incomplete') lacking.push({ ...outcome, work })
-    else if (outcome.kind === 'busy') delay(again, work, { ...rules, share: busyShare })
-    else (outcome.kind === 'rejected' ? refused : puzzles).push({ ...outcome, work })
+    else if (outcome.kind === 'rejected') refused.push({ ...outcome, work })
+    else if (outcome.kind === 'unknown') puzzles.push({ ...outcome, work, at })
+    else {
+      delay(work, { ...rules, share: busyShare })
+      again.add(at)
+    }
   }
-  for (const { work } of refused) work.attempts++
+  for (const { work } of refused) work.fail()
   // Where nothing was taken, the target is to blame and not these documents.
   const isTargetWell = works.length > refused.length + again.size + puzzles.length
   for (const puzzle of puzzles) {
-    if (isTargetWell) puzzle.work.attempts++
+    if (isTargetWell) puzzle.work.fail()
     if (puzzle.work.attempts >= rules.attemptsMax) refused.push(puzzle)
-    else delay(again, puzzle.work, { ...rules, share: 1 })
+    else {
+      delay(puzzle.work, { ...rules, share: 1 })
+      again.add(puzzle.at)
+    }
   }
   return { refused, lacking, again }
 }
@@ -63,11 +73,8 @@ function isWritten(outcome: Outcome): outcome is Extract<Outcome, { kind: 'appli
 const busyShare = 0.1
 
 function delay(
-  again: Set<PendingWork>,
   work: PendingWork,
   { nowMs, share, ...patience }: SettlementRules & { readonly share: number },
 ): void {
-  again.add(work)
-  work.delays++
-  work.notBeforeMs = nowMs + Math.round(waitMsOf(work.delays, patience) * share)
+  work.putOff(nowMs + Math.round(waitMsOf(work.delays + 1, patience) * share))
 }

@@ -1,6 +1,6 @@
 /** The figures of one request. */
 import type { Outcome } from '../sink/sink.ts'
-import type { PendingWork } from './dedupe.ts'
+import type { PendingWork } from './pending-work.ts'
 
 /** Of a large request, about so many works tell their latency: more would cost without telling more. */
 const latenciesMax = 100
@@ -25,8 +25,8 @@ export class Tally {
     if (outcome.kind === 'stale') counts.stale++
     else if (outcome.kind === 'busy' || outcome.kind === 'unknown') counts.busy++
     else if (outcome.kind === 'rejected') counts.rejected++
-    else if (work.operation.op === 'index') counts.indexed++
-    else counts.deleted++
+    else if (work.isDelete) counts.deleted++
+    else counts.indexed++
     if (outcome.kind !== 'applied' && outcome.kind !== 'stale') return
     if (this.#works++ % this.#every !== 0) return
     this.#sample(work)

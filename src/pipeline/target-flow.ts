@@ -4,7 +4,7 @@
  *
  *   lanes ──▶ in turn: a place among the requests under way ──▶ pace (requests, bytes) ──▶ sink
  */
-import type { Operation, Outcome, Sink } from '../sink/sink.ts'
+import type { Operations, Outcome, Sink } from '../sink/sink.ts'
 import type { Clock } from './clock.ts'
 import { Concurrency } from './concurrency.ts'
 import type { Observe } from './facts.ts'
@@ -50,11 +50,7 @@ export class TargetFlow {
     return { write: (operations, signal) => this.#write(sink, operations, signal) }
   }
 
-  async #write(
-    sink: Sink,
-    operations: readonly Operation[],
-    signal: AbortSignal,
-  ): Promise<readonly Outcome[]> {
+  async #write(sink: Sink, operations: Operations, signal: AbortSignal): Promise<readonly Outcome[]> {
     await this.#enter(signal)
     try {
       await this.#pace(operations, signal)
@@ -120,15 +116,13 @@ export class TargetFlow {
     }
   }
 
-  async #pace(operations: readonly Operation[], signal: AbortSignal): Promise<void> {
+  async #pace(operations: Operations, signal: AbortSignal): Promise<void> {
     const { target, sharing } = this.#parts
     const { requestsPerSecond, bytesPerSecond } = this.#parts.limits
     const requests = { name: `target ${target} requests`, perSecond: requestsPerSecond }
     const bytes = { name: `target ${target} bytes`, perSecond: bytesPerSecond }
-    const size =
-      bytesPerSecond === 0
-        ? 0
-        : operations.reduce((sum, { body, id }) => sum + (body?.bytesMax ?? 0) + id.length, 0)
+    let size = 0
+    if (bytesPerSecond > 0) for (const { body, id } of operations) size += (body?.bytesMax ?? 0) + id.length
     await Promise.all([sharing.keepPace(requests, 1, signal), sharing.keepPace(bytes, size, signal)])
   }
 }

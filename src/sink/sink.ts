@@ -1,4 +1,5 @@
 /** Where documents go. */
+import type { List } from '../change/list.ts'
 
 /** A document as JSON in UTF-8 without line breaks; it is made where it is wanted, as often as it is wanted. */
 export interface Body {
@@ -47,6 +48,19 @@ export type Operation = {
   readonly remark?: Remark
 } & ({ readonly op: 'index'; readonly body: Body } | { readonly op: 'delete'; readonly body: undefined })
 
+/** Operations of one request. */
+export interface Operations extends List<Operation> {
+  /** true = none has a remark or is to be deleted elsewhere, so that nobody need look for such. */
+  readonly arePlain?: boolean
+}
+
+/** Whether one of the operations, which is not plain, is so. */
+export function hasUnusual(operations: Operations, isSo: (operation: Operation) => boolean): boolean {
+  if (operations.arePlain === true) return false
+  for (const operation of operations) if (isSo(operation)) return true
+  return false
+}
+
 /** Why a document is not to be written, or that it is written without some of its parts; a dead letter says it. */
 export interface Remark {
   readonly kind: 'refused' | 'lacking'
@@ -75,7 +89,7 @@ export interface Sink {
    * `overload` (the same again later), `target` (wait until it is mended), `unauthorised`. When it has ended nobody may
    * look at the operations' bodies any more: what they are made from may be overwritten.
    */
-  write(operations: readonly Operation[], signal: AbortSignal): Promise<readonly Outcome[]>
+  write(operations: Operations, signal: AbortSignal): Promise<readonly Outcome[]>
 }
 
 export interface IndexMark {

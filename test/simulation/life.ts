@@ -246,7 +246,7 @@ export class Life {
       },
       enricher: () => async (entries, signal) => {
         const works = await lookUp(entries, signal)
-        enriched(entries, works)
+        enriched(entries, [...works])
         return works
       },
       limits: settings.delivery,

@@ -72,7 +72,7 @@ export class Target {
           this.#refuseWhenDown()
           return sink.write(operations, signal)
         })
-        answered(state.uuid, operations, outcomes)
+        answered(state.uuid, [...operations], outcomes)
         return outcomes
       },
     }

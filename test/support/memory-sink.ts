@@ -71,7 +71,7 @@ export class MemoryIndex implements IndexAdmin {
 
   /** A sink that writes to this very index. */
   sinkFor(state: Pick<IndexState, 'uuid'>): Sink {
-    return { write: async (operations, signal) => await this.#write(state.uuid, operations, signal) }
+    return { write: async (operations, signal) => await this.#write(state.uuid, [...operations], signal) }
   }
 
   async inspect(): Promise<IndexState | undefined> {

@@ -1,5 +1,6 @@
 /** Operations as the lines of bulk requests, written as bytes: a request has thousands of them. */
 import { copyBytes, type Writing } from '../../change/bytes.ts'
+import type { List } from '../../change/list.ts'
 import type { Operation } from '../sink.ts'
 import { DecimalDigits } from './decimal-digits.ts'
 
@@ -8,6 +9,8 @@ export interface BulkPart {
   readonly body: Buffer
   readonly first: number
   readonly next: number
+  /** How many of them are deletes. */
+  readonly deletes: number
 }
 
 /** A buffer of at least so many bytes. */
@@ -15,24 +18,37 @@ export type Room = (bytes: number) => Buffer
 
 /** Cuts operations into requests of at most so many bytes, but of at least one operation each, written where there is room. */
 export function* bulkParts(
-  operations: readonly Operation[],
+  operations: List<Operation>,
   bytesMax: number,
   room: Room = (bytes) => Buffer.allocUnsafeSlow(bytes),
 ): Generator<BulkPart> {
   for (let first = 0; first < operations.length;) {
-    let bytes = 0
-    let next = first
-    for (let operation = operations[next]; operation !== undefined; operation = operations[++next]) {
-      const added = bytesOf(operation)
-      if (next > first && bytes + added > bytesMax) break
-      bytes += added
-    }
-    const into = { bytes: room(bytes), at: 0 }
-    const digits = new DecimalDigits()
-    for (let at = first; at < next; at++) writeLines(operations[at], digits, into)
-    yield { body: into.bytes.subarray(0, into.at), first, next }
-    first = next
+    const part = partOf(operations, first, { bytesMax, room })
+    yield part
+    first = part.next
   }
+}
+
+/** By itself, so that the operations which a list made are forgotten before the request is on its way. */
+function partOf(
+  operations: List<Operation>,
+  first: number,
+  { bytesMax, room }: { readonly bytesMax: number; readonly room: Room },
+): BulkPart {
+  const chosen: Operation[] = []
+  let bytes = 0
+  let deletes = 0
+  for (let operation = operations.at(first); operation !== undefined;) {
+    const added = bytesOf(operation)
+    if (chosen.length > 0 && bytes + added > bytesMax) break
+    bytes += added
+    if (operation.op === 'delete') deletes++
+    operation = operations.at(first + chosen.push(operation))
+  }
+  const into = { bytes: room(bytes), at: 0 }
+  const digits = new DecimalDigits()
+  for (const operation of chosen) writeLines(operation, digits, into)
+  return { body: into.bytes.subarray(0, into.at), first, next: first + chosen.length, deletes }
 }
 
 /** The most that its lines can take. */
@@ -50,8 +66,7 @@ function textBytes(text: string): number {
 /** ASCII that JSON shows as it is. */
 const plain = /^[ !#-[\]-~]*$/
 
-function writeLines(operation: Operation | undefined, digits: DecimalDigits, into: Writing): void {
-  if (operation === undefined) return
+function writeLines(operation: Operation, digits: DecimalDigits, into: Writing): void {
   const { op, id, routing, index, version, repeatable, body } = operation
   write(op === 'index' ? indexAction : deleteAction, into)
   writeText(id, into)

@@ -1,4 +1,5 @@
 /** Writes to the indexes of a family: makes those that are needed for the first time, drops those that have had their time. */
+import type { List } from '../../change/list.ts'
 import type { Operation, Outcome, Sink } from '../sink.ts'
 import {
   dropMember,
@@ -32,7 +33,8 @@ export class FamilySink implements Sink {
     this.#sink = new SearchSink({ client: place.client, alias: place.alias, uuid, bulkBytesMax, verify })
   }
 
-  async write(operations: readonly Operation[], signal: AbortSignal): Promise<readonly Outcome[]> {
+  async write(listed: List<Operation>, signal: AbortSignal): Promise<readonly Outcome[]> {
+    const operations = [...listed]
     await this.#sink.verified(signal)
     await this.#makeNew(operations, signal)
     const sent = operations.filter((operation) => this.#isSent(operation))

@@ -1,5 +1,6 @@
 /** What the server's words mean: one table for the items of a bulk answer and for whole answers. */
 import { Failure, type FailureKind } from '../../change/failure.ts'
+import type { List } from '../../change/list.ts'
 import type { Operation, Outcome } from '../sink.ts'
 import type { Answer } from './search-client.ts'
 
@@ -117,17 +118,25 @@ export interface BulkReading {
 const applied: Outcome = { kind: 'applied' }
 
 /**
- * The outcomes of one bulk request that was answered with 200. Throws a Failure when an item says that the target itself
+ * The outcomes of one bulk request, with so many deletes, that was answered with 200. Throws a Failure when an item says that the target itself
  * is in trouble, or when the answer is not one for these operations.
  */
-export function readBulk(text: string, operations: readonly Operation[], alias: string): BulkReading {
-  if (isAllApplied(text, operations)) {
-    return { outcomes: Array.from(operations, () => applied), missed: text.includes('"status":404') }
+export function readBulk(
+  text: string,
+  operations: List<Operation>,
+  alias: string,
+  deletes = deletesAmong(operations),
+): BulkReading {
+  if (isAllApplied(text, operations.length, deletes)) {
+    return {
+      outcomes: Array.from({ length: operations.length }, () => applied),
+      missed: text.includes('"status":404'),
+    }
   }
   const items = parseBulk(text)
   if (items.length !== operations.length)
     throw new Failure('transient', `${alias}: ${items.length} items answer ${operations.length} operations`)
-  const outcomes = items.map((item, at) => outcomeOf(item, operations[at], alias))
+  const outcomes = items.map((item, at) => outcomeOf(item, operations.at(at), alias))
   return { outcomes, missed: items.some((item) => item.status === 404) }
 }
 
@@ -135,11 +144,16 @@ export function readBulk(text: string, operations: readonly Operation[], alias: 
  * Whether an answer without errors has an item for each operation: then all were applied. Each item is as long as every
  * other of its kind, so that the length alone tells how many there are, and nothing need be parsed.
  */
-function isAllApplied(text: string, operations: readonly Operation[]): boolean {
+function isAllApplied(text: string, operations: number, deletes: number): boolean {
   if (!text.startsWith(allAppliedStart) || !text.endsWith(allAppliedEnd)) return false
-  let expected = allAppliedStart.length + allAppliedEnd.length + operations.length - 1
-  for (const { op } of operations) expected += op === 'index' ? indexItem.length : deleteItem.length
-  return text.length === expected
+  const items = (operations - deletes) * indexItem.length + deletes * deleteItem.length
+  return text.length === allAppliedStart.length + items + operations - 1 + allAppliedEnd.length
+}
+
+function deletesAmong(operations: List<Operation>): number {
+  let deletes = 0
+  for (const { op } of operations) if (op === 'delete') deletes++
+  return deletes
 }
 
 const allAppliedStart = '{"errors":false,"items":['

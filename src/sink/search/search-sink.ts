@@ -1,7 +1,8 @@
 /** Writes operations to the index behind an alias, by bulk requests in which the higher version wins. */
 import { BufferPool } from '../../change/buffer-pool.ts'
 import { Failure } from '../../change/failure.ts'
-import type { Operation, Outcome, Sink } from '../sink.ts'
+import type { List } from '../../change/list.ts'
+import { hasUnusual, type Operation, type Operations, type Outcome, type Sink } from '../sink.ts'
 import { bulkParts, type BulkPart } from './bulk-body.ts'
 import { failureOf, readBulk, refusal } from './outcomes.ts'
 import type { Answer, SearchClient } from './search-client.ts'
@@ -31,10 +32,11 @@ export class SearchSink implements Sink {
     this.#path = `/${encodeURIComponent(options.alias)}`
   }
 
-  async write(operations: readonly Operation[], signal: AbortSignal): Promise<readonly Outcome[]> {
+  async write(operations: Operations, signal: AbortSignal): Promise<readonly Outcome[]> {
     await this.verified(signal)
-    const lost = operations.some(({ everywhere }) => everywhere === true)
-    return lost ? await this.#writeEverywhere(operations, signal) : await this.#write(operations, signal)
+    return hasUnusual(operations, ({ everywhere }) => everywhere === true)
+      ? await this.#writeEverywhere([...operations], signal)
+      : await this.#write(operations, signal)
   }
 
   /** Looks at the index again where the last look is too old to count. Throws when it is not the one that is filled. */
@@ -60,29 +62,26 @@ export class SearchSink implements Sink {
     return index !== undefined || this.#options.verify === undefined
   }
 
-  async #write(operations: readonly Operation[], signal: AbortSignal): Promise<readonly Outcome[]> {
-    const outcomes: Outcome[] = []
+  async #write(operations: List<Operation>, signal: AbortSignal): Promise<readonly Outcome[]> {
+    const outcomes: (readonly Outcome[])[] = []
     for (const part of bulkParts(operations, this.#options.bulkBytesMax, this.#buffers.take)) {
-      const written = await this.#send(part, operations.slice(part.first, part.next), signal)
-      for (const outcome of written) outcomes.push(outcome)
+      const isAll = part.next - part.first === operations.length
+      const sent = isAll ? operations : [...operations].slice(part.first, part.next)
+      outcomes.push(await this.#send(part, sent, signal))
     }
-    return outcomes
+    return outcomes.length === 1 && outcomes[0] !== undefined ? outcomes[0] : outcomes.flat()
   }
 
   /** Sends a request; one that is refused as a whole is halved until the documents to blame stand alone. */
-  async #send(
-    part: BulkPart,
-    operations: readonly Operation[],
-    signal: AbortSignal,
-  ): Promise<readonly Outcome[]> {
+  async #send(part: BulkPart, operations: List<Operation>, signal: AbortSignal): Promise<readonly Outcome[]> {
     const { client, alias } = this.#options
     const own = this.#options.verify === undefined
     const [path, query] = own ? [`${this.#path}/_bulk`, bulkQuery] : ['/_bulk', namedQuery]
     const answer = await client.send({ method: 'POST', path, query, body: part.body, lines: true }, signal)
-    if (answer.status !== 200) return await this.#halve(answer, operations, signal)
+    if (answer.status !== 200) return await this.#halve(answer, [...operations], signal)
     // The server has read all of it; after any other answer, bytes of it may still be on their way.
     this.#buffers.give(part.body)
-    const { outcomes, missed } = readBulk(answer.text, operations, alias)
+    const { outcomes, missed } = readBulk(answer.text, operations, alias, part.deletes)
     if (missed) await this.#verify(signal)
     return outcomes
   }

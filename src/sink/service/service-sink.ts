@@ -1,5 +1,6 @@
 /** Writes operations to a service, in batches that are halved where it does not take them whole. */
 import { Failure } from '../../change/failure.ts'
+import type { List } from '../../change/list.ts'
 import { textOfBody, type Operation, type Outcome, type Sink } from '../sink.ts'
 import type { Service, ServiceOperation, ServiceResult } from './service.ts'
 
@@ -17,7 +18,7 @@ export class ServiceSink implements Sink {
     this.#options = options
   }
 
-  async write(operations: readonly Operation[], signal: AbortSignal): Promise<readonly Outcome[]> {
+  async write(operations: List<Operation>, signal: AbortSignal): Promise<readonly Outcome[]> {
     const outcomes: Outcome[] = []
     for (const batch of batches(operations, this.#options.batchBytesMax)) {
       signal.throwIfAborted()
@@ -45,10 +46,7 @@ export class ServiceSink implements Sink {
   }
 }
 
-function* batches(
-  operations: readonly Operation[],
-  bytesMax: number,
-): Generator<readonly ServiceOperation[]> {
+function* batches(operations: List<Operation>, bytesMax: number): Generator<readonly ServiceOperation[]> {
   let batch: ServiceOperation[] = []
   let bytes = 0
   for (const operation of operations) {

@@ -38,10 +38,9 @@ const transform: Transform = ({ id }) => {
 
 test('a document that the transform fails on, or makes nothing of, is refused; the others go on', async () => {
   const works = [1, 2, 3, 4, 5, 6].map((id) => index(String(id), `{"id":${id}}`))
-  const out = await transforming(() => Promise.resolve(works), transform)(
-    noEntries,
-    new AbortController().signal,
-  )
+  const out = [
+    ...(await transforming(() => Promise.resolve(works), transform)(noEntries, new AbortController().signal)),
+  ]
   assert.deepEqual(
     out.map(({ operation }) => {
       if (operation.remark !== undefined) return operation.remark.reason

@@ -5,7 +5,7 @@ import { Failure } from '../../../src/change/failure.ts'
 import type { DocumentDefinition } from '../../../src/document/definition.ts'
 import type { ColumnPolicy } from '../../../src/pipeline/column-gate.ts'
 import type { PipelineParts } from '../../../src/pipeline/pipeline.ts'
-import type { Sink } from '../../../src/sink/sink.ts'
+import type { Operation } from '../../../src/sink/sink.ts'
 import { definition, documentsOf, noWishes, Process, table, World } from '../../support/one-pipeline.ts'
 
 const id: Column = { name: 'id', kind: 'integer', type: 'int', nullable: false }
@@ -210,7 +210,7 @@ test('a condition whose column is gone deletes nothing', async () => {
   for (const policy of ['propose', 'freeze'] as const) {
     const where = [{ column: 'name', comparison: 'ne', value: 'hidden' }] as const
     const { world, process } = await running(policy, { ...definition, fields: { number: 'id' }, where })
-    const deletes: Parameters<Sink['write']>[0][number][] = []
+    const deletes: Operation[] = []
     world.index.fault = (operations) => {
       deletes.push(...operations.filter(({ op }) => op === 'delete'))
       return undefined

@@ -7,7 +7,8 @@ import { packRecords } from '../../../src/change/records.ts'
 import { packRow } from '../../../src/change/row.ts'
 import type { Work } from '../../../src/document/enricher.ts'
 import { Entries } from '../../../src/log/log.ts'
-import { PendingOperations, type PendingWork } from '../../../src/pipeline/dedupe.ts'
+import { PendingOperations } from '../../../src/pipeline/dedupe.ts'
+import type { PendingWork, Taking } from '../../../src/pipeline/pending-work.ts'
 import type { Operation } from '../../../src/sink/sink.ts'
 import { bodyOf } from '../../support/bodies.ts'
 
@@ -35,7 +36,11 @@ function work(id: string, at: number, body: string | undefined): Work {
 }
 
 function all(pending: PendingOperations): readonly PendingWork[] {
-  return pending.first(Infinity, Infinity, 0)
+  return [...pending.first(Infinity, Infinity, 0)]
+}
+
+function add(pending: PendingOperations, asked: Work, more: Partial<Taking> = {}): void {
+  pending.add({ entries, works: [asked], ...more }, 0, asked)
 }
 
 function entriesSettledBy(pending: PendingWork): readonly (readonly [Offset, number])[] {
@@ -59,7 +64,7 @@ test('of several operations on one id the last wins, and settles the entries of 
       const [last, offsets] = [new Map<string, Operation>(), new Map<string, number[]>()]
       for (const [offset, { id, body }] of arrived.entries()) {
         const asked = work(id, offset, body)
-        pending.add(entries, asked)
+        add(pending, asked)
         last.set(id, asked.operation)
         offsets.set(id, [...(offsets.get(id) ?? []), offset])
       }
@@ -79,9 +84,9 @@ test('a request takes the oldest, within its bounds, but at least one; what is r
   fc.assert(
     fc.property(arrivals, fc.integer({ min: 1, max: 5 }), fc.nat(500), (arrived, countMax, bytesMax) => {
       const pending = new PendingOperations()
-      for (const [offset, { id, body }] of arrived.entries()) pending.add(entries, work(id, offset, body))
+      for (const [offset, { id, body }] of arrived.entries()) add(pending, work(id, offset, body))
       const order = [...new Set(arrived.map(({ id }) => id))]
-      const chosen = pending.first(countMax, bytesMax, 0)
+      const chosen = [...pending.first(countMax, bytesMax, 0)]
       assert.deepEqual(
         chosen.map(({ operation }) => operation.id),
         order.slice(0, chosen.length),
@@ -98,9 +103,9 @@ test('a request takes the oldest, within its bounds, but at least one; what is r
 
 test('a newer operation begins to count its attempts anew', () => {
   const pending = new PendingOperations()
-  pending.add(entries, work('a', 1, '{}'))
-  for (const each of all(pending)) each.attempts = 5
-  pending.add(entries, work('a', 2, '{}'))
+  add(pending, work('a', 1, '{}'))
+  for (const each of all(pending)) each.fail()
+  add(pending, work('a', 2, '{}'))
   assert.deepEqual(
     all(pending).map(({ attempts }) => attempts),
     [0],
@@ -109,8 +114,8 @@ test('a newer operation begins to count its attempts anew', () => {
 
 test('work tells the table and the key of its latest entry', () => {
   const pending = new PendingOperations()
-  pending.add(entries, work('a', 1, '{}'))
-  pending.add(entries, work('a', 7, undefined))
+  add(pending, work('a', 1, '{}'))
+  add(pending, work('a', 7, undefined))
   assert.deepEqual(
     all(pending).map(({ table: name, key }) => [name, key]),
     [['shop.items', '[7]']],
@@ -121,9 +126,9 @@ test('the memory of entries is let go when the last work that needs it is remove
   const freed: string[] = []
   const [older, newer] = [new Holders(() => freed.push('older')), new Holders(() => freed.push('newer'))]
   const pending = new PendingOperations()
-  pending.add(entries, work('a', 1, '{}'), { holders: older })
-  pending.add(entries, work('b', 2, '{}'), { holders: older })
-  pending.add(entries, work('a', 3, '{}'), { holders: newer })
+  add(pending, work('a', 1, '{}'), { holders: older })
+  add(pending, work('b', 2, '{}'), { holders: older })
+  add(pending, work('a', 3, '{}'), { holders: newer })
   older.drop()
   newer.drop()
   const [a, b] = all(pending)
@@ -136,11 +141,34 @@ test('the memory of entries is let go when the last work that needs it is remove
   assert.deepEqual(freed, ['older', 'newer'])
 })
 
+test('what cannot be written yet keeps its turn while tens of thousands pass by', () => {
+  const pending = new PendingOperations()
+  const stuck = ['a', 'b', 'c']
+  for (const id of stuck) add(pending, work(id, 1, '{}'))
+  for (const each of all(pending)) each.putOff(5)
+  for (let round = 0; round < 30; round++) {
+    for (let at = 0; at < 1000; at++) add(pending, work(`${round}-${at}`, at % 100, '{}'))
+    const chosen = [...pending.first(Infinity, Infinity, 0)]
+    assert.equal(chosen.length, 1000)
+    for (const each of chosen) pending.remove(each)
+  }
+  add(pending, work('b', 2, '{}'))
+  assert.deepEqual([pending.count, pending.dueAtMs], [3, 0])
+  assert.deepEqual(
+    [...pending.first(Infinity, Infinity, 5)].map(({ operation, delays }) => [operation.id, delays]),
+    [
+      ['a', 1],
+      ['b', 0],
+      ['c', 1],
+    ],
+  )
+})
+
 test('a document has an operation for each place, until nobody knows where it lies', () => {
   const pending = new PendingOperations()
-  pending.add(entries, placed(0, 'old'))
-  pending.add(entries, placed(1, 'new'))
-  pending.add(entries, placed(2, 'new'))
+  add(pending, placed(0, 'old'))
+  add(pending, placed(1, 'new'))
+  add(pending, placed(2, 'new'))
   assert.deepEqual(
     all(pending).map(({ operation }) => [operation.op, operation.index, operation.version]),
     [
@@ -148,7 +176,7 @@ test('a document has an operation for each place, until nobody knows where it li
       ['index', 'new', 2n],
     ],
   )
-  pending.add(entries, placed(3, 'newest', { everywhere: true }))
+  add(pending, placed(3, 'newest', { everywhere: true }))
   assert.deepEqual(
     all(pending).map(({ operation }) => [operation.op, operation.index, operation.version]),
     [

@@ -43,7 +43,7 @@ function step(more: Partial<EnrichStep>, answer: (question: Question) => string 
 
 async function enriched(works: readonly Work[], steps: readonly EnrichStep[]): Promise<readonly unknown[]> {
   const out = await enriching(() => Promise.resolve(works), steps)(noEntries, never)
-  return out.map(({ operation }) =>
+  return Array.from(out, ({ operation }) =>
     operation.op === 'delete' ? 'delete' : (operation.remark?.kind ?? textOfBody(operation.body)),
   )
 }

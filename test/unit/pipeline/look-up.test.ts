@@ -92,7 +92,7 @@ test('touches and incomplete rows become the rows that are there, under their ow
     ),
     never,
   )
-  const shown = works.map(({ at, operation: { op, id, version, repeatable, body } }) => [
+  const shown = Array.from(works, ({ at, operation: { op, id, version, repeatable, body } }) => [
     at,
     op,
     id,
@@ -119,7 +119,7 @@ test('a row that the table spells differently is not the one that was asked for'
   const { enrich, requests } = subject({})
   const works = await enrich(entriesOf(touch(1)), never)
   assert.deepEqual(
-    works.map(({ operation }) => [operation.op, operation.id]),
+    Array.from(works, ({ operation }) => [operation.op, operation.id]),
     [['delete', '1']],
   )
   assert.equal(requests.length, 1)

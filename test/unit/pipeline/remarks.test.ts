@@ -13,8 +13,8 @@ test('a refused document never reaches the target, one that lacks something is n
   const outcomes: Record<string, Outcome> = { busy: { kind: 'busy', reason: 'no room' } }
   const sink = heedingRemarks({
     write: (operations) => {
-      sent.push(operations.map(({ id }) => id))
-      return Promise.resolve(operations.map(({ id }) => outcomes[id] ?? { kind: 'applied' }))
+      sent.push(Array.from(operations, ({ id }) => id))
+      return Promise.resolve(Array.from(operations, ({ id }) => outcomes[id] ?? { kind: 'applied' }))
     },
   })
   const said = { reason: 'why', fingerprint: 'alike' }

@@ -13,7 +13,8 @@ function puzzledBy(subject: Subject, ids: readonly string[], times: number): voi
   subject.index.sinkFor = (state) => {
     const sink = sinkFor(state)
     return {
-      write: async (operations, signal) => {
+      write: async (listed, signal) => {
+        const operations = [...listed]
         const puzzles = operations.map(({ id }) => (left.get(id) ?? 0) > 0)
         const written = await sink.write(
           operations.filter((_, at) => puzzles[at] !== true),

@@ -4,7 +4,8 @@ import type { Key } from '../../../src/change/change.ts'
 import { packRecords } from '../../../src/change/records.ts'
 import { packRow } from '../../../src/change/row.ts'
 import { Entries } from '../../../src/log/log.ts'
-import { PendingWork } from '../../../src/pipeline/dedupe.ts'
+import { PendingOperations } from '../../../src/pipeline/dedupe.ts'
+import type { PendingWork } from '../../../src/pipeline/pending-work.ts'
 import { Tally } from '../../../src/pipeline/tally.ts'
 import { bodyOf } from '../../support/bodies.ts'
 
@@ -21,7 +22,8 @@ function worksOf(agesMs: readonly (number | undefined)[]): readonly PendingWork[
     committedAtMs: ageMs === undefined ? 0 : nowMs - ageMs,
   }))
   const entries = Entries.all(packRecords(changes), { offset: 0, version: 0n })
-  return changes.map((_, at) => {
+  const pending = new PendingOperations()
+  for (const at of changes.keys()) {
     const operation = {
       op: 'index',
       id: `${at}`,
@@ -30,8 +32,10 @@ function worksOf(agesMs: readonly (number | undefined)[]): readonly PendingWork[
       repeatable: true,
       body: bodyOf('{}'),
     } as const
-    return new PendingWork(entries, { at, operation }, {})
-  })
+    const work = { at, operation }
+    pending.add({ entries, works: [work] }, 0, work)
+  }
+  return [...pending.first(Infinity, Infinity, 0)]
 }
 
 test('latencies are those of changes that were finished, not of rows that were read or must wait', () => {
