@@ -8,7 +8,7 @@ import type { Enricher } from './enricher.ts'
 export function stamped(enrich: Enricher): Enricher {
   return async (entries, signal) => {
     const works = await enrich(entries, signal)
-    return works.map(({ at, operation }) => {
+    return Array.from(works, ({ at, operation }) => {
       if (operation.op === 'delete') return { at, operation }
       const committedAtMs = committedAtMsOf(entries.records, entries.place(at))
       const body = new StampedBody(operation.body, { version: operation.version, committedAtMs })

@@ -7,7 +7,7 @@ import type { Operation, Outcome, Sink } from '../sink/sink.ts'
 export function tellingTasks(enrich: Enricher): Enricher {
   return async (entries, signal) => {
     const works = await enrich(entries, signal)
-    return works.map(({ at, operation }) =>
+    return Array.from(works, ({ at, operation }) =>
       committedAtMsOf(entries.records, entries.place(at)) === 0
         ? { at, operation: { ...operation, isTask: true as const } }
         : { at, operation },
@@ -18,7 +18,8 @@ export function tellingTasks(enrich: Enricher): Enricher {
 /** A sink that gives the operations of tasks to one and all others to the other; both lead to the same documents. */
 export function tasksApart(others: Sink, tasks: Sink): Sink {
   return {
-    async write(operations, signal) {
+    async write(listed, signal) {
+      const operations = [...listed]
       const [ofTasks, live] = [operations.filter(isOfTask), operations.filter((each) => !isOfTask(each))]
       if (ofTasks.length === 0) return await others.write(operations, signal)
       if (live.length === 0) return await tasks.write(operations, signal)

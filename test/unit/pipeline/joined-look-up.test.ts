@@ -94,7 +94,7 @@ test('a batch that takes too many bytes is read in pieces, and a document that t
     },
   }
   const enrich = lookingUp({ mapper: joinedMapper(definition, new Mapper(definition)) }, view)
-  const operations = (await enrich(touches(ids), never)).map(({ operation }) => operation)
+  const operations = Array.from(await enrich(touches(ids), never), ({ operation }) => operation)
   assert.deepEqual(
     operations.map(({ id, version }) => [id, version]),
     ids.map((id, at) => [String(id), 5n + BigInt(at)]),
@@ -144,7 +144,7 @@ test('what a query answers is the document, and nothing is a document that is go
     [1, 10],
   ])(touches([1, 2, 3, 99]), never)
   assert.deepEqual(
-    works.map(({ operation: { op, id, body } }) => [
+    Array.from(works, ({ operation: { op, id, body } }) => [
       op,
       id,
       body === undefined ? undefined : textOfBody(body),

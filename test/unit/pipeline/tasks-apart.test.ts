@@ -4,7 +4,7 @@ import type { Change, Key, Table } from '../../../src/change/change.ts'
 import { packRecords } from '../../../src/change/records.ts'
 import { Entries } from '../../../src/log/log.ts'
 import { tasksApart, tellingTasks } from '../../../src/pipeline/tasks-apart.ts'
-import type { Operation, Outcome, Sink } from '../../../src/sink/sink.ts'
+import type { Operation, Operations, Outcome, Sink } from '../../../src/sink/sink.ts'
 
 const never = new AbortController().signal
 const table: Table = { name: 'shop.items', columns: [], key: [] }
@@ -22,7 +22,8 @@ class Way implements Sink {
     this.name = name
   }
 
-  async write(operations: readonly Operation[]): Promise<readonly Outcome[]> {
+  async write(listed: Operations): Promise<readonly Outcome[]> {
+    const operations = [...listed]
     this.requests.push(operations.map(({ id }) => id))
     return await Promise.resolve(
       operations.map(({ id }): Outcome => ({ kind: 'busy', reason: `${this.name} ${id}` })),
@@ -39,7 +40,7 @@ async function toldApart(commits: readonly number[]): Promise<readonly Operation
   const enrich = tellingTasks(() =>
     Promise.resolve(commits.map((_, at) => ({ at, operation: operation(at) }))),
   )
-  return (await enrich(entries, never)).map((work) => work.operation)
+  return Array.from(await enrich(entries, never), (work) => work.operation)
 }
 
 test('what no commit asked for goes the way of tasks, and each operation gets the answer of its own way', async () => {
