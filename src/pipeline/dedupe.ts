@@ -74,7 +74,7 @@ export class PendingOperations {
     return new ChosenWorks(this.#slots, chosen)
   }
 
-  /** When the first is due, ms since 1970; Infinity where there is none. */
+  /** When the first is due, by the clock's `elapsed`; Infinity where there is none. */
   get dueAtMs(): number {
     let dueAtMs = Infinity
     for (const { slot } of this.#works()) dueAtMs = Math.min(dueAtMs, this.#slots.dueAtMs(slot, false))

@@ -25,7 +25,7 @@ export interface Taking {
   /** Of the memory that the entries and the operations are in; each work holds it until it is removed. */
   readonly holders?: Holders
   /**
-   * Until then later entries may take a work's place, ms since 1970: what changes often is written once. Of work that is
+   * Until then later entries may take a work's place, by the clock's `elapsed`: what changes often is written once. Of work that is
    * already held, the first counts.
    */
   readonly openUntilMs?: number
@@ -42,7 +42,7 @@ export interface Oddity {
   attempts: number
   /** How often it was put off. */
   delays: number
-  /** It is not to be written again before, ms since 1970. */
+  /** It is not to be written again before, by `elapsed`. */
   notBeforeMs: number
 }
 
@@ -83,7 +83,7 @@ export class Slots {
     return taking
   }
 
-  /** When the work is due, ms since 1970; `isFull`: it waits for no later entry. */
+  /** When the work is due, by `elapsed`; `isFull`: it waits for no later entry. */
   dueAtMs(slot: number, isFull: boolean): number {
     const oddity = this.oddities.size === 0 ? undefined : this.oddities.get(slot)
     const { openUntilMs = 0 } = oddity?.earlier[0]?.taking ?? this.taking(slot)
@@ -155,7 +155,7 @@ export class PendingWork {
     this.#slots.oddity(this.slot).attempts++
   }
 
-  /** It is to be written again, but not before, ms since 1970. */
+  /** It is to be written again, but not before, by `elapsed`. */
   putOff(notBeforeMs: number): void {
     const oddity = this.#slots.oddity(this.slot)
     oddity.delays++
