@@ -23,7 +23,8 @@ export async function* previewReplay(
     const wanted = only === undefined ? undefined : new Set(only.map((text) => keyFrom(table, text)))
     const stretch = await stretchOf({ name: pipeline.source, source, log }, place, systemClock.now())
     const groups = (await log.groups()).map(({ name }) => name)
-    const whole = { ...stretch, table, groups: groups.filter((name) => isAddressedTo(addressee, name)) }
+    const addressed = groups.filter((name) => isAddressedTo(addressee, name))
+    const whole = { ...stretch, table, groups: addressed, only: wanted }
     let [records, barriers]: [number, readonly string[]] = [0, []]
     const waiting: KeyPart[] = [everyKey]
     for (let part = waiting.shift(); part !== undefined; part = waiting.shift()) {
@@ -31,7 +32,7 @@ export async function* previewReplay(
       const gathered = await gatherKeys(log, whole, { part, keysMax: usualReplayLimits.keysMax })
       waiting.unshift(...gathered.others)
       ;({ records, barriers } = gathered)
-      yield* wanted === undefined ? gathered.keys : gathered.keys.intersection(wanted)
+      yield* gathered.keys
     }
     return { from: stretch.from, to: stretch.to, records, barriers }
   } finally {

@@ -1,8 +1,14 @@
 /** The operation "replay" over the sources that a daemon serves, and what a person's words for a stretch of a log mean. */
-import type { Offset, Position, Table } from './change/change.ts'
+import type { Key, Offset, Position, Table } from './change/change.ts'
 import { Failure } from './change/failure.ts'
+import { keyFrom } from './change/key.ts'
 import type { Pipeline } from './config/pipeline.ts'
-import type { Operations, ReplayRequest, ReplayStatus } from './control/operations.ts'
+import {
+  replayKeysMax,
+  type Operations,
+  type ReplayRequest,
+  type ReplayStatus,
+} from './control/operations.ts'
 import type { Control, LogAdmin } from './log/log.ts'
 import type { Clock } from './pipeline/clock.ts'
 import { positionIn } from './pipeline/appender.ts'
@@ -15,10 +21,14 @@ import { meantPipeline } from './touch.ts'
 
 interface ReplayableSource {
   readonly name: string
-  readonly source: Pick<Source, 'covers'> & Pick<SourceAdmin, 'parse'>
+  readonly source: Pick<Source, 'covers'> & Pick<SourceAdmin, 'parse' | 'describe'>
   readonly log: LogAdmin
   readonly replays: Pick<Replays, 'notify'>
   readonly states: ReplayStates
+}
+
+interface StretchParts extends Pick<ReplayableSource, 'name' | 'log'> {
+  readonly source: Pick<Source, 'covers'> & Pick<SourceAdmin, 'parse'>
 }
 
 /** Those of one source. */
@@ -62,12 +72,14 @@ async function startReplay(
   const source = sources.find((each) => each.name === pipeline.source)
   if (source === undefined) throw new Error(`the source ${pipeline.source} is not open`)
   const stretch = await stretchOf(source, request, nowMs)
+  const only = await keysOf(source, pipeline, request)
   const state: ReplayState = {
     source: source.name,
     addressee: request.pipeline,
     table: pipeline.definition.table,
     ...stretch,
     keysPerSecond: request.keysPerSecond ?? 0,
+    ...(only === undefined ? {} : { only }),
     phase: 'touching',
     parts: [everyKey],
     keysInPart: 0,
@@ -82,6 +94,21 @@ async function startReplay(
   await source.states.begin(state)
   source.replays.notify()
   return statusOfReplay(state)
+}
+
+/** As captured keys are spelled. Throws a Failure of kind `configuration` for one that is none, and for too many. */
+async function keysOf(
+  { source }: ReplayableSource,
+  { definition }: Pipeline,
+  { keys }: ReplayRequest,
+): Promise<readonly Key[] | undefined> {
+  if (keys === undefined) return undefined
+  if (keys.length > replayKeysMax)
+    throw new Failure('configuration', `a replay takes at most ${replayKeysMax} keys, not ${keys.length}`, {
+      remedy: 'replay them in parts, or touch them: millrace touch PIPELINE --file FILE',
+    })
+  const { table } = await source.describe(definition.table)
+  return keys.map((text) => keyFrom(table, text))
 }
 
 async function listReplays(sources: readonly ReplayableSource[]): Promise<readonly ReplayStatus[]> {
@@ -109,7 +136,7 @@ async function cancelReplay(
 
 /** Offsets and the lineage that they belong to. Throws a Failure of kind `lost` where the beginning is kept no longer. */
 export async function stretchOf(
-  { name, source, log }: Pick<ReplayableSource, 'name' | 'source' | 'log'>,
+  { name, source, log }: StretchParts,
   { from, to }: Pick<ReplayRequest, 'from' | 'to'>,
   nowMs: number,
 ): Promise<Pick<ReplayState, 'from' | 'to' | 'lineage'>> {
@@ -145,11 +172,7 @@ interface Found {
   readonly next: Offset
 }
 
-async function placeOf(
-  { name, source, log }: Pick<ReplayableSource, 'name' | 'source' | 'log'>,
-  text: string,
-  nowMs: number,
-): Promise<Found> {
+async function placeOf({ name, source, log }: StretchParts, text: string, nowMs: number): Promise<Found> {
   if (/^\d{1,16}$/.test(text)) return { first: Number(text), next: Number(text) }
   const { next: end } = await log.retention()
   const nowhere = { first: end, next: end }

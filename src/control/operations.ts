@@ -117,7 +117,12 @@ export interface ReplayRequest {
   readonly to?: string
   /** 0 = no limit of its own. */
   readonly keysPerSecond?: number
+  /** Of these rows alone, as `touch` takes their keys; at most `replayKeysMax`. */
+  readonly keys?: readonly string[]
 }
+
+/** They are kept with the replay, so that it goes on with them after a restart. */
+export const replayKeysMax = 10_000
 
 export interface ReplayStatus {
   readonly pipeline: string

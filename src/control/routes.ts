@@ -30,7 +30,7 @@ export const routes: readonly Route[] = [
     method: 'POST',
     path: '/v1/replay',
     summary:
-      'rows to be delivered again: {"pipeline": "orders", "from": "2h"}; also "to" and "keysPerSecond"',
+      'rows to be delivered again: {"pipeline": "orders", "from": "2h"}; also "to", "keysPerSecond" and "keys"',
     answer: replay,
   },
   {
@@ -76,7 +76,7 @@ async function touch(operations: Operations, body: unknown): Promise<Answer> {
 
 function isTouchRequest(body: unknown): body is TouchRequest {
   const { pipeline, keys } = (body ?? {}) as Partial<Record<keyof TouchRequest, unknown>>
-  return typeof pipeline === 'string' && Array.isArray(keys) && keys.every((key) => typeof key === 'string')
+  return typeof pipeline === 'string' && areTexts(keys)
 }
 
 async function replay(operations: Operations, body: unknown): Promise<Answer> {
@@ -86,13 +86,20 @@ async function replay(operations: Operations, body: unknown): Promise<Answer> {
 }
 
 function isReplayRequest(body: unknown): body is ReplayRequest {
-  const { pipeline, from, to, keysPerSecond } = (body ?? {}) as Partial<Record<keyof ReplayRequest, unknown>>
+  const { pipeline, from, to, keysPerSecond, keys } = (body ?? {}) as Partial<
+    Record<keyof ReplayRequest, unknown>
+  >
   return (
     typeof pipeline === 'string' &&
     typeof from === 'string' &&
     (to === undefined || typeof to === 'string') &&
-    (keysPerSecond === undefined || (typeof keysPerSecond === 'number' && keysPerSecond >= 0))
+    (keysPerSecond === undefined || (typeof keysPerSecond === 'number' && keysPerSecond >= 0)) &&
+    (keys === undefined || areTexts(keys))
   )
+}
+
+function areTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === 'string')
 }
 
 async function cancelReplay(operations: Operations, body: unknown): Promise<Answer> {

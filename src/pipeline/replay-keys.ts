@@ -23,6 +23,8 @@ export interface Stretch {
   readonly table: Table
   /** Records for others are passed over. */
   readonly groups: readonly string[]
+  /** Of these keys alone; undefined = of all. */
+  readonly only?: ReadonlySet<Key> | undefined
 }
 
 export interface GatheredKeys {
@@ -85,6 +87,7 @@ class Gathering implements GatheredKeys {
   }
 
   #remember(key: Key): void {
+    if (this.#stretch.only?.has(key) === false) return
     if (hashOf(key) % this.part.modulus !== this.part.remainder) return
     this.keys.add(key)
     while (this.keys.size > this.#keysMax && this.part.modulus < modulusMax) this.#split()

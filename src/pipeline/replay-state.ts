@@ -1,5 +1,5 @@
 /** How far a replay is, as the store keeps it: one for each pipeline, or pipeline and target, the last one. */
-import type { Offset } from '../change/change.ts'
+import type { Key, Offset } from '../change/change.ts'
 import { Failure } from '../change/failure.ts'
 import type { Store, Stored } from '../store/store.ts'
 import type { KeyPart } from './replay-keys.ts'
@@ -16,6 +16,8 @@ export interface ReplayState {
   readonly to: Offset
   /** 0 = no limit. */
   readonly keysPerSecond: number
+  /** Of these keys alone. */
+  readonly only?: readonly Key[]
   readonly phase: 'touching' | 'delivering' | 'done' | 'cancelled' | 'failed'
   /** What is still to be touched; the first is under way. */
   readonly parts: readonly KeyPart[]

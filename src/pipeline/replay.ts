@@ -131,8 +131,9 @@ class ReplayWork {
     const table = await this.#parts.describe(this.#state.table)
     for (let [part] = this.#state.parts; part !== undefined; [part] = this.#state.parts) {
       await this.#assertKept()
-      const { from, to } = this.#state
-      const stretch = { from, to, table, groups: await this.#groups() }
+      const { from, to, only } = this.#state
+      const wanted = only === undefined ? undefined : new Set(only)
+      const stretch = { from, to, table, groups: await this.#groups(), only: wanted }
       const gathered = await gatherKeys(this.#parts.log, stretch, {
         part,
         keysMax: this.#parts.limits.keysMax,

@@ -1,5 +1,6 @@
 /** A stretch of the log is delivered again while tombstones live for a second, the table changes, and the daemon dies. */
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -88,6 +89,10 @@ suite('replay', { concurrency: false }, () => {
       assert.deepEqual([last.phase, last.share, last.barriers], ['done', 1, []])
       assert.ok(last.touched >= 1500 && last.touched <= 2000, String(last.touched))
       assert.match((await replay('--from', '2001-01-01T00:00:00Z', '--dry-run')).out, /1,9\d\d|2,000|2000/)
+      writeFileSync(join(directory, 'keys.txt'), '600\n601\n5000\n')
+      const some = await replay('--from', earlier.gtids, '--keys', 'keys.txt', '--wait', '--json')
+      assert.equal(some.code, 0, some.err)
+      assert.equal((JSON.parse(some.out) as ReplayStatus).touched, 2)
       assert.match((await replay('--from', 'yesterday', '--dry-run')).err, /yesterday/)
       assert.equal((await daemon.stop()).code, 0)
     } finally {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../../change/failure.ts'
 import type { ReplayRequest, ReplayStatus } from '../../control/operations.ts'
-import { askCancelReplay, askReplay, askReplays, askTouch, runningDaemon } from '../client.ts'
+import { askCancelReplay, askReplay, askReplays, runningDaemon } from '../client.ts'
 import { composed, configured, pipelinesNamed } from '../configured.ts'
 import { exit, UsageError, type Context } from '../context.ts'
 import { showCount } from '../format.ts'
@@ -18,7 +18,7 @@ export const replay: Command = {
     ...jsonOption,
     from: { value: 'PLACE', help: 'Where the stretch begins: earliest, a time, an offset or a GTID set.' },
     to: { value: 'PLACE', help: 'Where it ends. Default: the present end of the log' },
-    keys: { value: 'FILE', help: 'Only rows whose keys are in this file, one a line.' },
+    keys: { value: 'FILE', help: 'Only rows whose keys are in this file, one a line; 10,000 at most.' },
     rate: { value: 'COUNT', help: 'So many rows a second at most. Default: 0 = as delivery goes' },
     'dry-run': { help: 'Say what would be done, and do nothing.' },
     wait: { help: 'End only when the documents are written; show progress until then.' },
@@ -57,14 +57,15 @@ their documents.`,
     const from = args.value('from')
     if (args.has('cancel')) return await cancel(pipeline, args, context)
     if (from === undefined) return await show(pipeline, args, context)
-    const to = args.value('to')
+    const [to, file] = [args.value('to'), args.value('keys')]
     const request: ReplayRequest = {
       pipeline,
       from,
       ...(to === undefined ? {} : { to }),
       keysPerSecond: rateOf(args.value('rate') ?? '0'),
+      ...(file === undefined ? {} : { keys: await keysIn(file, context) }),
     }
-    if (args.has('dry-run') || args.value('keys') !== undefined) return await preview(request, args, context)
+    if (args.has('dry-run')) return await preview(request, args, context)
     const address = addressOf(args, context)
     const begun = await askReplay(address, request, context.signal)
     if (args.has('wait')) return await untilEnd(address, begun, args, context)
@@ -128,24 +129,26 @@ async function untilEnd(
 
 const pollMs = 200
 
-/** With --keys what is found is touched from here; without, nothing is done. */
 async function preview(request: ReplayRequest, args: Arguments, context: Context): Promise<number> {
-  if (args.has('wait')) throw new UsageError('--wait goes neither with --keys nor with --dry-run')
-  const { pipeline, from, to } = request
+  if (args.has('wait')) throw new UsageError('--wait does not go with --dry-run')
+  const { pipeline, from, to, keys: only } = request
   const configuration = configured(args, context)
   const [meant] = pipelinesNamed(configuration, pipeline)
   const parts = await composed(configuration, context)
-  const file = args.value('keys')
-  const only = file === undefined ? {} : { only: await keysIn(file, context) }
   const place = { addressee: pipeline, from, ...(to === undefined ? {} : { to }) }
-  const keys = parts.previewReplay(meant, { ...place, ...only }, context.signal)
-  const touching = new Touching(pipeline, args.has('dry-run') ? undefined : addressOf(args, context), context)
+  const wanted = only === undefined ? place : { ...place, only }
+  const keys = parts.previewReplay(meant, wanted, context.signal)
+  let count = 0
   let next = await keys.next()
-  for (; next.done !== true; next = await keys.next()) await touching.add(next.value)
-  await touching.end()
-  tellPreview({ ...next.value, pipeline, keys: touching.count, isDone: !args.has('dry-run') }, args, context)
+  for (; next.done !== true; next = await keys.next()) {
+    count++
+    if (count % shownEvery === 0) context.progress(`${showCount(count)} rows`)
+  }
+  tellPreview({ ...next.value, pipeline, keys: count }, args, context)
   return exit.ok
 }
+
+const shownEvery = 1000
 
 async function keysIn(file: string, { workingDirectory }: Context): Promise<readonly string[]> {
   const keys: string[] = []
@@ -155,48 +158,16 @@ async function keysIn(file: string, { workingDirectory }: Context): Promise<read
   throw new Failure('configuration', `the file ${file} holds no keys`)
 }
 
-const batchKeys = 1000
-
-class Touching {
-  count = 0
-  readonly #pipeline: string
-  readonly #address: string | undefined
-  readonly #context: Context
-  #batch: string[] = []
-
-  /** Without an address it only counts. */
-  constructor(pipeline: string, address: string | undefined, context: Context) {
-    this.#pipeline = pipeline
-    this.#address = address
-    this.#context = context
-  }
-
-  async add(key: string): Promise<void> {
-    this.count++
-    if (this.count % batchKeys === 0) this.#context.progress(`${showCount(this.count)} rows`)
-    if (this.#address === undefined) return
-    this.#batch.push(Buffer.from(key, 'latin1').toString('utf8'))
-    if (this.#batch.length >= batchKeys) await this.end()
-  }
-
-  async end(): Promise<void> {
-    if (this.#address === undefined || this.#batch.length === 0) return
-    const request = { pipeline: this.#pipeline, keys: this.#batch.splice(0) }
-    await askTouch(this.#address, request, this.#context.signal)
-  }
-}
-
 function tellPreview(
-  found: ReplayPreview & { readonly pipeline: string; readonly keys: number; readonly isDone: boolean },
+  found: ReplayPreview & { readonly pipeline: string; readonly keys: number },
   args: Arguments,
   context: Context,
 ): void {
-  const { from, to, records, keys, barriers, isDone } = found
+  const { from, to, records, keys, barriers } = found
   if (args.has('json')) context.out(JSON.stringify(found))
   else {
-    const what = isDone ? 'touched' : 'would be delivered again'
     context.out(
-      `offsets ${from} to ${to}: ${showCount(records)} records of the table, ${showCount(keys)} rows ${what}`,
+      `offsets ${from} to ${to}: ${showCount(records)} records of the table, ${showCount(keys)} rows would be delivered again`,
     )
     warn(barriers, context)
   }

@@ -80,16 +80,14 @@ test('one that fails tells why, and what it cannot know', async (t) => {
   assert.match(err.join('\n'), /it was dropped\n.*TRUNCATE TABLE shop\.orders\n.*--reload/)
 })
 
-test('a dry run touches nothing; --keys touches what is both in the stretch and in the file', async (t) => {
-  const touched: string[] = []
+test('a dry run begins nothing; --keys are those of the file, and can be waited for', async (t) => {
+  const asked: ReplayRequest[] = []
   const only: (readonly string[] | undefined)[] = []
   const line = await withDaemon(
     t,
     {
-      touch: ({ keys }) => {
-        touched.push(...keys)
-        return Promise.resolve({ touched: keys.length, until: 1, malformed: [] })
-      },
+      replay: (request) => Promise.resolve(void asked.push(request)).then(() => status),
+      replays: () => Promise.resolve([{ ...status, phase: 'done', endedAt: status.startedAt }]),
     },
     {
       async *previewReplay(_, request) {
@@ -100,21 +98,14 @@ test('a dry run touches nothing; --keys touches what is both in the stretch and 
       },
     },
   )
-  const dry = await line.run('replay', 'orders', '--from', '10', '--dry-run')
-  assert.deepEqual(dry.out, ['offsets 10 to 20: 7 records of the table, 2 rows would be delivered again'])
-  assert.deepEqual([touched, only], [[], [undefined]])
   line.write('keys.txt', '1\n\n2\n3\n')
-  const done = await line.run('replay', 'orders', '--from', '10', '--keys', 'keys.txt')
-  assert.deepEqual(done, {
-    code: 0,
-    out: ['offsets 10 to 20: 7 records of the table, 2 rows touched'],
-    err: [],
-  })
-  assert.deepEqual(
-    [touched, only[1]],
-    [
-      ['[1]', '[2]'],
-      ['1', '2', '3'],
-    ],
-  )
+  for (const more of [[], ['--keys', 'keys.txt']]) {
+    const dry = await line.run('replay', 'orders', '--from', '10', '--dry-run', ...more)
+    assert.deepEqual(dry.out, ['offsets 10 to 20: 7 records of the table, 2 rows would be delivered again'])
+  }
+  assert.deepEqual([asked, only], [[], [undefined, ['1', '2', '3']]])
+  const done = await line.run('replay', 'orders', '--from', '10', '--keys', 'keys.txt', '--wait')
+  assert.equal(done.code, 0)
+  assert.match(done.out[0] ?? '', /done/)
+  assert.deepEqual(asked, [{ pipeline: 'orders', from: '10', keysPerSecond: 0, keys: ['1', '2', '3'] }])
 })

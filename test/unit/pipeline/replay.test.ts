@@ -22,14 +22,16 @@ test('of a stretch every key is found once, in any number of parts, and none of 
       fc.array(fc.tuple(anyOp, anyId), { maxLength: 120 }),
       fc.integer({ min: 1, max: 20 }),
       fc.tuple(fc.nat(130), fc.nat(130)),
-      async (writes, keysMax, [from, length]) => {
+      fc.option(fc.array(anyId), { nil: undefined }),
+      async (writes, keysMax, [from, length], ids) => {
         const log = new MemoryLog(new MemoryLogContents(), () => 0)
         await log.tail()
         const numbering = new Numbering(2)
+        const only = ids === undefined ? undefined : new Set(ids.map(keyFor))
         const expected = new Set<Key>()
         for (const [offset, [op, id]] of writes.entries()) {
           const isWanted = offset >= from && offset < from + length && op !== 'note' && op !== 'foreign'
-          if (isWanted) expected.add(keyFor(id))
+          if (isWanted && only?.has(keyFor(id)) !== false) expected.add(keyFor(id))
           const change = {
             insert: insertOf(orders, id),
             update: updateOf(orders, id, 'x'),
@@ -42,7 +44,7 @@ test('of a stretch every key is found once, in any number of parts, and none of 
             addressee: op === 'foreign' ? 'other@main' : undefined,
           })
         }
-        const stretch = { from, to: from + length, table: orders, groups: ['orders@main'] }
+        const stretch = { from, to: from + length, table: orders, groups: ['orders@main'], only }
         const found: Key[] = []
         const waiting: KeyPart[] = [everyKey]
         for (let part = waiting.shift(); part !== undefined; part = waiting.shift()) {
