@@ -87,8 +87,9 @@ function serverSettings(name: string, settings: SourceSettings): MysqlSettings {
 
 /** Whoever else reads the topics sees what is in them: only the connector can mask it. */
 function refuseMasks({ name, pipelines }: SourceWish): void {
-  const [table] = Object.keys(masksOf(pipelines))
-  if (table === undefined) return
+  const masked = Object.entries(masksOf(pipelines)).find(([, masks]) => Object.keys(masks).length > 0)
+  if (masked === undefined) return
+  const [table] = masked
   throw new Failure(
     'configuration',
     `masks of ${table}: the source ${name} is a topic, which holds the plain values`,
