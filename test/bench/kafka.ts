@@ -228,13 +228,14 @@ async function measureLatency(stack: Stack, { rate, seconds }: Options): Promise
     await using daemon = startDaemon(log, { name: 'capture', role: 'capture', pipelines })
     await daemon.until('capture', ({ sources }) => sources[0]?.state === 'running')
     say(`${rate} transactions a second for ${settleSeconds + seconds} s`)
-    await writeSteadily({ connections, rate, first: 1, transactions: settle })
+    const settled = await writeSteadily({ connections, rate, first: 1, transactions: settle })
     await countTo([daemon], 'millrace_log_appended_records_total', settle, () => undefined)
     await using readable = await ReadableChanges.follow(
       stack.kafka.broker,
       `${log.prefix}.${referenceTable}`,
       'order_id',
     )
+    await allSeen(settled, (id) => readable.at(id) !== undefined)
     const before = daemon.usage().cpuSeconds
     const all = { connections, rate, first: 1 + settle, transactions: rate * seconds }
     const committed = await writeSteadily(all)

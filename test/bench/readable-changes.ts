@@ -11,15 +11,13 @@ export class ReadableChanges implements AsyncDisposable {
     this.#consumer = consumer
   }
 
-  /** Reads an existing topic from its end on; `column` names the key. */
+  /** Reads an existing topic from its beginning; `column` names the key. */
   static async follow(broker: string, topic: string, column: string): Promise<ReadableChanges> {
     kafkajs.CompressionCodecs[CompressionTypes.LZ4] = lz4
     const consumer = independentClient(broker).consumer({ groupId: `readable-${topic}` })
     const followed = new ReadableChanges(consumer)
-    const joined = Promise.withResolvers<void>()
-    consumer.on('consumer.group_join', () => joined.resolve())
     await consumer.connect()
-    await consumer.subscribe({ topic })
+    await consumer.subscribe({ topic, fromBeginning: true })
     await consumer.run({
       eachBatch: ({ batch }) => {
         const atMs = performance.now()
@@ -30,7 +28,6 @@ export class ReadableChanges implements AsyncDisposable {
         return Promise.resolve()
       },
     })
-    await joined.promise
     return followed
   }
 
