@@ -76,6 +76,7 @@ function ofRows(
     group: groupOf(pipeline),
     source,
     position: () => source.head(),
+    confirm: (read) => read(),
     observe: () => undefined,
     admit: () => Promise.resolve(),
   })

@@ -105,7 +105,8 @@ function ownCaptures({ name, source, capture, settings, derivings, observe }: Ca
 function sharedCaptures(parts: CapturesParts): Captures {
   const { name, log, store, settings, observe } = parts
   const requests = new CaptureRequests({ source: name, store, clock: systemClock })
-  const remote = new RemoteCapture({ source: name, log, requests, clock: systemClock })
+  const covers: Source['covers'] = (position, other) => parts.source.covers(position, other)
+  const remote = new RemoteCapture({ source: name, log, requests, covers, clock: systemClock })
   const shared: SharedParts = {
     owner: `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`,
     store,

@@ -22,7 +22,7 @@ export function finishedFor({ target }: Pipeline, enrich: Enricher): Enricher {
 
 interface Reading {
   readonly source: Source
-  readonly capture: Pick<Captured, 'position'>
+  readonly capture: Pick<Captured, 'position' | 'confirm'>
   readonly bounds: ReadingBounds
   readonly observe: Observe
   /** Of single rows that changes did not show. */
@@ -36,9 +36,10 @@ export function enricherOf(
 ): PipelineParts['enricher'] {
   const group = groupOf(file)
   const position = (): Position => capture.position
+  const confirm: Captured['confirm'] = (read, signal) => capture.confirm(read, signal)
   if (isJoined(file.definition))
     return (shown, admit) =>
-      joinedEnricher(file, shown, { ...bounds, group, source, position, observe, admit })
+      joinedEnricher(file, shown, { ...bounds, group, source, position, confirm, observe, admit })
   return (shown, admit) =>
     lookingUp({
       group,
@@ -46,6 +47,7 @@ export function enricherOf(
       mapper: mapperOf(file, shown),
       source: admitting(source, admit),
       position,
+      confirm,
       clock: systemClock,
       observe,
       rowsPerSecond,

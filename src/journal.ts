@@ -2,6 +2,7 @@
 import type { Clock } from './pipeline/clock.ts'
 import type { Fact, Observe } from './pipeline/facts.ts'
 import { Failure } from './change/failure.ts'
+import { tellHistory } from './observe/notes.ts'
 import type { Status } from './control/operations.ts'
 import type { Store } from './store/store.ts'
 
@@ -80,7 +81,7 @@ function ofDocuments(fact: Fact): string | undefined {
 function ofSource(fact: Fact): string | undefined {
   switch (fact.kind) {
     case 'history-changed':
-      return `${fact.source}: ${fact.why}${fact.undone === '' ? '' : ` (undone: ${fact.undone})`}; epoch ${fact.epoch}`
+      return tellHistory(fact)
     case 'barrier':
       return `${fact.source}: ${fact.statement}`
     case 'source-state':

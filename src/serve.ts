@@ -50,7 +50,7 @@ import { touchPipeline } from './touch.ts'
 import type { TargetFlow } from './pipeline/target-flow.ts'
 import { Upstreams } from './upstreams.ts'
 import { version } from './version.ts'
-import { columnsOf, statusPipeline, tablesOf, unusedByAll, type Workshop } from './workshop.ts'
+import { columnsOf, fedGroup, statusPipeline, tablesOf, unusedByAll, type Workshop } from './workshop.ts'
 
 const guardEveryMs = 5_000
 /** Keys changed while a chunk is read, in chunks' rows: beyond that the chunk is read again, smaller. */
@@ -269,7 +269,7 @@ function daemonSource({ workshop, options, observe, board }: Serving, opened: Op
       epochsSeen(workshop, { source, target: (each) => targetNamed(targets, each.target.name) }, own),
     clock: systemClock,
     observe,
-    groups: own.map((pipeline) => ({ group: groupOf(pipeline), table: pipeline.definition.table })),
+    groups: own.map(fedGroup),
     restart: own.every((pipeline) => isMeant(pipeline, options.reload)),
   })
   return {

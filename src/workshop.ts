@@ -6,12 +6,13 @@ import type { Configuration } from './config/load.ts'
 import { groupOf, type Pipeline } from './config/pipeline.ts'
 import type { Shape } from './document/definition.ts'
 import { Mapper } from './document/mapping.ts'
-import { tablesIn } from './document/joins.ts'
+import { isJoined, tablesIn } from './document/joins.ts'
 import { limitedTo, shapeOf } from './document/shape.ts'
 import type { Log } from './log/log.ts'
 import { openLog, readLog } from './open-log.ts'
 import { mysqlSettings, openSource, type SourceWish } from './open-source.ts'
 import type { Columns } from './pipeline/column-gate.ts'
+import type { FedGroup } from './pipeline/feed.ts'
 import { indexWishes } from './index-wishes.ts'
 import { defineIndex } from './sink/search/index-definition.ts'
 import type { IndexAdmin } from './sink/sink.ts'
@@ -153,6 +154,11 @@ export function unusedByAll(
     if (earlier !== undefined) add(unusedColumns(earlier))
   }
   return unused
+}
+
+export function fedGroup(pipeline: Pipeline): FedGroup {
+  const { definition } = pipeline
+  return { group: groupOf(pipeline), table: definition.table, showsOneRow: !isJoined(definition) }
 }
 
 export function statusPipeline(pipeline: Pipeline): StatusPipeline {

@@ -49,19 +49,25 @@ export class Failure extends Error {
 
 /**
  * The source lacks changes that were given before, or has others in their place, as after the loss of a server: what came
- * of them must be undone. Not a person's matter: whoever keeps the log goes on at `resume`, and reads the tables again.
+ * of them must be undone. Not a person's matter: whoever keeps the log goes on at `resume`, and reads the rows again.
  */
 export class Divergence extends Failure {
   /** The last place that both have, or the source's present where that cannot be told. */
   readonly resume: Position
   /** What was given and is not there any more, in the source's own words. */
   readonly undone: string
+  /** Whether anything given up to a position, parts of transactions included, is undone; undefined = it cannot be told. */
+  readonly undoes: ((position: Position) => boolean) | undefined
 
-  constructor(message: string, { resume, undone }: { readonly resume: Position; readonly undone: string }) {
+  constructor(
+    message: string,
+    { resume, undone, undoes }: Pick<Divergence, 'resume' | 'undone'> & Partial<Pick<Divergence, 'undoes'>>,
+  ) {
     super('lost', message)
     this.name = 'Divergence'
     this.resume = resume
     this.undone = undone
+    this.undoes = undoes
   }
 }
 

@@ -93,10 +93,17 @@ function tellProcess(fact: Fact): Told {
   }
 }
 
-function tellHistory({ source, epoch, why, undone }: Extract<Fact, { kind: 'history-changed' }>): string {
+export function tellHistory({
+  source,
+  epoch,
+  why,
+  undone,
+  touched,
+}: Extract<Fact, { kind: 'history-changed' }>): string {
   const what =
     undone === '' ? '' : ` (undone: ${undone.length > 300 ? `${undone.slice(0, 297)}...` : undone})`
-  return `${source}: ${why}${what}; epoch ${epoch} begins, and every table is read again`
+  const again = touched === undefined ? 'every table is' : `${count(touched)} rows are`
+  return `${source}: ${why}${what}; epoch ${epoch} begins, and ${again} read again`
 }
 
 function tellServer({ address, state, detail }: ServerHealth): string {

@@ -152,6 +152,27 @@ export class Capture implements Captured {
     await this.#running().insert(({ producers }) => ({ records: [], addressee: undefined, producers }))
   }
 
+  async confirmed<Result extends { readonly head: Position }>(
+    read: () => Promise<Result>,
+    signal: AbortSignal,
+  ): Promise<Result> {
+    for (;;) {
+      const appender = this.#running()
+      const result = await read()
+      if (await this.#has(result.head, appender, signal)) return result
+    }
+  }
+
+  /** Whether the log has it all, as soon as it has; false = capture has begun anew meanwhile. */
+  async #has(head: Position, appender: Appender, signal: AbortSignal): Promise<boolean> {
+    for (;;) {
+      const seen = this.#moved.count
+      if (this.#running() !== appender) return false
+      if (this.#parts.source.covers(this.position, head)) return true
+      await this.#moved.next(seen, signal)
+    }
+  }
+
   async demandLoad(group: string, demand: LoadDemand): Promise<void> {
     await this.setLoad(group, (state, control) => demanded(state, demand, control))
   }

@@ -20,6 +20,15 @@ export interface Captured {
   moved(seen: number, signal: AbortSignal): Promise<number>
   /** Resolves when the control record known here is not older than this version: a read may wait for what it has. */
   reached(version: bigint, signal: AbortSignal): Promise<void>
+  /**
+   * What `read` answers, once the log has all that it can have seen. It is read again where that may never come: a server
+   * that is lost takes with it what nobody else has, and no document may show that. Throws a Failure as `read` does, and
+   * of kind `transient` while capture is not running.
+   */
+  confirm<Result extends { readonly head: Position }>(
+    read: () => Promise<Result>,
+    signal: AbortSignal,
+  ): Promise<Result>
   loadState(group: string): LoadState | undefined
   /** Goes on in a higher epoch, durably. */
   raiseEpoch(epoch: number): Promise<void>

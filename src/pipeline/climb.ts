@@ -32,7 +32,7 @@ export interface ClimbParts {
 /** Answers the roots that were found, and what is left to do after so many answers. */
 export async function climb(
   parts: ClimbParts,
-  view: View,
+  view: Omit<View, 'head'>,
   { climbs, pagesMax }: { readonly climbs: readonly Climb[]; readonly pagesMax: number },
   signal: AbortSignal,
 ): Promise<{ readonly roots: readonly Key[]; readonly rest: readonly Climb[] }> {
@@ -99,7 +99,7 @@ interface Step {
 
 async function step(
   { ascents, pageRows, querying }: ClimbParts,
-  view: View,
+  view: Omit<View, 'head'>,
   { ascent, values, after }: Climb,
   signal: AbortSignal,
 ): Promise<Step> {
@@ -136,7 +136,7 @@ async function step(
 /** The keys of roots as a person's query answers them, in pages. */
 async function stepByQuery(
   { ascents, root, pageRows, querying }: ClimbParts,
-  view: View,
+  view: Omit<View, 'head'>,
   { ascent, values, after }: Climb,
   signal: AbortSignal,
 ): Promise<Step> {

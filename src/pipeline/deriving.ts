@@ -287,10 +287,19 @@ export class Deriving {
     const { source, capture, turnstile, table, childTables } = this.#parts
     const root = await this.#rootTable()
     const tables = [...new Set([table, ...childTables])]
-    return await turnstile.pass(
+    const { found } = await capture.confirm(
       async () =>
-        await source.view({ tables, includes: capture.position }, (view) => read(view, root), signal),
+        await turnstile.pass(
+          async () =>
+            await source.view(
+              { tables, includes: capture.position },
+              async (view) => ({ found: await read(view, root), head: await view.head() }),
+              signal,
+            ),
+        ),
+      signal,
     )
+    return found
   }
 
   #climbParts(root: Table, signal: AbortSignal): Parameters<typeof climb>[0] {

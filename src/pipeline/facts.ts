@@ -231,6 +231,8 @@ export type Fact =
       readonly why: string
       /** What was logged and is undone, in the source's own words; empty = not known. */
       readonly undone: string
+      /** So many rows are read again instead of every table; undefined = every table is. */
+      readonly touched: number | undefined
     }
   /** `owner` is whoever holds the lease now: us, or another while we wait. */
   | {

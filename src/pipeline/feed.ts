@@ -1,16 +1,25 @@
 /** A source's log, begun where it must begin, and its capture. */
 import type { Position } from '../change/change.ts'
 import { Divergence, Failure } from '../change/failure.ts'
-import type { ChangeLog, Control } from '../log/log.ts'
+import { isAddressedTo, type ChangeLog, type Control } from '../log/log.ts'
+import type { Records } from '../change/records.ts'
 import type { Capture } from './capture.ts'
 import type { Clock } from './clock.ts'
 import type { Observe } from './facts.ts'
-import { demandLoads } from './load-state.ts'
+import { demandLoads, loadState } from './load-state.ts'
 import { advance, epochAbove } from './numbering.ts'
+import { undoneIn, type Undone, type UndoneLog } from './undone.ts'
+
+export interface FedGroup {
+  readonly group: string
+  readonly table: string
+  /** Whether a document shows one row of the table, so that a touch of the row renews all that a change of it concerns. */
+  readonly showsOneRow: boolean
+}
 
 export interface FeedParts {
   readonly name: string
-  readonly log: ChangeLog
+  readonly log: ChangeLog & UndoneLog
   readonly capture: Capture
   readonly lanes: number
   /** A name for a new log, drawn at random. */
@@ -21,8 +30,8 @@ export interface FeedParts {
   readonly epochsSeen: () => Promise<readonly number[]>
   readonly clock: Clock
   readonly observe: Observe
-  /** The groups of the log, each with its table. */
-  readonly groups: readonly { readonly group: string; readonly table: string }[]
+  /** The groups of the log. */
+  readonly groups: readonly FedGroup[]
   /** Where the server no longer has what the log needs next: begin at its present, and read every table again. */
   readonly restart: boolean
 }
@@ -52,8 +61,9 @@ export class Feed {
 
   /**
    * The log goes on where the source's history goes on, in a new epoch. What lies between is not known to the log, and
-   * what it gave may be undone; so every row is read again, in the same append. Throws the error where that is not asked
-   * for: a person must know that a place was lost, whereas the loss of a server is what failovers are for.
+   * what it gave may be undone; so rows are read again, asked for in the same append: those that the log knows to be concerned,
+   * else all. Throws the error where that is not asked for: a person must know that a place was lost, whereas the loss of a
+   * server is what failovers are for.
    */
   async #beginAgain(error: unknown): Promise<void> {
     if (!(error instanceof Failure) || error.kind !== 'lost') throw error
@@ -61,15 +71,40 @@ export class Feed {
     if (!diverged && !this.#restart) throw error
     const found = await this.#parts.log.tail()
     if (found === undefined) throw error
-    const { groups, clock, observe, name } = this.#parts
+    const { observe, name } = this.#parts
     const epoch = epochAbove([found.epoch])
-    const { control } = advance({ ...found, epoch }, 1)
-    const producers = demandLoads(control, groups, { reason: error.message, nowMs: clock.now() })
+    const undone = diverged ? await this.#undone(error, found) : undefined
     const position = diverged ? error.resume : await this.#parts.start()
-    await this.#append({ ...control, producers: this.#at(position, producers) })
+    const control = this.#renewed({ ...found, epoch }, position, { why: error.message, undone })
+    await this.#append(control, undone?.touches, found.seq + 1)
     if (!diverged) this.#restart = false
-    const undone = diverged ? error.undone : ''
-    observe({ kind: 'history-changed', source: name, epoch, why: error.message, undone })
+    const lost = diverged ? error.undone : ''
+    observe({
+      kind: 'history-changed',
+      source: name,
+      epoch,
+      why: error.message,
+      undone: lost,
+      touched: undone?.keys,
+    })
+  }
+
+  async #undone({ undoes }: Divergence, control: Control): Promise<Undone | undefined> {
+    if (undoes === undefined) return undefined
+    return await undoneIn(this.#parts.log, { control, producer: this.#producer, undoes })
+  }
+
+  /** The control record after the touches, with the loads that are needed besides. */
+  #renewed(
+    found: Control,
+    position: Position,
+    { why, undone }: { readonly why: string; readonly undone: Undone | undefined },
+  ): Control {
+    const { groups, clock } = this.#parts
+    const { control } = advance(found, (undone?.keys ?? 0) + 1)
+    const loading = undone === undefined ? groups : groups.filter((group) => needsLoad(group, undone, found))
+    const producers = demandLoads(control, loading, { reason: why, nowMs: clock.now() })
+    return { ...control, producers: this.#at(position, producers) }
   }
 
   async #begin(): Promise<void> {
@@ -80,16 +115,31 @@ export class Feed {
   }
 
   #at(position: Position, producers: Control['producers']): Control['producers'] {
-    return { ...producers, [`source:${this.#parts.name}`]: position }
+    return { ...producers, [this.#producer]: position }
   }
 
-  async #append(control: Control): Promise<void> {
+  get #producer(): string {
+    return `source:${this.#parts.name}`
+  }
+
+  async #append(
+    control: Control,
+    records: readonly Records[] = [],
+    firstSeq: number = control.seq + 1,
+  ): Promise<void> {
     await this.#parts.log.append({
-      records: [],
-      firstSeq: control.seq + 1,
+      records,
+      firstSeq,
       addressee: undefined,
       barriers: [],
       control,
     })
   }
+}
+
+/** Whether touches are not enough, or not certain to be. */
+function needsLoad({ group, showsOneRow }: FedGroup, { loaded }: Undone, control: Control): boolean {
+  const state = loadState(control, group)
+  const isLoading = state !== undefined && state.phase !== 'done'
+  return !showsOneRow || isLoading || [...loaded].some((addressee) => isAddressedTo(addressee, group))
 }

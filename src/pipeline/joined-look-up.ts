@@ -9,6 +9,7 @@ import { keyCells } from '../change/row.ts'
 import type { Enricher, JoinedMapper } from '../document/enricher.ts'
 import type { Operation } from '../sink/sink.ts'
 import type { AnswersRequest, Question, RelatedRequest, RelatedRows, Source, View } from '../source/source.ts'
+import type { Captured } from './captured.ts'
 import type { Clock } from './clock.ts'
 import type { Observe } from './facts.ts'
 import { completing, type FindOperations } from './look-up.ts'
@@ -22,6 +23,7 @@ export interface JoinedLookUpParts {
   readonly source: Pick<Source, 'view'>
   /** How far the log reaches in the source: asked after an entry was read, it includes that entry. */
   readonly position: () => Position | Promise<Position>
+  readonly confirm: Captured['confirm']
   readonly clock: Clock
   readonly observe: Observe
   /** How many reads may be under way at once; shared with others of the source. */
@@ -51,18 +53,11 @@ const find = async (
   asked: Asked,
   signal: AbortSignal,
 ): ReturnType<FindOperations> => {
-  const { source, mapper, position, clock, observe, group, turnstile, admit } = parts
+  const { mapper, clock, observe, group, admit, confirm } = parts
   const counted = { queries: 0, bytesLeft: parts.bytesMax }
   const startedAtMs = clock.elapsed()
-  const { tables } = mapper
-  const batch = await turnstile.pass(
-    async () =>
-      await source.view(
-        { tables, includes: await position() },
-        async (view) => await readBatch(parts, view, asked, { counted, signal }),
-        signal,
-      ),
-  )
+  const reading = { counted, signal }
+  const { batch } = await confirm(() => readAtOnce(parts, asked, reading), signal)
   if (batch === 'too much') return await inHalves(parts, asked, signal)
   const { roots } = batch
   const [keys, queries] = [asked.keys.length, counted.queries]
@@ -92,6 +87,23 @@ type Batch =
 function tooLarge(operation: Operation): Operation {
   const reason = 'what belongs to this document takes more than documents.batchMb'
   return { ...operation, remark: { kind: 'refused', reason, fingerprint: reason } }
+}
+
+/** And what the server had executed by then. */
+async function readAtOnce(
+  parts: JoinedLookUpParts,
+  asked: Asked,
+  reading: Reading,
+): Promise<{ readonly batch: Awaited<ReturnType<typeof readBatch>>; readonly head: Position }> {
+  const { source, mapper, position, turnstile } = parts
+  return await turnstile.pass(
+    async () =>
+      await source.view(
+        { tables: mapper.tables, includes: await position() },
+        async (view) => ({ batch: await readBatch(parts, view, asked, reading), head: await view.head() }),
+        reading.signal,
+      ),
+  )
 }
 
 interface Reading {

@@ -9,6 +9,7 @@ import { Entries } from '../log/log.ts'
 import type { Operation } from '../sink/sink.ts'
 import type { Source } from '../source/source.ts'
 import { chunkRecords } from './chunk-records.ts'
+import type { Captured } from './captured.ts'
 import type { Clock } from './clock.ts'
 import type { Observe } from './facts.ts'
 import { keepPace, Pace } from './pace.ts'
@@ -21,6 +22,7 @@ export interface LookUpParts {
   readonly source: Pick<Source, 'rows'>
   /** How far the log reaches in the source: asked after an entry was read, it includes that entry. */
   readonly position: () => Position
+  readonly confirm: Captured['confirm']
   readonly clock: Clock
   readonly observe: Observe
   /** 0 = without a bound. */
@@ -103,12 +105,15 @@ function askersOf(
 
 /** What each of the keys asks for now, under the version of the entry that asks. */
 async function lookUp(
-  { source, table: name, mapper, position, clock, observe, group }: LookUpParts,
+  { source, table: name, mapper, position, confirm, clock, observe, group }: LookUpParts,
   keys: readonly Key[],
   signal: AbortSignal,
 ): Promise<(key: Key, version: bigint) => Operation> {
   const startedAtMs = clock.elapsed()
-  const { table, rows } = await source.rows({ table: name, keys, includes: position() }, signal)
+  const { table, rows } = await confirm(
+    () => source.rows({ table: name, keys, includes: position() }, signal),
+    signal,
+  )
   observe({
     kind: 'looked-up',
     group,

@@ -12,6 +12,7 @@ import type { Captured, LoadDemand } from './captured.ts'
 import type { Clock } from './clock.ts'
 import { loadState, type LoadState } from './load-state.ts'
 import { seqOf, versionOf } from './numbering.ts'
+import type { Source } from '../source/source.ts'
 import { Signal } from './signal.ts'
 import type { Touched, TouchRequest } from './touches.ts'
 
@@ -19,11 +20,14 @@ export interface RemoteCaptureParts {
   readonly source: string
   readonly log: Pick<LogAdmin, 'control' | 'retention'>
   readonly requests: Pick<CaptureRequests, 'ask'>
+  readonly covers: Source['covers']
   readonly clock: Clock
 }
 
 const lookEveryMs = 200
 const lookSoonMs = 20
+/** Who captures may have gone on at another server, where what was read is not. */
+const confirmMs = 10_000
 /** In the store, for all who ask. */
 const places = 64
 /** Keys in one request. */
@@ -59,6 +63,20 @@ export class RemoteCapture implements Captured {
 
   async reached(version: bigint, signal: AbortSignal): Promise<void> {
     await this.#reached(seqOf(version), signal)
+  }
+
+  async confirm<Result extends { readonly head: Position }>(
+    read: () => Promise<Result>,
+    signal: AbortSignal,
+  ): Promise<Result> {
+    const { clock, covers } = this.#parts
+    for (;;) {
+      const result = await read()
+      for (const endAtMs = clock.elapsed() + confirmMs; clock.elapsed() < endAtMs; await this.#look()) {
+        if (covers(this.position, result.head)) return result
+        await clock.sleep(lookSoonMs, signal)
+      }
+    }
   }
 
   get control(): Control | undefined {

@@ -51,6 +51,8 @@ export interface KeyedRows {
   readonly table: Table
   /** Rows that have one of the keys, in any order; a key that the server takes for equal may be spelled differently. */
   readonly rows: readonly { readonly key: Key; readonly row: Row }[]
+  /** Taken on the server that was read, after the read: all that the read saw lies at or before it. */
+  readonly head: Position
 }
 
 export interface ViewRequest {
@@ -66,6 +68,8 @@ export interface View {
   related(request: RelatedRequest, signal: AbortSignal): Promise<RelatedRows>
   /** What a person's query answers for some values. */
   answers(request: AnswersRequest, signal: AbortSignal): Promise<RelatedRows>
+  /** All that the server has executed now: what was read lies at or before it. */
+  head(): Promise<Position>
 }
 
 /** A person's SELECT, asked with values of the columns of a table. */

@@ -1,5 +1,6 @@
 import type { Clock } from '../../src/pipeline/clock.ts'
-import { MemoryDatabase, MemorySource } from '../support/memory-source.ts'
+import { MemoryDatabase } from '../support/memory-database.ts'
+import { MemorySource } from '../support/memory-source.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
 import { testSource, type ItemWrite, type SourceSubject } from './source.contract.ts'
 

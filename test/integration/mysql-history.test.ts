@@ -179,8 +179,25 @@ for (const { names, reset } of kinds) {
     const failure = await failureOf(source.read(position, AbortSignal.timeout(60_000)))
     assert(failure instanceof Divergence, failure.message)
     assert.match(failure.undone, name === 'mysql' ? /:\d+-\d+$/ : new RegExp(`^${lost.executed}$`))
-    await readTo(failure.resume, '[17]')
+    assert.deepEqual([failure.undoes?.(position), failure.undoes?.(failure.resume)], [true, false])
+    position = await readTo(failure.resume, '[17]')
     assert.equal(seen.at(-2), '[8]')
+    await pair.rejoin()
+    await pair.untilFollowed()
+
+    await pair.separate()
+    const values = Array.from({ length: 30_000 }, (_, at) => `(${100 + at})`)
+    await write(pair.leader, schema, [`INSERT INTO t VALUES ${values.join(', ')}`])
+    const from = position
+    for await (const batch of source.read(position, AbortSignal.timeout(20_000))) {
+      position = batch.position
+      if (position.includes('"inside"')) break
+    }
+    assert.match(position, /"inside"/)
+    await pair.move()
+    const part = await failureOf(source.read(position, AbortSignal.timeout(60_000)))
+    assert(part instanceof Divergence, part.message)
+    assert.deepEqual([part.undoes?.(position), part.undoes?.(from)], [true, false])
     await source.close()
   })
 }

@@ -1,6 +1,6 @@
 /** The application whose database is watched: random transactions on one table with few keys. */
 import type { Column, Table } from '../../src/change/change.ts'
-import type { MemoryDatabase, TransactionWriter, Values } from '../support/memory-source.ts'
+import type { MemoryDatabase, TransactionWriter, Values } from '../support/memory-database.ts'
 import type { Random } from '../support/random.ts'
 
 export const table = 'shop.items'

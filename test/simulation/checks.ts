@@ -26,8 +26,8 @@ interface Newest {
 
 interface CheckSettings {
   readonly lanes: number
-  /** Rows are read when they are delivered. */
-  readonly looksUp: boolean
+  /** Documents may return to an older content: rows are read when they are delivered, or changes are undone. */
+  readonly returns: boolean
 }
 
 export class Checks {
@@ -77,7 +77,10 @@ export class Checks {
     }
     for (const [lane, next] of found.lanes.entries()) this.#assertCommitted(lane, next)
     const control = await log.control()
-    if (control !== undefined) this.#assertNumbering(control.seq, control.epoch)
+    if (control === undefined) return
+    // The process that raised the epoch may have died before it could say why.
+    if (control.epoch > this.#epoch) this.#position = undefined
+    this.#assertNumbering(control.seq, control.epoch)
   }
 
   observe(fact: Fact): void {
@@ -87,6 +90,8 @@ export class Checks {
     } else if (fact.kind === 'appended') {
       this.#assertPosition(fact.position)
       this.#assertNumbering(fact.seq, this.#epoch)
+    } else if (fact.kind === 'history-changed') {
+      this.#position = undefined
     } else if (fact.kind === 'pipeline-state' && fact.state === 'starting') {
       // What it had not finished it asks for again, unless it begins elsewhere.
       this.#asked = []
@@ -140,7 +145,7 @@ export class Checks {
     if (before !== undefined && version < before.version)
       this.#violate(`document ${id} went from version ${before.version} back to ${version}`)
     // A row that was looked up may be newer than its version says; whole rows of the log then follow it.
-    if (!this.#settings.looksUp && before !== undefined && revision < before.revision)
+    if (!this.#settings.returns && before !== undefined && revision < before.revision)
       this.#violate(`document ${id} went from revision ${before.revision} back to ${revision} at ${version}`)
     newest.set(id, { version, revision })
   }

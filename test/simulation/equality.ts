@@ -1,7 +1,7 @@
 /** At rest the index equals the table: every document as its row says, none without a row, dead letters for refused rows only. */
 import { Mapper } from '../../src/document/mapping.ts'
 import { verify } from '../../src/pipeline/verify.ts'
-import type { Values } from '../support/memory-source.ts'
+import type { Values } from '../support/memory-database.ts'
 import { hidden, hostile, table } from './application.ts'
 import { definition, group } from './life.ts'
 import type { World } from './world.ts'

@@ -203,7 +203,7 @@ export class Life {
         return state?.mark === undefined ? [] : [state.mark.epoch]
       },
       ...around,
-      groups: [{ group, table }],
+      groups: [{ group, table, showsOneRow: true }],
       restart: wishes.reload,
     })
   }
@@ -220,6 +220,7 @@ export class Life {
       mapper: new Mapper(definition),
       source,
       position: () => capture.position,
+      confirm: (read, signal) => capture.confirm(read, signal),
       clock: around.clock,
       observe: around.observe,
       rowsPerSecond: 0,

@@ -6,6 +6,8 @@ import { assertEqual } from './equality.ts'
 import { group } from './life.ts'
 import { hasEnded, replay } from './person.ts'
 import type { Trouble } from './settings.ts'
+import { lossMax } from '../support/memory-database.ts'
+import type { Random } from '../support/random.ts'
 import { World } from './world.ts'
 
 export interface Story {
@@ -43,6 +45,7 @@ async function takeStep(world: World): Promise<void> {
     await act(world)
   }
   if (world.replaying !== undefined && world.replaying.next() < 0.2) await replay(world)
+  if (world.losing !== undefined && world.losing.next() < 0.1) await loseServer(world, world.losing)
   for (let left = random.below(4); left > 0; left--) {
     world.application.transact(1 + random.below(6))
     if (random.next() < 0.5) await world.pass(random.below(50))
@@ -105,6 +108,18 @@ const troubles: Readonly<Record<Trouble, (world: World) => Promise<void> | void>
   touch: (world) => touchSome(world),
 }
 
+/** The server goes, with transactions of which some were captured, and some seen by reads that capture never came to. */
+async function loseServer(world: World, random: Random): Promise<void> {
+  world.tell('── the server is lost')
+  for (let left = random.below(4); left > 0; left--) {
+    world.application.transact(1 + random.below(6))
+    if (random.next() < 0.5) touchSome(world)
+    if (random.next() < 0.5) world.database.reveal(world.database.executed)
+    await world.pass(random.below(2 * world.settings.lingerMsMax))
+  }
+  world.database.loseServer(random.below(lossMax))
+}
+
 /** A person has rows read again, some of which are not there; the process may die meanwhile. */
 function touchSome({ life, random, database }: World): void {
   const keys = Array.from({ length: 1 + random.below(30) }, () => `[${random.below(220)}]` as Key)
@@ -144,12 +159,13 @@ async function comeToRest(world: World): Promise<void> {
 }
 
 async function isAtRest(world: World): Promise<boolean> {
-  const { life, database, clock, target } = world
+  const { life, clock, target } = world
   const control = life.capture?.control
   if (life.log === undefined || control === undefined || target.underWay > 0) return false
   const load = loadState(control, group)
   if (!(await hasEnded(world))) return false
-  if (load?.phase !== 'done' || control.producers['source:main'] !== String(database.executed)) return false
+  if (load?.phase !== 'done' || control.producers['source:main'] !== (await world.plainSource().head()))
+    return false
   const { next } = await clock.until(life.log.retention())
   const found = (await clock.until(life.log.groups())).find(({ name }) => name === group)
   // The process may not have looked at its index since that was dropped or replaced.

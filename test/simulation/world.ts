@@ -7,7 +7,8 @@ import { explain, Failure } from '../../src/change/failure.ts'
 import { openEmbeddedLog } from '../../src/log/embedded/embedded-log.ts'
 import type { Fact } from '../../src/pipeline/facts.ts'
 import { MemoryDisk } from '../support/memory-disk.ts'
-import { MemoryDatabase, MemorySource } from '../support/memory-source.ts'
+import { MemoryDatabase } from '../support/memory-database.ts'
+import { MemorySource } from '../support/memory-source.ts'
 import { MemoryStore } from '../support/memory-store.ts'
 import { Random } from '../support/random.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
@@ -40,6 +41,8 @@ export class World {
   readonly store = new MemoryStore()
   /** Decides when a person replays; undefined = never. Of its own, so that the other stories stay what they are. */
   readonly replaying: Random | undefined
+  /** Decides when the database's server is lost; undefined = never. Likewise. */
+  readonly losing: Random | undefined
   life: Life
   /** A share of the calls to the source fails. */
   sourceFaults = 0
@@ -63,9 +66,11 @@ export class World {
     this.#startedAtMs = this.clock.now()
     const source = this.plainSource()
     this.replaying = seed % 4 === 3 ? new Random(seed) : undefined
+    this.losing = seed % 5 === 2 ? new Random(seed) : undefined
     const { shortened, trouble } = this.settings
-    const looksUp = shortened > 0 || trouble.touch > 0 || this.replaying !== undefined
-    this.checks = new Checks(this.target.index, (a, b) => source.covers(a, b), { ...this.settings, looksUp })
+    const returns =
+      shortened > 0 || trouble.touch > 0 || this.replaying !== undefined || this.losing !== undefined
+    this.checks = new Checks(this.target.index, (a, b) => source.covers(a, b), { ...this.settings, returns })
     if (this.settings.rowsAtStart > 0) this.application.transact(this.settings.rowsAtStart)
     this.tell(JSON.stringify(this.settings))
     this.life = this.#begin(false)
@@ -205,7 +210,9 @@ export class World {
       heartbeatMs: this.settings.heartbeatMs,
       suffer: async (call) => {
         // A chunk takes its time: much can happen between its window's opening and its append.
-        if (call !== 'read') await this.#sleep(this.random.below(2 * this.settings.lingerMsMax))
+        // What is lost with a server may have been seen by reads, and not by a stream that is behind.
+        if (call !== 'read' || (this.losing?.next() ?? 1) < 0.3)
+          await this.#sleep(this.random.below(2 * this.settings.lingerMsMax))
         return await gate.call(() => {
           if (this.random.next() < this.sourceFaults)
             return Promise.reject(new Failure('transient', `${sourceName} does not answer`))

@@ -6,7 +6,8 @@ import { FirstLoad } from '../../src/pipeline/first-load.ts'
 import { newLoad } from '../../src/pipeline/load-state.ts'
 import { Facts } from './facts.ts'
 import { MemoryLog, MemoryLogContents } from './memory-log.ts'
-import { MemoryDatabase, MemorySource } from './memory-source.ts'
+import { MemoryDatabase } from './memory-database.ts'
+import { MemorySource } from './memory-source.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
 export const table = 'shop.items'
@@ -43,8 +44,12 @@ export class CaptureSubject {
   readonly swept: bigint[] = []
 
   readonly items: Table
+  readonly #showsOneRow: boolean
+  /** When what was begun has ended. */
+  ended: Promise<void> = Promise.resolve()
 
-  constructor() {
+  constructor({ showsOneRow = true }: { readonly showsOneRow?: boolean } = {}) {
+    this.#showsOneRow = showsOneRow
     this.items = this.database.createTable(
       table,
       [
@@ -53,6 +58,11 @@ export class CaptureSubject {
       ],
       [0],
     )
+  }
+
+  /** Captures until it is to stop. */
+  startCapture(): void {
+    this.ended = this.feed().run(this.stop.signal)
   }
 
   insert(...ids: readonly number[]): void {
@@ -76,7 +86,7 @@ export class CaptureSubject {
       epochsSeen: () => Promise.resolve([4]),
       clock: this.clock,
       observe: this.facts.observe,
-      groups: [{ group, table }],
+      groups: [{ group, table, showsOneRow: this.#showsOneRow }],
       restart,
     })
   }

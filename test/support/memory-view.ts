@@ -11,7 +11,11 @@ interface Visible {
 }
 
 /** The tables as they are visible now: what is revealed later is not seen. */
-export function viewOf(database: Visible, tables: readonly string[], suffer: () => Promise<void>): View {
+export function viewOf(
+  database: Visible,
+  tables: readonly string[],
+  suffer: () => Promise<void>,
+): Omit<View, 'head'> {
   const seen = new Map(
     tables.map((name) => {
       const rows: ReadonlyMap<Key, Row> = new Map(database.visibleRows(name))

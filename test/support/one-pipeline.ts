@@ -13,7 +13,8 @@ import type { IndexAdmin } from '../../src/sink/sink.ts'
 import { Facts } from './facts.ts'
 import { MemoryIndex } from './memory-sink.ts'
 import { MemoryLog, MemoryLogContents } from './memory-log.ts'
-import { MemoryDatabase, MemorySource } from './memory-source.ts'
+import { MemoryDatabase } from './memory-database.ts'
+import { MemorySource } from './memory-source.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
 export const table = 'shop.items'
@@ -115,7 +116,7 @@ export class Process {
       epochsSeen: () => Promise.resolve([]),
       clock,
       observe,
-      groups: [{ group, table }],
+      groups: [{ group, table, showsOneRow: true }],
       restart: false,
     })
     this.#pipeline = new Pipeline({ ...this.#parts(source, clock), ...changed })

@@ -1,10 +1,11 @@
 /** Whether a server can go on from where we are; and where it cannot, what has become of its history. */
 import { Divergence, Failure } from '../../change/failure.ts'
 import { query, type Connection } from './connection.ts'
+import { containsAll } from './gtid-set.ts'
 import type { Gtid, GtidSet } from './gtid.ts'
 import { MariadbGtidSet } from './mariadb-gtid-set.ts'
 import { MysqlGtidSet } from './mysql-gtid-set.ts'
-import { formatPosition, type OpenBranch, type Place } from './position.ts'
+import { formatPosition, parsePosition, type OpenBranch, type Place } from './position.ts'
 import { readAnew } from './server-errors.ts'
 import {
   isReplica,
@@ -89,10 +90,23 @@ async function commonWith(session: Session, place: Place, executed: GtidSet): Pr
   if (place.executed instanceof MysqlGtidSet && executed instanceof MysqlGtidSet) {
     const lacking = place.executed.subtract(executed)
     const set = place.executed.subtract(lacking)
-    return { lacking: lacking.toString(), set: set.isEmpty ? undefined : set, lackingCount: lacking.size }
+    const common = {
+      lacking: lacking.toString(),
+      set: set.isEmpty ? undefined : set,
+      lackingCount: lacking.size,
+    }
+    return withPart(common, place, (gtid) => executed.has(gtid))
   }
   const state = await readBinlogState(session.connection)
-  return commonInState(place.executed, state)
+  const isInState = ({ origin, server, number }: Gtid) => (state.get(`${origin}-${server}`) ?? -1) >= number
+  return withPart(commonInState(place.executed, state), place, isInState)
+}
+
+/** A transaction of which a part was given is lacking too where the server does not have it. */
+function withPart(common: Common, { inside }: Place, has: (gtid: Gtid) => boolean): Common {
+  if (inside === undefined || has(gtidOf(inside.gtid))) return common
+  const lacking = common.lacking === '' ? inside.gtid : `${common.lacking},${inside.gtid}`
+  return { ...common, lacking, lackingCount: common.lackingCount + 1 }
 }
 
 /** The last number of each server in each domain, of all that a MariaDB server has in its binlog or once had there. */
@@ -156,7 +170,14 @@ async function meaningOf(
       },
     )
   const open = place.open?.filter(({ gtid }) => set.has(gtidOf(gtid)))
-  return new Divergence(what, { resume: formatPosition({ executed: set, open }), undone: lacking })
+  return new Divergence(what, {
+    resume: formatPosition({ executed: set, open }),
+    undone: lacking,
+    undoes: (position) => {
+      const { executed: given, inside } = parsePosition(position)
+      return !containsAll(set, given) || (inside !== undefined && !set.has(gtidOf(inside.gtid)))
+    },
+  })
 }
 
 /** Whether the last transaction that was read is in the set; then it cannot be sent again. */

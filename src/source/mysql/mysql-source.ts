@@ -25,15 +25,10 @@ import { describeTable, indexColumns, tableOptions, type TableOptions } from './
 import { parseGtidSet } from './gtid-set.ts'
 import { covers, formatPosition, showPosition } from './position.ts'
 import { examine } from './preflight.ts'
-import {
-  readBinlogFiles,
-  readExecuted,
-  readPurged,
-  readRetentionSeconds,
-  type BinlogFile,
-} from './server-facts.ts'
+import { readBinlogFiles, readPurged, readRetentionSeconds, type BinlogFile } from './server-facts.ts'
 import { describeQuestion, explainQuestion } from './question.ts'
 import { KnownShapes } from './known-shapes.ts'
+import { readHead } from './read-view.ts'
 import { ReadingReplica, type RowReader } from './reading-replica.ts'
 import { readView } from './related.ts'
 import { addressOf, openSession, Sessions, type Session } from './sessions.ts'
@@ -77,19 +72,15 @@ class MysqlSource implements Source, SourceAdmin {
   }
 
   async head(): Promise<Position> {
-    return await this.#sessions.with(async ({ connection, flavor }) =>
-      formatPosition({ executed: await readExecuted(connection, flavor) }),
-    )
+    return await this.#sessions.with(readHead)
   }
 
   async chunk(request: ChunkRequest, signal: AbortSignal): Promise<Chunk> {
     const options = tableOptions(this.#settings, request.table)
-    return await this.#sessions.with(async ({ connection, flavor }) => {
-      // Of the very server that the rows are read from: what they show is in no other's set for certain.
-      const head = async () => formatPosition({ executed: await readExecuted(connection, flavor) })
-      const { xaEnds } = this.#stream
-      return await readChunk(request, { connection, flavor, options, xaEnds }, head, signal)
-    })
+    const { xaEnds } = this.#stream
+    return await this.#sessions.with(
+      async (session) => await readChunk(request, { ...session, options, xaEnds }, signal),
+    )
   }
 
   async rows(request: KeysRequest, signal: AbortSignal): Promise<KeyedRows> {

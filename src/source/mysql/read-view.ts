@@ -5,7 +5,7 @@ import { Failure } from '../../change/failure.ts'
 import { query, type Connection } from './connection.ts'
 import { containsAll } from './gtid-set.ts'
 import type { Flavor, GtidSet } from './gtid.ts'
-import { parsePosition } from './position.ts'
+import { formatPosition, parsePosition } from './position.ts'
 import { readExecuted } from './server-facts.ts'
 import type { XaEnds } from './xa-ends.ts'
 
@@ -40,6 +40,22 @@ export async function withView<Result>(
   } finally {
     await query(view.connection, 'ROLLBACK', [], 'ending a read')
   }
+}
+
+/** All that the server of the connection has executed: of the very server that rows are read from, for no other may have it. */
+export async function readHead({
+  connection,
+  flavor,
+}: Pick<ReadView, 'connection' | 'flavor'>): Promise<Position> {
+  return formatPosition({ executed: await readExecuted(connection, flavor) })
+}
+
+/**
+ * All that a read in the view can have seen, and that the log will have. A replica may have transactions of its own, which
+ * are in no log: of what it shows beyond the view nobody can tell.
+ */
+export async function headAfter(view: ReadView): Promise<Position> {
+  return view.replicaWaitMs === undefined ? await readHead(view) : view.includes
 }
 
 /** Rows come in the form of the binlog's, and all statements of a transaction see one point in time. */

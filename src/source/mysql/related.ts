@@ -9,7 +9,7 @@ import type { Connection } from './connection.ts'
 import type { TableOptions, TableShape } from './describe.ts'
 import type { KnownShape, KnownShapes } from './known-shapes.ts'
 import { rawAnswer } from './raw-answer.ts'
-import { prepareSession, withView, type ReadView } from './read-view.ts'
+import { headAfter, prepareSession, withView, type ReadView } from './read-view.ts'
 import { afterKey } from './snapshot.ts'
 import { cellsOf, keyNames, parseCell, quoted, selectColumns, type Statement } from './table-rows.ts'
 import { keyValue } from './text-values.ts'
@@ -30,7 +30,8 @@ export async function readView<Result>(
 ): Promise<Result> {
   const { connection, shapes, answers, optionsOf } = reader
   await prepareSession(connection)
-  return await withView({ ...reader, includes }, signal, async () => {
+  const asked = { ...reader, includes }
+  return await withView(asked, signal, async () => {
     const known = await shapes.of(connection, tables, optionsOf)
     return await read({
       related: async (request, ending) => {
@@ -41,6 +42,7 @@ export async function readView<Result>(
         ending.throwIfAborted()
         return await answers.ask(connection, shapeIn(known, request.table).shape, request)
       },
+      head: () => headAfter(asked),
     })
   })
 }

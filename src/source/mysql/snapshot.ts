@@ -2,29 +2,22 @@
  * Chunks: a page of a table in key order, read by one short query that sees at least a given position, in the same cells
  * as the binlog's. And rows by their keys, read likewise.
  */
-import type { Key, Position } from '../../change/change.ts'
+import type { Key } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import type { Chunk, ChunkRequest, KeyedRows, KeysRequest } from '../source.ts'
-import type { Connection } from './connection.ts'
 import { describeTable, type TableOptions, type TableShape } from './describe.ts'
-import type { Flavor } from './gtid.ts'
-import { prepareSession, withView } from './read-view.ts'
-import type { XaEnds } from './xa-ends.ts'
+import { headAfter, prepareSession, readHead, withView, type ReadView } from './read-view.ts'
 import { keyNames, keyValues, selectFrom, selectRows, type Statement } from './table-rows.ts'
 
 /** What a table is read with. The connection is used by nobody else meanwhile. */
-export interface TableReader {
-  readonly connection: Connection
-  readonly flavor: Flavor
+export interface TableReader extends Omit<ReadView, 'includes'> {
   readonly options: TableOptions
-  readonly xaEnds: XaEnds
 }
 
-/** `head`: all that the capture's own server has executed. Throws a Failure as withView and describeTable. */
+/** Throws a Failure as withView and describeTable. */
 export async function readChunk(
   request: ChunkRequest,
   reader: TableReader,
-  head: () => Promise<Position>,
   signal: AbortSignal,
 ): Promise<Chunk> {
   const { connection, options } = reader
@@ -35,7 +28,7 @@ export async function readChunk(
     const last = rows.at(-1)?.key
     if (last !== undefined && last === request.after)
       throw new Failure('corrupt', `${request.table}: reading after a key gave the same key again`)
-    return { table: shape.table, rows, last, head: await head() }
+    return { table: shape.table, rows, last, head: await readHead(reader) }
   })
 }
 
@@ -48,9 +41,11 @@ export async function readKeys(
   const { connection, options } = reader
   await prepareSession(connection)
   const shape = await describeTable(connection, request.table, options)
-  return await withView({ ...reader, includes: request.includes }, signal, async () => ({
+  const view = { ...reader, includes: request.includes }
+  return await withView(view, signal, async () => ({
     table: shape.table,
     rows: await selectRows(connection, shape, keysQuery(shape, request.keys), Infinity),
+    head: await headAfter(view),
   }))
 }
 

@@ -4,7 +4,7 @@ import { childChanges } from '../../../src/document/child-changes.ts'
 import { climb, type Climb } from '../../../src/pipeline/climb.ts'
 import type { View } from '../../../src/source/source.ts'
 import { child, root } from '../../support/joined-definition.ts'
-import { MemoryDatabase } from '../../support/memory-source.ts'
+import { MemoryDatabase } from '../../support/memory-database.ts'
 import { viewOf } from '../../support/memory-view.ts'
 
 const integer = { kind: 'integer', type: 'int', nullable: true } as const
@@ -22,7 +22,7 @@ const [customer, lines, product] = [0, 1, 2]
 
 /** Orders 1 to 10, all of customer 7; each with two lines, of the products 1 and 2. */
 function world(): {
-  readonly view: View
+  readonly view: Omit<View, 'head'>
   readonly queries: () => number
   readonly root: ReturnType<MemoryDatabase['createTable']>
 } {

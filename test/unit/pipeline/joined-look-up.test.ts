@@ -14,7 +14,7 @@ import { Turnstile } from '../../../src/pipeline/turnstile.ts'
 import { textOfBody, type Operation } from '../../../src/sink/sink.ts'
 import type { RelatedRows, View } from '../../../src/source/source.ts'
 import { child, root } from '../../support/joined-definition.ts'
-import { MemoryDatabase } from '../../support/memory-source.ts'
+import { MemoryDatabase } from '../../support/memory-database.ts'
 import { viewOf } from '../../support/memory-view.ts'
 import { VirtualClock } from '../../support/virtual-clock.ts'
 
@@ -59,12 +59,15 @@ function touches(ids: readonly number[]): Entries {
 
 function lookingUp(
   more: Partial<JoinedLookUpParts> & Pick<JoinedLookUpParts, 'mapper'>,
-  view: View,
+  view: Omit<View, 'head'>,
 ): Enricher {
   return joinedLookUp({
     group: 'orders@main',
-    source: { view: async (_request, read) => await read(view) },
+    source: {
+      view: async (_request, read) => await read({ ...view, head: () => Promise.resolve('' as Position) }),
+    },
     position: () => '' as Position,
+    confirm: (read) => read(),
     clock: new VirtualClock(),
     observe: () => undefined,
     turnstile: new Turnstile(1),
@@ -82,7 +85,7 @@ const ids = Array.from({ length: 16 }, (_, at) => at + 1)
 test('a batch that takes too many bytes is read in pieces, and a document that takes too many alone is put aside', async () => {
   let largest = 0
   const honest = viewOf(database, ['orders', 'lines'], () => Promise.resolve())
-  const view: View = {
+  const view: Omit<View, 'head'> = {
     ...honest,
     related: async (request, signal) => {
       const found = await honest.related(request, signal)

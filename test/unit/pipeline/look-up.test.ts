@@ -46,10 +46,11 @@ function subject(rows: Readonly<Record<number, readonly Cell[]>>, rowsPerSecond 
           const cells = rows[Number(key.slice(1, -1))]
           return cells === undefined ? [] : [{ key, row: packRow(cells) }]
         })
-        return Promise.resolve({ table, rows: found })
+        return Promise.resolve({ table, rows: found, head: 'here' as Position })
       },
     },
     position: () => `after ${++executed}` as Position,
+    confirm: (read) => read(),
     clock,
     observe: facts.observe,
     rowsPerSecond,

@@ -12,6 +12,7 @@ import { carryOutBy, RemoteCapture } from '../../../src/pipeline/remote-capture.
 import { RemoteDeriving } from '../../../src/pipeline/remote-deriving.ts'
 import { captureElsewhere, leadCapture, passedIn, type SharedParts } from '../../../src/pipeline/shared.ts'
 import { supervise } from '../../../src/pipeline/supervise.ts'
+import type { Source } from '../../../src/source/source.ts'
 import { Facts } from '../../support/facts.ts'
 import { MemoryLog } from '../../support/memory-log.ts'
 import { MemorySource } from '../../support/memory-source.ts'
@@ -61,7 +62,7 @@ class Node {
       epochsSeen: () => Promise.resolve([]),
       clock,
       observe,
-      groups: [{ group, table }],
+      groups: [{ group, table, showsOneRow: true }],
       restart: false,
     })
     const limits = { chunkRows: 2, chunkBytes: 10_000, rowsPerSecond: 0, undeliveredBytesMax: 1_000_000 }
@@ -84,7 +85,8 @@ class Node {
   deliver(wishes = noWishes): this {
     const { clock, index } = this.#world
     const log = new MemoryLog(this.#world.contents, () => clock.now())
-    const remote = new RemoteCapture({ source: 'main', log, requests: this.#requests(), clock })
+    const covers: Source['covers'] = (position, other) => this.#source().covers(position, other)
+    const remote = new RemoteCapture({ source: 'main', log, requests: this.#requests(), covers, clock })
     const pipeline = new Pipeline({
       name: 'items',
       label: 'items',
