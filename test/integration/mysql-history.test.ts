@@ -189,10 +189,12 @@ for (const { names, reset } of kinds) {
     const values = Array.from({ length: 30_000 }, (_, at) => `(${100 + at})`)
     await write(pair.leader, schema, [`INSERT INTO t VALUES ${values.join(', ')}`])
     const from = position
-    for await (const batch of source.read(position, AbortSignal.timeout(20_000))) {
-      position = batch.position
-      if (position.includes('"inside"')) break
-    }
+    const late = AbortSignal.timeout(40_000)
+    while (!position.includes('"inside"') && !late.aborted)
+      for await (const batch of source.read(position, late)) {
+        position = batch.position
+        if (position.includes('"inside"')) break
+      }
     assert.match(position, /"inside"/)
     await pair.move()
     const part = await failureOf(source.read(position, AbortSignal.timeout(60_000)))
