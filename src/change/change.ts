@@ -101,12 +101,20 @@ export type BarrierEffect =
   | { readonly kind: 'widened'; readonly columns: readonly string[] }
   | Cascade
 
-/** Only rows were changed that had one of the values in the column, none of whose columns of keys changed; or they are gone. */
-export interface Cascade {
+/** Only rows were changed that had these values, none of whose columns of keys changed; or they are gone. */
+export interface Cascade extends Condition {
   readonly kind: 'cascade'
-  /** Of integers; its case may be another than the table's. */
-  readonly column: string
   readonly change: 'deleted' | 'updated'
+  /** What the rows had besides. */
+  readonly also?: readonly Condition[]
+}
+
+/** A column had one of the values. */
+export interface Condition {
+  /** Its case may be another than the table's. */
+  readonly column: string
   /** As their JSON texts. */
   readonly values: readonly string[]
+  /** The column's type, where equal values of another type may have other texts; absent = integers. */
+  readonly type?: string
 }

@@ -12,12 +12,12 @@
  * A pass deletes documents of lanes that are not there yet, too: their rows are gone as well, and what they still write
  * below the barrier is found stale, or by the pass that they come to themselves.
  */
-import type { Barrier, Cascade, Key, Table } from '../change/change.ts'
+import type { Barrier, Cascade, Condition, Key, Table } from '../change/change.ts'
 import { parseDigits } from '../change/exact-json.ts'
 import { Failure } from '../change/failure.ts'
 import { keyFrom } from '../change/key.ts'
 import type { NumberedBarrier } from '../log/log.ts'
-import type { StoredDocument } from '../sink/sink.ts'
+import type { ScanOptions, StoredDocument } from '../sink/sink.ts'
 import type { Observe } from './facts.ts'
 import { sweep, type SweepParts } from './sweep.ts'
 import type { TouchRequest } from './touches.ts'
@@ -94,15 +94,13 @@ export class Barriers {
     const { group, describe, index, letters, touch, observe, reread } = this.#parts
     if (describe === undefined) return await reread(barrier)
     const table = await describe()
-    const wanted = cascade.column.toLowerCase()
-    const column = table.columns.find(({ name }) => name.toLowerCase() === wanted)
-    if (column === undefined) return await reread(barrier)
+    const where = conditionsIn(table, cascade)
+    if (where === undefined) return await reread(barrier)
     const keys = new Set<Key>()
     await index.refresh()
-    const where = { field: column.name, anyOf: cascade.values }
     try {
       for await (const page of index.scan({ source: true, where }, signal)) {
-        const meant = page.map(shownBy).filter((shown) => mayBeMeant(shown[column.name], cascade))
+        const meant = page.map(shownBy).filter((shown) => where.every((each) => mayBeMeant(shown, each)))
         for (const shown of meant) keys.add(keyShown(table, shown))
       }
       // What was refused may have no document, or an older one.
@@ -124,9 +122,26 @@ function shownBy({ source = '{}' }: StoredDocument): Shown {
   return parseDigits(source) as Shown
 }
 
+type FieldCondition = NonNullable<ScanOptions['where']>[number]
+
+/** undefined = the table, as it is now, has other columns. */
+function conditionsIn(
+  { columns }: Table,
+  { also = [], ...first }: Cascade,
+): readonly FieldCondition[] | undefined {
+  const found = [first, ...also].flatMap(({ column, type, values }: Condition) => {
+    const own = columns.find(({ name }) => name.toLowerCase() === column.toLowerCase())
+    const isSame = type === undefined ? own?.kind === 'integer' : own?.type === type
+    return own !== undefined && isSame ? [{ field: own.name, anyOf: values }] : []
+  })
+  return found.length === also.length + 1 ? found : undefined
+}
+
 /** A document that does not show the column at all was made before it did. */
-function mayBeMeant(value: unknown, { values }: Cascade): boolean {
-  return value === undefined || (typeof value === 'string' && values.includes(value))
+function mayBeMeant(shown: Shown, { field, anyOf }: FieldCondition): boolean {
+  const value = shown[field]
+  if (value === undefined) return true
+  return typeof value === 'string' && (anyOf.includes(value) || anyOf.includes(JSON.stringify(value)))
 }
 
 /** Throws a Failure of kind `configuration` where the document does not show its row's key. */

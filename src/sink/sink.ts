@@ -120,8 +120,8 @@ export interface StoredDocument {
 export interface ScanOptions {
   /** Asks for the documents' content. */
   readonly source: boolean
-  /** Only documents with one of these numbers (JSON texts) in a field, or with nothing in it, are wanted; others may come, too. */
-  readonly where?: { readonly field: string; readonly anyOf: readonly string[] }
+  /** Only documents with one of these values (JSON texts) in each field, or with nothing in it, are wanted; others may come, too. */
+  readonly where?: readonly { readonly field: string; readonly anyOf: readonly string[] }[]
 }
 
 /** The index itself, as opposed to documents in it. All calls throw a Failure with a remedy when they cannot. */

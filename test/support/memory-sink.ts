@@ -221,8 +221,11 @@ function documentOf(id: string, { version, routing, body }: Stored, source: bool
 
 function fits(body: string | undefined, where: ScanOptions['where']): boolean {
   if (where === undefined || body === undefined) return true
-  const value = (JSON.parse(body) as Readonly<Record<string, unknown>>)[where.field]
-  return value === undefined || value === null || where.anyOf.includes(JSON.stringify(value))
+  const shown = JSON.parse(body) as Readonly<Record<string, unknown>>
+  return where.every(({ field, anyOf }) => {
+    const value = shown[field] ?? null
+    return value === null || anyOf.includes(JSON.stringify(value))
+  })
 }
 
 async function orAborted(until: Promise<void>, signal: AbortSignal): Promise<void> {

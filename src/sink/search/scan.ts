@@ -93,9 +93,12 @@ const sizeOf = (source: boolean): number => (source ? 1000 : 5000)
 
 function conditionOf({ where }: ScanOptions): string {
   if (where === undefined) return ''
-  const field = JSON.stringify(where.field)
-  const some = `{"terms":{${field}:[${where.anyOf.join(',')}]}}`
-  return `,"query":{"bool":{"should":[${some},{"bool":{"must_not":{"exists":{"field":${field}}}}}]}}`
+  const all = where.map(({ field: name, anyOf }) => {
+    const field = JSON.stringify(name)
+    const some = `{"terms":{${field}:[${anyOf.join(',')}]}}`
+    return `{"bool":{"should":[${some},{"bool":{"must_not":{"exists":{"field":${field}}}}}]}}`
+  })
+  return `,"query":{"bool":{"filter":[${all.join(',')}]}}`
 }
 
 // A shard that cannot answer must not look like one without documents.

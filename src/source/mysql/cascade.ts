@@ -1,5 +1,5 @@
 /** Watches the statements of the binlog for those that may have changed rows of captured tables unseen, by a cascade. */
-import type { Barrier, Cascade, Change, Table } from '../../change/change.ts'
+import type { Barrier, Cascade, Change, Column, Condition, Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import { RecordsBuilder } from '../../change/records.ts'
 import { unpackRow } from '../../change/row.ts'
@@ -104,15 +104,15 @@ export class CascadeWatch {
     change: 'deleted' | 'updated',
     changes: readonly Change[] | undefined,
   ): Cascade | undefined {
-    const key = this.#keys.directKey(table, change, child)
-    const [column] = key?.columns ?? []
-    if (key?.referring === undefined || column === undefined || key.columns.length > 1) return undefined
-    const isHidden = this.#isHidden(child, key.referring.column)
-    const values = isHidden ? undefined : valuesBefore(changes, column)
-    if (values === undefined || values.length > valuesMax) return undefined
-    const action = change === 'deleted' ? key.onDelete : key.onUpdate
-    const effect = action === 'deleted' ? 'deleted' : 'updated'
-    return { kind: 'cascade', column: key.referring.column, change: effect, values }
+    const inherited = this.#keys.inherited(table, change, child)
+    if (inherited === undefined || changes === undefined) return undefined
+    const conditions = [...inherited.columns].flatMap(
+      ([column, from]) =>
+        (this.#isHidden(child, column) ? undefined : conditionOn(column, changes, from)) ?? [],
+    )
+    const [first, ...also] = conditions
+    if (first === undefined) return undefined
+    return { kind: 'cascade', change: inherited.change, ...first, ...(also.length === 0 ? {} : { also }) }
   }
 
   /** Whether the column's values must not go out, not in a barrier either. */
@@ -150,25 +150,44 @@ const valuesMax = 1000
 
 /** Both, where one cascade can say it. */
 export function merged(one: Cascade | undefined, other: Cascade | undefined): Cascade | undefined {
-  if (one === undefined || other === undefined || one.column !== other.column) return undefined
-  const values = [...new Set([...one.values, ...other.values])]
-  if (values.length > valuesMax) return undefined
-  return { ...one, change: one.change === other.change ? one.change : 'updated', values }
+  if (one === undefined || other === undefined) return undefined
+  const first = either(one, other)
+  if (first === undefined) return undefined
+  // What only one of them says, or too many values, is left out: more rows are found then.
+  const also = (one.also ?? []).flatMap(
+    (condition) => other.also?.flatMap((another) => either(condition, another) ?? []) ?? [],
+  )
+  const change = one.change === other.change ? one.change : 'updated'
+  return { kind: 'cascade', change, ...first, ...(also.length === 0 ? {} : { also }) }
 }
 
-/** The values that rows had in a column; undefined = not all of them are known, or they are no integers. */
-function valuesBefore(changes: readonly Change[] | undefined, column: string): readonly string[] | undefined {
-  if (changes === undefined) return undefined
+function either({ column, type, values }: Condition, other: Condition): Condition | undefined {
+  if (column !== other.column || type !== other.type) return undefined
+  const all = [...new Set([...values, ...other.values])]
+  if (all.length > valuesMax) return undefined
+  return { column, values: all, ...(type === undefined ? {} : { type }) }
+}
+
+/** Values of these kinds are equal only where their texts are. */
+const exactKinds: ReadonlySet<string> = new Set(['integer', 'binary', 'uuid'])
+
+/** The values that rows had in a column; undefined = not all are known, there are too many, or equal ones may differ as texts. */
+function conditionOn(column: string, changes: readonly Change[], from: string): Condition | undefined {
   const values = new Set<string>()
+  let of: Column | undefined
   for (const { table, before } of changes) {
     // An update of the key comes as a delete and an insert.
     if (before === undefined) continue
-    const at = indexOf(table, column)
+    const at = indexOf(table, from)
     const cell = unpackRow(before, table.columns.length)[at]
-    if (cell === undefined || table.columns[at]?.kind !== 'integer') return undefined
+    of ??= table.columns[at]
+    const isSame = of !== undefined && table.columns[at]?.type === of.type
+    if (cell === undefined || !isSame || !exactKinds.has(of?.kind ?? '')) return undefined
     if (cell !== null) values.add(cell)
   }
-  return [...values]
+  if (values.size > valuesMax) return undefined
+  const type = of === undefined || of.kind === 'integer' ? {} : { type: of.type }
+  return { column, values: [...values], ...type }
 }
 
 function nameOf(map: TableMap): string {

@@ -6,6 +6,7 @@
  */
 import { Failure } from '../../change/failure.ts'
 import { query, type Connection } from './connection.ts'
+import { actionOf, inheritedBy, type Inherited } from './inherited.ts'
 import { wordsOf, type Word } from './sql-words.ts'
 
 /** `schema.table` throughout, in small letters. */
@@ -16,21 +17,24 @@ export interface ForeignKey {
   readonly columns: readonly string[]
   readonly onDelete: Action
   readonly onUpdate: Action
-  /** The one column of the child that refers to the one of the parent; undefined = there are several. */
-  readonly referring?: {
-    readonly column: string
-    /** It is part of a primary or unique key. */
-    readonly isKeyed: boolean
-  }
+  /** The child's columns that refer to those of the parent, in the same order. */
+  readonly referring: readonly ReferringColumn[]
+}
+
+interface ReferringColumn {
+  readonly column: string
+  /** It is part of a primary or unique key. */
+  readonly isKeyed: boolean
 }
 
 /** What becomes of the child's rows. */
-type Action = 'nothing' | 'deleted' | 'updated'
+export type Action = 'nothing' | 'deleted' | 'updated'
 
 export class ForeignKeys {
   readonly #byParent = new Map<string, ForeignKey[]>()
   /** `schema.table` in small letters → as the configuration names it. */
   readonly #captured: ReadonlyMap<string, string>
+  readonly #inherited = new Map<string, Inherited | undefined>()
 
   constructor(keys: readonly ForeignKey[], captured: readonly string[]) {
     this.#captured = new Map(captured.map((table) => [table.toLowerCase(), table]))
@@ -53,21 +57,19 @@ export class ForeignKeys {
     return new Set(keys.flatMap(({ onUpdate, columns }) => (onUpdate === 'nothing' ? [] : columns)))
   }
 
-  /**
-   * Of those that `reachedFrom` names, the key by which alone it is reached, in one step and through one column, which is
-   * left in no key of the child with another value.
-   */
-  directKey(table: string, change: 'deleted' | 'updated', child: string): ForeignKey | undefined {
-    const name = child.toLowerCase()
-    const steps = (this.#byParent.get(table) ?? []).filter((key) => actionOf(key, change) !== 'nothing')
-    const own = steps.filter((key) => key.child === name)
-    const [only] = own
-    const others = steps.some((key) => {
-      const action = actionOf(key, change)
-      return action !== 'nothing' && this.reachedFrom(key.child, action).has(child)
-    })
-    if (only?.referring === undefined || own.length > 1 || others) return undefined
-    return actionOf(only, change) === 'updated' && only.referring.isKeyed ? undefined : only
+  /** What the changed rows of a child, one of those that `reachedFrom` names, have of the parent's; undefined = it is not certain. */
+  inherited(table: string, change: 'deleted' | 'updated', child: string): Inherited | undefined {
+    const name = `${table} ${change} ${child}`
+    if (!this.#inherited.has(name)) {
+      const way = {
+        keysOf: (parent: string) => this.#byParent.get(parent) ?? [],
+        leadsOn: (parent: string, action: 'deleted' | 'updated') =>
+          this.reachedFrom(parent, action).has(child),
+        child: child.toLowerCase(),
+      }
+      this.#inherited.set(name, inheritedBy(way, table, change))
+    }
+    return this.#inherited.get(name)
   }
 
   /** The captured tables that any change of this one can reach, as the configuration names them. */
@@ -95,10 +97,6 @@ export class ForeignKeys {
     const tables = [...reached].map((step) => step.slice(0, step.lastIndexOf(' ')))
     return new Set(tables.flatMap((name) => this.#captured.get(name) ?? []))
   }
-}
-
-function actionOf({ onDelete, onUpdate }: ForeignKey, change: 'deleted' | 'updated'): Action {
-  return change === 'deleted' ? onDelete : onUpdate
 }
 
 /**
@@ -161,16 +159,18 @@ export function foreignKeysIn(statement: string, child: string): readonly Found[
   const schema = child.slice(0, child.indexOf('.'))
   return words.flatMap(({ keyword }, at) =>
     keyword === 'REFERENCES'
-      ? [reference(words.slice(at + 1), { schema, child, referring: referringColumn(words, at) })]
+      ? [reference(words.slice(at + 1), { schema, child, referring: referringColumns(words, at) })]
       : [],
   )
 }
 
-/** `FOREIGN KEY (column)` before the word at `at`. */
-function referringColumn(words: readonly Word[], at: number): ForeignKey['referring'] {
-  const [open, name, close] = words.slice(at - 3, at)
-  if (open?.keyword !== '(' || name === undefined || close?.keyword !== ')') return undefined
-  return { column: name.value, isKeyed: isKeyed(words, name.value.toLowerCase()) }
+/** `FOREIGN KEY (column, ...)` before the word at `at`. */
+function referringColumns(words: readonly Word[], at: number): readonly ReferringColumn[] {
+  const open = words.findLastIndex(({ keyword }, index) => index < at && keyword === '(')
+  return words
+    .slice(open + 1, at - 1)
+    .filter(({ keyword }) => keyword !== ',')
+    .map(({ value }) => ({ column: value, isKeyed: isKeyed(words, value.toLowerCase()) }))
 }
 
 function isKeyed(words: readonly Word[], column: string): boolean {
@@ -209,7 +209,7 @@ function reference(words: readonly Word[], { schema, child, referring }: Referri
       columns: columns.map(({ value }) => value.toLowerCase()),
       onDelete: actionAfter(rest, 'DELETE'),
       onUpdate: actionAfter(rest, 'UPDATE'),
-      ...(referring === undefined ? {} : { referring }),
+      referring,
     },
   }
 }

@@ -109,6 +109,16 @@ test('documents with a value of a foreign key are found at the barrier, and thei
   await subject.deliverAll()
   assert.deepEqual(new Set(touched), new Set(['[7]', '[8]', '[99]']), 'and what was refused')
   assert.ok(told.every((addressee) => addressee === group))
+  touched.length = 0
+  const also = [{ column: 'name', values: ['"row 8"', '"row 9"'], type: 'varchar(50)' }]
+  await subject.append([], [{ table: table.name, statement: 'cascade', effect: { ...effect, also } }])
+  await subject.deliverAll()
+  assert.deepEqual(new Set(touched), new Set(['[8]', '[99]']), 'both columns have such a value')
+  const narrower = [{ ...also[0], type: 'varchar(10)', column: 'name', values: ['"row 8"'] }]
+  await subject.append([], [{ table: table.name, statement: '', effect: { ...effect, also: narrower } }])
+  await subject.deliverAll()
+  assert.ok(reread > 0, 'a column that is of another type is read')
+  reread = 0
   const lost = { ...effect, column: 'gone' }
   await subject.append([], [{ table: table.name, statement: 'cascade', effect: lost }])
   await subject.deliverAll()

@@ -25,7 +25,7 @@ test('foreign keys are read from a CREATE TABLE with their actions', () => {
 })
 
 test('a change reaches captured tables over all levels, in the way that each key has', () => {
-  const key = { columns: ['id'], onUpdate: 'nothing' } as const
+  const key = { columns: ['id'], referring: [], onUpdate: 'nothing' } as const
   const keys = new ForeignKeys(
     [
       { ...key, child: 's.b', parent: 's.a', onDelete: 'deleted' },
@@ -45,33 +45,47 @@ test('a change reaches captured tables over all levels, in the way that each key
   assert(keys.isParent('s.a') && !keys.isParent('s.d'))
 })
 
-test('a child is reached directly where one key of one column leads there, and no other way', () => {
+test('what the rows of a child have of the changed parent is known along every key that leads there', () => {
   const key = { columns: ['id'], onDelete: 'deleted', onUpdate: 'updated' } as const
-  const referring = { column: 'Pid', isKeyed: false }
+  const referring = [{ column: 'Pid', isKeyed: false }]
   const keys = new ForeignKeys(
     [
       { ...key, child: 's.one', parent: 's.p', referring },
-      { ...key, child: 's.keyed', parent: 's.p', referring: { ...referring, isKeyed: true } },
-      { ...key, child: 's.several', parent: 's.p' },
+      { ...key, child: 's.keyed', parent: 's.p', referring: [{ column: 'Pid', isKeyed: true }] },
       { ...key, child: 's.twice', parent: 's.p', referring },
-      { ...key, child: 's.twice', parent: 's.p', referring: { ...referring, column: 'other' } },
-      { ...key, child: 's.deep', parent: 's.one', referring },
+      { ...key, child: 's.twice', parent: 's.p', referring: [{ column: 'other', isKeyed: false }] },
+      { ...key, child: 's.other', parent: 's.one', referring },
+      { ...key, child: 's.deep', parent: 's.one', columns: ['id', 'pid'], referring: both },
       { ...key, child: 's.both', parent: 's.p', referring },
-      { ...key, child: 's.both', parent: 's.one', referring },
+      { ...key, child: 's.both', parent: 's.one', columns: ['pid'], referring },
+      { ...key, child: 's.differs', parent: 's.p', referring },
+      { ...key, child: 's.differs', parent: 's.one', referring },
       { ...key, child: 's.tree', parent: 's.tree', referring },
+      { ...key, child: 's.tree', parent: 's.p', referring },
+      { ...key, child: 's.leaf', parent: 's.tree', columns: ['pid'], referring },
+      { ...key, child: 's.lost', parent: 's.one', columns: ['pid'], referring, onDelete: 'updated' },
     ],
-    ['s.One', 's.keyed', 's.several', 's.twice', 's.deep', 's.both', 's.tree'],
+    ['s.One', 's.keyed', 's.twice', 's.other', 's.deep', 's.both', 's.differs', 's.tree', 's.leaf', 's.lost'],
   )
-  const direct = (child: string, change: 'deleted' | 'updated' = 'deleted'): string | undefined =>
-    keys.directKey('s.p', change, child)?.referring?.column
-  assert.deepEqual([direct('s.One'), direct('s.One', 'updated')], ['Pid', 'Pid'])
-  assert.deepEqual([direct('s.keyed'), direct('s.keyed', 'updated')], ['Pid', undefined])
-  for (const child of ['s.several', 's.twice', 's.deep', 's.both'])
-    assert.equal(direct(child), undefined, child)
-  assert.equal(keys.directKey('s.tree', 'deleted', 's.tree'), undefined)
+  const inherited = (child: string, change: 'deleted' | 'updated' = 'deleted'): string | undefined => {
+    const found = keys.inherited('s.p', change, child)
+    return found === undefined ? undefined : `${found.change} ${[...found.columns].join(' ')}`
+  }
+  assert.deepEqual([inherited('s.One'), inherited('s.One', 'updated')], ['deleted Pid,id', 'updated Pid,id'])
+  assert.deepEqual([inherited('s.keyed'), inherited('s.keyed', 'updated')], ['deleted Pid,id', undefined])
+  assert.equal(inherited('s.deep'), 'deleted Far,id', 'the column that the child of the child shares')
+  assert.equal(inherited('s.both'), 'deleted Pid,id', 'two ways to the same')
+  assert.equal(inherited('s.lost'), 'updated Pid,id')
+  for (const child of ['s.twice', 's.other', 's.differs', 's.tree', 's.leaf'])
+    assert.equal(inherited(child), undefined, child)
 })
 
-test('the referring column is known, and whether it is part of a key', () => {
+const both = [
+  { column: 'Near', isKeyed: false },
+  { column: 'Far', isKeyed: false },
+]
+
+test('the referring columns are known, and whether they are part of a key', () => {
   const statement = `CREATE TABLE \`c\` (\`id\` int, \`Pid\` int, \`q\` int, PRIMARY KEY (\`id\`),
     UNIQUE KEY \`u\` (\`q\`,\`id\`), KEY \`k\` (\`Pid\`),
     CONSTRAINT \`a\` FOREIGN KEY (\`Pid\`) REFERENCES \`p\` (\`id\`) ON DELETE CASCADE,
@@ -79,7 +93,14 @@ test('the referring column is known, and whether it is part of a key', () => {
     CONSTRAINT \`d\` FOREIGN KEY (\`q\`, \`Pid\`) REFERENCES \`r\` (\`x\`, \`y\`) ON DELETE CASCADE)`
   assert.deepEqual(
     foreignKeysIn(statement, 's.c').map(({ key }) => key.referring),
-    [{ column: 'Pid', isKeyed: false }, { column: 'q', isKeyed: true }, undefined],
+    [
+      [{ column: 'Pid', isKeyed: false }],
+      [{ column: 'q', isKeyed: true }],
+      [
+        { column: 'q', isKeyed: true },
+        { column: 'Pid', isKeyed: false },
+      ],
+    ],
   )
 })
 
