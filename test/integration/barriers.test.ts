@@ -92,10 +92,10 @@ suite('barriers', { concurrency: false }, () => {
       // Things share the owner with their boxes: so theirs are found as well, one level further down.
       await server.execute(
         `USE ${schema}`,
-        'CREATE TABLE owners (id BINARY(16) PRIMARY KEY)',
-        `CREATE TABLE boxes (owner BINARY(16), no INT, PRIMARY KEY (owner, no),
+        'CREATE TABLE owners (id BINARY(10) PRIMARY KEY)',
+        `CREATE TABLE boxes (owner BINARY(10), no INT, PRIMARY KEY (owner, no),
            FOREIGN KEY (owner) REFERENCES owners (id) ON DELETE CASCADE)`,
-        `CREATE TABLE things (id INT PRIMARY KEY, Owner BINARY(16), box INT,
+        `CREATE TABLE things (id INT PRIMARY KEY, Owner BINARY(10), box INT,
            FOREIGN KEY (Owner, box) REFERENCES boxes (owner, no) ON DELETE CASCADE)`,
         `INSERT INTO owners VALUES ${tuples(10, (id) => `'${owner(id)}'`)}`,
         `INSERT INTO boxes VALUES ${tuples(100, (id) => `'${owner(id % 10)}', ${id}`)}`,
@@ -163,9 +163,9 @@ function tuples(count: number, row: (id: number) => string): string {
   return Array.from({ length: count }, (_, id) => `(${row(id)})`).join(', ')
 }
 
-/** 16 bytes, with their like in the other case for another one. */
+/** 10 bytes (of 16, MariaDB's binlog does not tell them from a UUID), with their like in the other case for another one. */
 function owner(id: number): string {
-  return `${id % 2 === 0 ? 'a' : 'A'}${Math.floor(id / 2)}`.padEnd(16, 'x')
+  return `${id % 2 === 0 ? 'a' : 'A'}${Math.floor(id / 2)}`.padEnd(10, 'x')
 }
 
 function barriersIn(daemon: DaemonProcess): number {
