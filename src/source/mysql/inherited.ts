@@ -32,12 +32,11 @@ export function inheritedBy(
   change: 'deleted' | 'updated',
 ): Inherited | undefined {
   const found = [...stepsTo(way, { table, change, known: undefined, passed: new Set([table]) })]
-  const [first] = found
-  if (first === undefined || found.includes('uncertain')) return undefined
   const ends = found.filter((end) => end !== 'uncertain')
-  const [{ columns = new Map<string, string>() } = {}] = ends
-  const isOne = ends.every((end) => textOf(end.columns) === textOf(columns))
-  if (!isOne || columns.size === 0) return undefined
+  const [first] = ends
+  if (first === undefined || ends.length < found.length || first.columns.size === 0) return undefined
+  const { columns } = first
+  if (ends.some((end) => textOf(end.columns) !== textOf(columns))) return undefined
   return { change: ends.every((end) => end.change === 'deleted') ? 'deleted' : 'updated', columns }
 }
 
