@@ -76,7 +76,7 @@ function ofRows(
     group: groupOf(pipeline),
     source,
     position: () => source.head(),
-    confirm: (read) => read(),
+    confirmed: (read) => read(),
     observe: () => undefined,
     admit: () => Promise.resolve(),
   })

@@ -22,7 +22,7 @@ export function finishedFor({ target }: Pipeline, enrich: Enricher): Enricher {
 
 interface Reading {
   readonly source: Source
-  readonly capture: Pick<Captured, 'position' | 'confirm'>
+  readonly capture: Pick<Captured, 'position' | 'confirmed'>
   readonly bounds: ReadingBounds
   readonly observe: Observe
   /** Of single rows that changes did not show. */
@@ -36,10 +36,10 @@ export function enricherOf(
 ): PipelineParts['enricher'] {
   const group = groupOf(file)
   const position = (): Position => capture.position
-  const confirm: Captured['confirm'] = (read, signal) => capture.confirm(read, signal)
+  const confirmed: Captured['confirmed'] = (read, signal) => capture.confirmed(read, signal)
   if (isJoined(file.definition))
     return (shown, admit) =>
-      joinedEnricher(file, shown, { ...bounds, group, source, position, confirm, observe, admit })
+      joinedEnricher(file, shown, { ...bounds, group, source, position, confirmed, observe, admit })
   return (shown, admit) =>
     lookingUp({
       group,
@@ -47,7 +47,7 @@ export function enricherOf(
       mapper: mapperOf(file, shown),
       source: admitting(source, admit),
       position,
-      confirm,
+      confirmed,
       clock: systemClock,
       observe,
       rowsPerSecond,

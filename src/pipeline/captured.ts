@@ -25,7 +25,7 @@ export interface Captured {
    * that is lost takes with it what nobody else has, and no document may show that. Throws a Failure as `read` does, and
    * of kind `transient` while capture is not running.
    */
-  confirm<Result extends { readonly head: Position }>(
+  confirmed<Result extends { readonly head: Position }>(
     read: () => Promise<Result>,
     signal: AbortSignal,
   ): Promise<Result>

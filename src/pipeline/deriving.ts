@@ -36,7 +36,15 @@ export interface DerivingParts {
   readonly describe: () => Promise<Table>
   readonly capture: Pick<
     Capture,
-    'control' | 'position' | 'movements' | 'moved' | 'touch' | 'loadState' | 'demandLoad' | 'confirm'
+    | 'control'
+    | 'position'
+    | 'movements'
+    | 'moved'
+    | 'touch'
+    | 'loadState'
+    | 'demandLoad'
+    | 'confirm'
+    | 'confirmed'
   >
   readonly log: ChangeLog & LogAdmin
   readonly clock: Clock
@@ -287,7 +295,7 @@ export class Deriving {
     const { source, capture, turnstile, table, childTables } = this.#parts
     const root = await this.#rootTable()
     const tables = [...new Set([table, ...childTables])]
-    const { found } = await capture.confirm(
+    const { found } = await capture.confirmed(
       async () =>
         await turnstile.pass(
           async () =>

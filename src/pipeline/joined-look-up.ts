@@ -23,7 +23,7 @@ export interface JoinedLookUpParts {
   readonly source: Pick<Source, 'view'>
   /** How far the log reaches in the source: asked after an entry was read, it includes that entry. */
   readonly position: () => Position | Promise<Position>
-  readonly confirm: Captured['confirm']
+  readonly confirmed: Captured['confirmed']
   readonly clock: Clock
   readonly observe: Observe
   /** How many reads may be under way at once; shared with others of the source. */
@@ -53,11 +53,11 @@ const find = async (
   asked: Asked,
   signal: AbortSignal,
 ): ReturnType<FindOperations> => {
-  const { mapper, clock, observe, group, admit, confirm } = parts
+  const { mapper, clock, observe, group, admit, confirmed } = parts
   const counted = { queries: 0, bytesLeft: parts.bytesMax }
   const startedAtMs = clock.elapsed()
   const reading = { counted, signal }
-  const { batch } = await confirm(() => readAtOnce(parts, asked, reading), signal)
+  const { batch } = await confirmed(() => readAtOnce(parts, asked, reading), signal)
   if (batch === 'too much') return await inHalves(parts, asked, signal)
   const { roots } = batch
   const [keys, queries] = [asked.keys.length, counted.queries]

@@ -22,7 +22,7 @@ export interface LookUpParts {
   readonly source: Pick<Source, 'rows'>
   /** How far the log reaches in the source: asked after an entry was read, it includes that entry. */
   readonly position: () => Position
-  readonly confirm: Captured['confirm']
+  readonly confirmed: Captured['confirmed']
   readonly clock: Clock
   readonly observe: Observe
   /** 0 = without a bound. */
@@ -105,12 +105,12 @@ function askersOf(
 
 /** What each of the keys asks for now, under the version of the entry that asks. */
 async function lookUp(
-  { source, table: name, mapper, position, confirm, clock, observe, group }: LookUpParts,
+  { source, table: name, mapper, position, confirmed, clock, observe, group }: LookUpParts,
   keys: readonly Key[],
   signal: AbortSignal,
 ): Promise<(key: Key, version: bigint) => Operation> {
   const startedAtMs = clock.elapsed()
-  const { table, rows } = await confirm(
+  const { table, rows } = await confirmed(
     () => source.rows({ table: name, keys, includes: position() }, signal),
     signal,
   )

@@ -65,7 +65,7 @@ export class RemoteCapture implements Captured {
     await this.#reached(seqOf(version), signal)
   }
 
-  async confirm<Result extends { readonly head: Position }>(
+  async confirmed<Result extends { readonly head: Position }>(
     read: () => Promise<Result>,
     signal: AbortSignal,
   ): Promise<Result> {

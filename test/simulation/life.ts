@@ -220,7 +220,7 @@ export class Life {
       mapper: new Mapper(definition),
       source,
       position: () => capture.position,
-      confirm: (read, signal) => capture.confirm(read, signal),
+      confirmed: (read, signal) => capture.confirmed(read, signal),
       clock: around.clock,
       observe: around.observe,
       rowsPerSecond: 0,

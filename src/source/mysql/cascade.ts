@@ -168,26 +168,35 @@ function either({ column, type, values }: Condition, other: Condition): Conditio
   return { column, values: all, ...(type === undefined ? {} : { type }) }
 }
 
-/** Values of these kinds are equal only where their texts are. */
-const exactKinds: ReadonlySet<string> = new Set(['integer', 'binary', 'uuid'])
+/** Values of these kinds, as of integers, are equal only where their texts are. */
+const exactKinds: ReadonlySet<string> = new Set(['binary', 'uuid'])
 
 /** The values that rows had in a column; undefined = not all are known, there are too many, or equal ones may differ as texts. */
 function conditionOn(column: string, changes: readonly Change[], from: string): Condition | undefined {
   const values = new Set<string>()
-  let of: Column | undefined
+  const columns = new Map<string, Column>()
   for (const { table, before } of changes) {
     // An update of the key comes as a delete and an insert.
     if (before === undefined) continue
     const at = indexOf(table, from)
+    const of = table.columns[at]
     const cell = unpackRow(before, table.columns.length)[at]
-    of ??= table.columns[at]
-    const isSame = of !== undefined && table.columns[at]?.type === of.type
-    if (cell === undefined || !isSame || !exactKinds.has(of?.kind ?? '')) return undefined
+    if (of === undefined || cell === undefined) return undefined
+    columns.set(of.type, of)
     if (cell !== null) values.add(cell)
   }
-  if (values.size > valuesMax) return undefined
-  const type = of === undefined || of.kind === 'integer' ? {} : { type: of.type }
-  return { column, values: [...values], ...type }
+  if (values.size > valuesMax || columns.size > 1) return undefined
+  return conditionOf(column, [...values], [...columns.values()][0])
+}
+
+/** `of`: the column that the values are of; undefined = there are none. */
+function conditionOf(
+  column: string,
+  values: readonly string[],
+  of: Column | undefined,
+): Condition | undefined {
+  if (of === undefined || of.kind === 'integer') return { column, values }
+  return exactKinds.has(of.kind) ? { column, values, type: of.type } : undefined
 }
 
 function nameOf(map: TableMap): string {

@@ -67,7 +67,7 @@ function lookingUp(
       view: async (_request, read) => await read({ ...view, head: () => Promise.resolve('' as Position) }),
     },
     position: () => '' as Position,
-    confirm: (read) => read(),
+    confirmed: (read) => read(),
     clock: new VirtualClock(),
     observe: () => undefined,
     turnstile: new Turnstile(1),

@@ -50,7 +50,7 @@ function subject(rows: Readonly<Record<number, readonly Cell[]>>, rowsPerSecond 
       },
     },
     position: () => `after ${++executed}` as Position,
-    confirm: (read) => read(),
+    confirmed: (read) => read(),
     clock,
     observe: facts.observe,
     rowsPerSecond,

@@ -141,7 +141,7 @@ test('a read counts once the log has all that it may have seen; what a lost serv
   })
   subject.insert(1)
   let isConfirmed = false
-  const first = subject.capture.confirm(read, signal).then(() => (isConfirmed = true))
+  const first = subject.capture.confirmed(read, signal).then(() => (isConfirmed = true))
   await subject.clock.advance(100)
   assert(!isConfirmed && reads === 1, 'it waits for capture')
   lets.resolve()
@@ -149,7 +149,7 @@ test('a read counts once the log has all that it may have seen; what a lost serv
   assert.equal(reads, 1)
   lets = Promise.withResolvers()
   subject.insert(2)
-  const second = assert.rejects(subject.capture.confirm(read, signal), /not running/)
+  const second = assert.rejects(subject.capture.confirmed(read, signal), /not running/)
   await subject.clock.advance(100)
   subject.database.loseServer(1)
   lets.resolve()
