@@ -175,6 +175,9 @@ function mapperOfJoined(definition: DocumentDefinition, shown: Shape | undefined
   return joinedMapper(limited, new Mapper(limited))
 }
 
+/** Rows in one answer, on the way from changed rows to their roots. */
+const ascentRows = 1000
+
 /** By its name, what derives the work of each pipeline that has other tables: one for all its targets. */
 export function derivingsOf(
   pipelines: readonly Pipeline[],
@@ -195,6 +198,7 @@ export function derivingsOf(
       describe: async () => (await parts.source.describe(definition.table)).table,
       clock: systemClock,
       rootsPace: new Pace(documents.rootsPerSecond),
+      pageRows: ascentRows,
     })
     derivings.set(pipeline, deriving)
   }

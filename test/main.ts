@@ -21,7 +21,6 @@ interface Tier {
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const simulationSeeds = 200
 
 const tiers: readonly Tier[] = [
   {
@@ -37,10 +36,7 @@ const tiers: readonly Tier[] = [
   { name: 'style', run: () => testsIn('style', availableParallelism()) },
   { name: 'unit', run: () => testsIn('unit', availableParallelism()) },
   { name: 'contract', run: () => testsIn('contract', availableParallelism()) },
-  {
-    name: 'simulation',
-    run: () => each([['node', 'test/simulation/main.ts', '--seeds', `${simulationSeeds}`]]),
-  },
+  { name: 'simulation', run: () => each([['node', 'test/simulation/main.ts']]) },
   // Real servers: one at a time, or they starve each other.
   { name: 'integration', run: () => testsIn('integration', 1) },
   { name: 'crash', run: () => testsIn('crash', 1) },

@@ -53,6 +53,8 @@ export interface DerivingParts {
   readonly pace: Pace
   /** Of the roots that are touched because of one row. */
   readonly rootsPace: Pace
+  /** Rows in one answer. */
+  readonly pageRows: number
 }
 
 /** The group of the log that derives a pipeline's work. */
@@ -73,8 +75,7 @@ export function fanOutsOf({ attributes }: Pick<Group, 'attributes'>): number {
   return new FanOuts(attributes['fan-outs']).count
 }
 
-/** Rows in one answer, and answers in one go. */
-const pageRows = 1000
+/** Answers in one go. */
 const pagesMax = 4
 /** A place is committed at most so often, ms. */
 const commitEveryMs = 100
@@ -311,7 +312,7 @@ export class Deriving {
   }
 
   #climbParts(root: Table, signal: AbortSignal): Parameters<typeof climb>[0] {
-    const { changes, pace, clock } = this.#parts
+    const { changes, pace, clock, pageRows } = this.#parts
     const querying = (): Promise<void> => keepPace(pace, 1, clock, signal)
     return { ascents: changes.ascents, root, pageRows, querying }
   }
