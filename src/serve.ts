@@ -44,10 +44,12 @@ import { statusOf } from './status.ts'
 import { Steering } from './steering.ts'
 import type { Store } from './store/store.ts'
 import { systemClock } from './system-clock.ts'
+import { refreshPipelines, refreshSchedules } from './refresh.ts'
 import { replayOperations, replaysOf } from './replay.ts'
 import type { Target } from './target.ts'
 import { touchPipeline } from './touch.ts'
 import type { TargetFlow } from './pipeline/target-flow.ts'
+import { together } from './pipeline/together.ts'
 import { Upstreams } from './upstreams.ts'
 import { version } from './version.ts'
 import { columnsOf, fedGroup, statusPipeline, tablesOf, unusedByAll, type Workshop } from './workshop.ts'
@@ -159,6 +161,7 @@ function operationsOf(
   return {
     status: () => statusOf(statusParts(serving, opened, seen.startedAtMs)),
     ...replayOperations(own, opened, systemClock),
+    refresh: (request) => refreshPipelines(own, opened, request, systemClock),
     touch: (request) => touchPipeline(own, opened, request, abort.signal),
     ...letterOperations(letterWorks(own, opened), observe, abort.signal),
     steer: (pipeline, action) => steering.steer(pipeline, action),
@@ -272,11 +275,12 @@ function daemonSource({ workshop, options, observe, board }: Serving, opened: Op
     groups: own.map(fedGroup),
     restart: own.every((pipeline) => isMeant(pipeline, options.reload)),
   })
+  const schedules = refreshSchedules(own, { source, capture: leading, clock: systemClock })
   return {
     name,
     feed: captures.work(
       (ending) => feed.run(ending),
-      (ending) => replays.run(ending),
+      (ending) => together(ending, [(over) => replays.run(over), ...schedules]),
     ),
     watch: {
       source: name,
@@ -318,7 +322,7 @@ function daemonPipeline(serving: Serving, opened: OpenedSource, file: PipelineFi
     checked = true
     return await workshop.openIndex(file, target, source)
   }
-  const refine = upstreams.refineFor(file)
+  const refine = upstreams.refineFor(file, () => opened.capture.loadState(groupOf(file)))
   const pipeline = new Pipeline({
     name: file.name,
     label: file.label,

@@ -6,7 +6,7 @@ import { explain, Failure } from './change/failure.ts'
 import type { Enrichment, TransformFile } from './config/enrichment.ts'
 import { groupOf, type Pipeline } from './config/pipeline.ts'
 import type { Settings } from './config/schema.ts'
-import type { UpstreamSettings } from './config/upstream-schema.ts'
+import { endpointOf, type UpstreamSettings } from './config/upstream-schema.ts'
 import type { Enricher } from './document/enricher.ts'
 import { transforming, type Transform } from './document/transform.ts'
 import type { Log } from './log/log.ts'
@@ -15,6 +15,7 @@ import { completing } from './pipeline/completing.ts'
 import { enriching } from './pipeline/enriching.ts'
 import type { Observe } from './pipeline/facts.ts'
 import { Inquiries } from './pipeline/inquiries.ts'
+import type { LoadState } from './pipeline/load-state.ts'
 import type { Sharing } from './pipeline/sharing.ts'
 import type { SourceAdmin } from './source/source.ts'
 import { SqlUpstream } from './source/mysql/sql-upstream.ts'
@@ -62,19 +63,14 @@ export class Upstreams {
     for (const name of names) {
       const upstream = settings.upstreams[name]
       if (upstream === undefined) throw new Failure('configuration', `there is no upstream ${name}`)
-      const opened = await openUpstream(name, upstream, workshop)
-      inquiries.set(
-        name,
-        new Inquiries({
-          name,
-          shelf: `${name}:${digestOf(upstream)}`,
-          upstream: opened,
-          limits: limitsOf(upstream),
-          sharing,
-          clock: systemClock,
-          observe,
-        }),
-      )
+      const endpoint = endpointOf(upstream, settings.load.tag)
+      const ways = new Map([[name, upstream]])
+      if (endpoint !== undefined) ways.set(taskName(name), endpoint)
+      for (const [way, own] of ways) {
+        const opened = await openUpstream(way, own, workshop)
+        const parts = { name: way, shelf: `${way}:${digestOf(own)}`, upstream: opened, limits: limitsOf(own) }
+        inquiries.set(way, new Inquiries({ ...parts, sharing, clock: systemClock, observe }))
+      }
     }
     const transforms = new Map<string, Transform>()
     for (const { name, transform } of pipelines)
@@ -82,8 +78,20 @@ export class Upstreams {
     return new Upstreams(settings, inquiries, transforms)
   }
 
-  refineFor({ name, enrich }: Pipeline): Refine {
-    const steps = enrich.map((step) => ({ ...step, inquiries: this.#inquiriesOf(step) }))
+  /** `load` is what the pipeline's table is being read for, or was last. */
+  refineFor(
+    { name, enrich }: Pipeline,
+    load: () => Pick<LoadState, 'phase' | 'renewedAtMs'> | undefined = () => undefined,
+  ): Refine {
+    const steps = enrich.map((step) => {
+      const ask: Inquiries['ask'] = (questions, signal) => {
+        const { phase = 'done', renewedAtMs = 0 } = load() ?? {}
+        const inquiries = this.#inquiriesOf(step, phase !== 'done')
+        inquiries.renew(renewedAtMs)
+        return inquiries.ask(questions, signal)
+      }
+      return { ...step, inquiries: { ask } }
+    })
     return (inner) => transforming(enriching(inner, steps), this.#transforms.get(name))
   }
 
@@ -112,15 +120,22 @@ export class Upstreams {
     for (const inquiries of this.#inquiries.values()) await inquiries.close()
   }
 
-  #inquiriesOf({ upstream }: Enrichment): Inquiries {
-    const inquiries = this.#inquiries.get(upstream)
+  /** Tasks ask at endpoints of their own, where there are such. */
+  #inquiriesOf({ upstream }: Enrichment, isTask = false): Inquiries {
+    const own = isTask ? this.#inquiries.get(taskName(upstream)) : undefined
+    const inquiries = own ?? this.#inquiries.get(upstream)
     if (inquiries === undefined) throw new Error(`the upstream ${upstream} was not opened`)
     return inquiries
   }
 }
 
+/** Of an upstream's endpoint for tasks; no upstream has such a name itself. */
+function taskName(upstream: string): string {
+  return `${upstream}/task`
+}
+
 async function openUpstream(name: string, settings: UpstreamSettings, workshop: Workshop): Promise<Upstream> {
-  const { kind, url = '', module = '', headers, answers, value, method } = settings
+  const { kind, url = '', module = '', headers = [], answers, value, method } = settings
   const bounds = { questionsMax: settings.batch, timeoutMs: settings.timeoutSeconds * 1000 }
   if (kind === 'module') return await openModule({ name, path: module, ...bounds })
   if (kind === 'sql')

@@ -8,6 +8,7 @@ import { generate } from './commands/generate.ts'
 import { init } from './commands/init.ts'
 import { log } from './commands/log.ts'
 import { pipelines } from './commands/pipelines.ts'
+import { refresh } from './commands/refresh.ts'
 import { plan } from './commands/plan.ts'
 import { preview } from './commands/preview.ts'
 import { replay } from './commands/replay.ts'
@@ -27,6 +28,7 @@ export const commands: readonly Command[] = [
   run,
   status,
   pipelines,
+  refresh,
   verify,
   plan,
   preview,

@@ -7,6 +7,8 @@ import type {
   LetterAnswer,
   LetterChoice,
   LetterKind,
+  RefreshAnswer,
+  RefreshRequest,
   ReplayRequest,
   ReplayStatus,
   Status,
@@ -118,6 +120,14 @@ export async function askToSteer(
   signal: AbortSignal,
 ): Promise<SteerAnswer> {
   return (await answered(address, '/v1/pipelines/steer', posted(request), signal)) as SteerAnswer
+}
+
+export async function askRefresh(
+  address: string,
+  request: RefreshRequest,
+  signal: AbortSignal,
+): Promise<RefreshAnswer> {
+  return (await answered(address, '/v1/refresh', posted(request), signal)) as RefreshAnswer
 }
 
 function queryOf({ pipeline, ids = [], keys = [], fingerprint }: LetterChoice): URLSearchParams {

@@ -2,10 +2,11 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { scheduleFault, type Schedule } from './schedule.ts'
 import type { PipelineFile } from './pipeline-schema.ts'
 import { nearest, type Complain } from './problems.ts'
 import type { Settings } from './schema.ts'
-import type { UpstreamSettings } from './upstream-schema.ts'
+import { endpointOf, type UpstreamSettings } from './upstream-schema.ts'
 
 export interface Enrichment {
   readonly field: string
@@ -15,6 +16,12 @@ export interface Enrichment {
   readonly parameters: Readonly<Record<string, readonly string[]>>
   readonly onFailure: 'stop' | 'dead-letter' | 'partial'
   readonly missing: 'null' | 'omit'
+}
+
+/** When all documents are made anew, and how fast. */
+export interface Refresh extends Schedule {
+  /** undefined = as fast as other loads. */
+  readonly rowsPerSecond: number | undefined
 }
 
 /** A function of the user's that documents go through. */
@@ -40,7 +47,9 @@ export function enrichmentsOf(
       const suggestion = nearest(name, Object.keys(settings.upstreams))
       complain([...path, 'upstream'], `there is no upstream "${name}" in the settings`, { suggestion })
     } else {
-      const fault = parameterFault(upstream, Object.keys(parameters))
+      const ways = [upstream, ...Object.keys(upstream.endpoints).map((tag) => endpointOf(upstream, tag))]
+      const faults = ways.map((way) => parameterFault(way ?? upstream, Object.keys(parameters)))
+      const fault = faults.find((each) => each !== undefined)
       if (fault !== undefined) complain([...path, 'with'], fault)
     }
   }
@@ -51,6 +60,16 @@ export function enrichmentsOf(
     onFailure,
     missing,
   }))
+}
+
+export function refreshOf({ refresh, enrich = [] }: PipelineFile, complain: Complain): Refresh | undefined {
+  if (refresh === undefined) return undefined
+  const { schedule: pattern, timezone = 'UTC', rowsPerSecond } = refresh
+  const fault = scheduleFault({ pattern, timezone })
+  if (fault !== undefined)
+    complain(['refresh'], fault, { expected: 'such as "0 3 * * *", at three each night' })
+  if (enrich.length === 0) complain(['refresh'], 'says nothing without enrich: nobody is asked')
+  return { pattern, timezone, rowsPerSecond }
 }
 
 /** `origin`: the pipeline file. */
@@ -69,8 +88,18 @@ export function transformOf(
   }
 }
 
-/** What an upstream's settings lack for its kind, or say wrongly; undefined = nothing. */
-export function upstreamFault(
+/** What an upstream's settings lack for its kind, or say wrongly, itself or at an endpoint; undefined = nothing. */
+export function upstreamFault(upstream: UpstreamSettings, sources: readonly string[]): Fault | undefined {
+  const own = faultAt(upstream, sources)
+  if (own !== undefined) return own
+  for (const tag of Object.keys(upstream.endpoints)) {
+    const fault = faultAt(endpointOf(upstream, tag) ?? upstream, sources)
+    if (fault !== undefined) return { ...fault, path: `endpoints.${tag}.${fault.path}` }
+  }
+  return undefined
+}
+
+function faultAt(
   { kind, url, module, query, source }: UpstreamSettings,
   sources: readonly string[],
 ): Fault | undefined {

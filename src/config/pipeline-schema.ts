@@ -108,6 +108,35 @@ const pipelineType = Type.Object(
         { description: 'Fields that come from elsewhere, one step after the other.' },
       ),
     ),
+    refresh: Type.Optional(
+      Type.Object(
+        {
+          schedule: Type.String({
+            minLength: 1,
+            description: 'When, as cron says it: minute, hour, day of month, month, day of week.',
+            examples: ['0 3 * * *'],
+          }),
+          timezone: Type.Optional(
+            Type.String({
+              minLength: 1,
+              description: 'Whose clock that is, as Europe/Berlin. Default: UTC.',
+            }),
+          ),
+          rowsPerSecond: Type.Optional(
+            Type.Number({
+              exclusiveMinimum: 0,
+              maximum: 10_000_000,
+              description: 'At most so many. Default: load.rowsPerSecond.',
+            }),
+          ),
+        },
+        {
+          additionalProperties: false,
+          description:
+            'Upstreams are asked anew and every document is made again, by a schedule: what they know changes while no row does.',
+        },
+      ),
+    ),
     transform: Type.Optional(
       Type.String({
         minLength: 1,

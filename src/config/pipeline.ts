@@ -2,7 +2,14 @@
 import type { DocumentDefinition } from '../document/definition.ts'
 import { examineChildren, examineUnnamed, rowDefinitionOf } from './children.ts'
 import type { Document } from './document.ts'
-import { enrichmentsOf, transformOf, type Enrichment, type TransformFile } from './enrichment.ts'
+import {
+  enrichmentsOf,
+  refreshOf,
+  transformOf,
+  type Enrichment,
+  type Refresh,
+  type TransformFile,
+} from './enrichment.ts'
 import { examineMasks, examineMasksTogether } from './masks.ts'
 import { nearest, type Complain, type Problem } from './problems.ts'
 import type { PipelineFile } from './pipeline-schema.ts'
@@ -40,6 +47,8 @@ export interface Pipeline {
   readonly key: readonly string[] | undefined
   /** Steps that add fields to the documents, in order. */
   readonly enrich: readonly Enrichment[]
+  /** When upstreams are asked anew although no row changed; undefined = never by itself. */
+  readonly refresh: Refresh | undefined
   readonly transform: TransformFile | undefined
   readonly target: {
     /** Name of a target in the settings. */
@@ -145,6 +154,7 @@ function pipelinesOf(
   const source = pick({ kind: 'source', path: ['source'] }, file.source, sources, complain)
   const definition = definitionOf(file, settings)
   const enrich = enrichmentsOf(file, settings, complain)
+  const refresh = refreshOf(file, complain)
   const transform = transformOf(file, document.path, complain)
   return targets.map(({ name: wanted, index: named = name, ...more }, at) => {
     const target = pick(
@@ -168,6 +178,7 @@ function pipelinesOf(
       definition: placed(definition, more.routing ?? [], family),
       key: file.key,
       enrich,
+      refresh,
       transform,
       target: {
         name: target,

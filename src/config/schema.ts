@@ -144,6 +144,10 @@ const settingsType = group('Settings of the millrace process.', {
     ),
   }),
   load: group('Reading whole tables.', {
+    tag: text(
+      'While a table is read for a pipeline (a first load, a reload, a refresh), its upstreams are asked at their endpoints of this tag, where they have one.',
+      { pattern: '^[a-z][a-z0-9_-]*$', default: 'backfill' },
+    ),
     chunkRows: integer(2000, 1, 100_000, 'Rows in one read.'),
     chunkMb: number(4, 0.01, 256, 'Bytes in one read.'),
     rowsPerSecond: number(0, 0, 10_000_000, 'Speed limit; 0 = none.'),

@@ -11,29 +11,43 @@ import {
   type Static,
 } from './schema-words.ts'
 
+const url = secret(
+  text('http: where it is; with get, {parameter} stands for a value that is asked with.', {
+    pattern: '^https?://[^/]',
+    examples: ['http://127.0.0.1:9000/weather/{city}'],
+  }),
+)
+const headers = secret(
+  Type.Array(text('', { pattern: '^[A-Za-z0-9-]+: .', examples: ['authorization: Bearer ...'] }), {
+    description: 'http: headers of each request, as "name: value".',
+  }),
+)
+const source = text('sql: the source of the settings whose server is asked. Default: the only one.')
+
+/** What differs there from what is said beside it. */
+const endpoint = group('An endpoint: what it does not say is as the upstream has it.', {
+  url: Type.Optional(url),
+  headers: Type.Optional(headers),
+  source: Type.Optional(source),
+  requestsPerSecond: Type.Optional(
+    Type.Number({ minimum: 0, maximum: 1_000_000, description: 'Speed limit; 0 = none.' }),
+  ),
+  concurrency: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 1000, description: 'Requests under way at once.' }),
+  ),
+})
+
 export const upstreamType = group(
   'What documents can be enriched from: a service over HTTP, a query, or a module of your own.',
   {
     kind: choice(['http', 'sql', 'module'], 'http', 'http, sql or module.'),
-    url: Type.Optional(
-      secret(
-        text('http: where it is; with get, {parameter} stands for a value that is asked with.', {
-          pattern: '^https?://[^/]',
-          examples: ['http://127.0.0.1:9000/weather/{city}'],
-        }),
-      ),
-    ),
+    url: Type.Optional(url),
     method: choice(
       ['get', 'post'],
       'get',
       'http: get asks for one document at a time, 404 = nothing is known; post sends {"keys":[{...},...]} and gets a list of answers in that order.',
     ),
-    headers: secret(
-      Type.Array(text('', { pattern: '^[A-Za-z0-9-]+: .', examples: ['authorization: Bearer ...'] }), {
-        default: [],
-        description: 'http: headers of each request, as "name: value".',
-      }),
-    ),
+    headers: Type.Optional(headers),
     answers: Type.Optional(
       text('http, post: where the list of answers is in the reply, such as data.items.'),
     ),
@@ -42,9 +56,7 @@ export const upstreamType = group(
         'Where the value is in an answer: http: a path such as current.temperature; sql: a column. Default: all of it.',
       ),
     ),
-    source: Type.Optional(
-      text('sql: the source of the settings whose server is asked. Default: the only one.'),
-    ),
+    source: Type.Optional(source),
     query: Type.Optional(
       text('sql: a SELECT with :keys once; its first column is the key, the others are the answer.', {
         examples: ['SELECT country, name FROM geo.countries WHERE country IN (:keys)'],
@@ -66,6 +78,11 @@ export const upstreamType = group(
     retries: integer(3, 0, 100, 'How often a request is tried again, after 1, 1, 2, 3, 5 ... 30 s.'),
     requestsPerSecond: number(0, 0, 1_000_000, 'Speed limit; 0 = none.'),
     concurrency: integer(4, 1, 1000, 'Requests under way at once.'),
+    endpoints: Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_-]*$' }), endpoint, {
+      default: {},
+      description:
+        'By tag: where tasks of that tag ask instead, so that they do not burden what others use; see load.tag.',
+    }),
     cacheSeconds: number(0, 0, 31_536_000, 'How long an answer is used again; 0 = never.'),
     cacheEntries: integer(10_000, 1, 10_000_000, 'At most so many answers are kept.'),
     breakerFailures: integer(5, 1, 10_000, 'After so many failed requests in a row it is left alone ...'),
@@ -80,3 +97,9 @@ export const upstreamType = group(
 )
 
 export type UpstreamSettings = Frozen<Static<typeof upstreamType>>
+
+/** The upstream as tasks of this tag ask it; undefined = it has no endpoint for them. */
+export function endpointOf(upstream: UpstreamSettings, tag: string): UpstreamSettings | undefined {
+  const endpoint = upstream.endpoints[tag]
+  return endpoint === undefined ? undefined : { ...upstream, ...endpoint }
+}

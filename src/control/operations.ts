@@ -200,6 +200,23 @@ export interface SteerAnswer {
   readonly groups: readonly string[]
 }
 
+/** One of the two names. */
+export interface RefreshRequest {
+  /** `orders`: every target of the pipeline; `orders@main`: that one. */
+  readonly pipeline?: string
+  /** Every pipeline that asks this upstream. */
+  readonly upstream?: string
+  /** At most so many; not given = as fast as other loads. */
+  readonly rowsPerSecond?: number
+}
+
+export interface RefreshAnswer {
+  /** `PIPELINE@TARGET`, each: its documents are being made anew. */
+  readonly groups: readonly string[]
+  /** Those whose table is being read already: nothing was begun for them. */
+  readonly busy: readonly string[]
+}
+
 export interface Operations {
   status(): Promise<Status>
   /** Open dead letters by what they share, the most frequent first. */
@@ -214,6 +231,8 @@ export interface Operations {
   steer(pipeline: string, action: SteerAction): Promise<SteerAnswer>
   /** Has the rows of these keys read again and their documents written, or deleted. Durable when it resolves. */
   touch(request: TouchRequest): Promise<TouchAnswer>
+  /** Upstreams know something else: their answers are asked for anew and documents made again, row by row. */
+  refresh(request: RefreshRequest): Promise<RefreshAnswer>
   /** Begins to deliver the rows again that a stretch of the log names; goes on by itself, over restarts too. */
   replay(request: ReplayRequest): Promise<ReplayStatus>
   /** The last one of each pipeline. */

@@ -3,6 +3,7 @@ import { Failure, type FailureKind } from '../change/failure.ts'
 import { json, type Answer, type Route } from './answer.ts'
 import { letterRoutes } from './letter-routes.ts'
 import type { Operations, ReplayRequest, TouchRequest } from './operations.ts'
+import { refreshRoute } from './refresh-route.ts'
 import { steerRoute } from './steer-route.ts'
 
 export const routes: readonly Route[] = [
@@ -41,6 +42,7 @@ export const routes: readonly Route[] = [
   },
   ...letterRoutes,
   steerRoute,
+  refreshRoute,
 ]
 
 /** An error as every route tells it. */

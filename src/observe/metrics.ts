@@ -1,6 +1,7 @@
 /** Facts as Prometheus metrics. */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import type { Fact, Observe, PipelineState } from '../pipeline/facts.ts'
+import { documentMeters, observeDocuments } from './document-metrics.ts'
 import { partsOfGroup } from './group.ts'
 
 export interface Metrics {
@@ -33,7 +34,7 @@ export function createMetrics(version: string): Metrics {
     observe(fact) {
       observeSource(meters, fact)
       observeDelivery(meters, fact)
-      observeUpstream(meters, fact)
+      observeDocuments(meters.document, fact)
       observeCanary(meters, fact)
       observeState(meters, memory, fact)
       observeTrouble(meters, memory, fact)
@@ -57,10 +58,16 @@ const bySource = ['source'] as const
 
 function createMeters(registry: Registry) {
   const make = makers(registry)
-  return { ...processMeters(make), ...captureMeters(make), ...sinkMeters(make), ...progressMeters(make) }
+  return {
+    ...processMeters(make),
+    ...captureMeters(make),
+    ...sinkMeters(make),
+    ...progressMeters(make),
+    document: documentMeters(make),
+  }
 }
 
-type Make = ReturnType<typeof makers>
+export type Make = ReturnType<typeof makers>
 
 /** Functions that make metrics of one kind, named as all of ours. */
 function makers(registry: Registry) {
@@ -134,17 +141,6 @@ function sinkMeters({ gauge, counter, histogram }: Make) {
       'enrich_rows_total',
       [...delivery, 'result'],
       'Rows read from the table because a change did not show them, by whether they were there.',
-    ),
-    upstreamRequests: counter(
-      'upstream_requests_total',
-      ['upstream', 'result'],
-      'Requests to upstreams that documents are enriched from, by ok or the kind of failure.',
-    ),
-    upstreamQuestions: counter('upstream_questions_total', ['upstream'], 'Questions in those requests.'),
-    upstreamOpen: gauge(
-      'upstream_left_alone',
-      ['upstream'],
-      '1 while the upstream failed so often that it is not asked.',
     ),
     cacheAway: gauge('cache_away', [], '1 while limits and answers cannot be shared with other processes.'),
     bytes: counter('sink_bytes_total', delivery, 'Bytes of documents sent.'),
@@ -252,17 +248,6 @@ function observeServers(
       meters.serverState.set({ source, server, state: each }, each === state ? 1 : 0)
 }
 
-function observeUpstream(meters: Meters, fact: Fact): void {
-  if (fact.kind === 'upstream-asked') {
-    meters.upstreamRequests.inc({ upstream: fact.upstream, result: fact.failure?.kind ?? 'ok' })
-    meters.upstreamQuestions.inc({ upstream: fact.upstream }, fact.questions)
-  } else if (fact.kind === 'upstream-state') {
-    meters.upstreamOpen.set({ upstream: fact.upstream }, fact.failure === undefined ? 0 : 1)
-  } else if (fact.kind === 'cache-state') {
-    meters.cacheAway.set(fact.failure === undefined ? 0 : 1)
-  }
-}
-
 function observeDelivery(meters: Meters, fact: Fact): void {
   if (fact.kind === 'target-concurrency') meters.concurrency.set({ target: fact.target }, fact.requestsMax)
   if (!('group' in fact)) return
@@ -317,6 +302,7 @@ function observeWritten(meters: Meters, fact: Extract<Fact, { kind: 'written' }>
 }
 
 function observeTrouble(meters: Meters, { reasons }: Memory, fact: Fact): void {
+  if (fact.kind === 'cache-state') meters.cacheAway.set(fact.failure === undefined ? 0 : 1)
   if (fact.kind === 'restarting') meters.restarts.inc({ reason: fact.failure.kind })
   if (fact.kind !== 'dead-letter') return
   if (reasons.size < reasonsMax) reasons.add(fact.fingerprint)

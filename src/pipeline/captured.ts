@@ -48,6 +48,9 @@ export interface LoadDemand {
   readonly rowsEstimate: number
   readonly reason: string
   readonly startedAtMs: number
+  /** As in a load's state. */
+  readonly rowsPerSecond?: number
+  readonly renewedAtMs?: number
 }
 
 /** `control` is the next one, whose number no change has. A barrier may have asked for the same meanwhile, with a sweep. */
@@ -57,5 +60,5 @@ export function demanded(
   control: Control,
 ): LoadState {
   if (state !== undefined && state.generation >= load.generation) return state
-  return newLoad({ ...load, sweepBelow: sweeps ? highestVersion(control) + 1n : undefined })
+  return newLoad({ ...load, sweepBelow: sweeps ? highestVersion(control) + 1n : undefined }, state)
 }

@@ -106,7 +106,6 @@ export type Fact =
       readonly roots: number
       readonly waiting: number
     }
-  /** Rows of entries that did not show them were read from the table. */
   | {
       readonly kind: 'upstream-asked'
       readonly upstream: string
@@ -114,10 +113,18 @@ export type Fact =
       readonly tookMs: number
       readonly failure: Failure | undefined
     }
+  /** So many questions needed no request: a fresh answer was kept, or another was asking the same. */
+  | {
+      readonly kind: 'upstream-spared'
+      readonly upstream: string
+      readonly cached: number
+      readonly shared: number
+    }
   /** It is left alone after this failure; or, without one, it answers again. */
   | { readonly kind: 'upstream-state'; readonly upstream: string; readonly failure: Failure | undefined }
   /** What processes share was lost with this failure; or, without one, it is there. */
   | { readonly kind: 'cache-state'; readonly failure: Failure | undefined }
+  /** Rows of entries that did not show them were read from the table. */
   | {
       readonly kind: 'looked-up'
       readonly group: string

@@ -85,7 +85,7 @@ export class FirstLoad {
       if (outcome === 'end') return
       rowsMax = outcome === 'repeat' ? Math.max(1, Math.floor(rowsMax / 2)) : this.#parts.limits.chunkRows
       const rows = outcome === 'repeat' ? 0 : outcome
-      await this.#pace(rows, clock.elapsed() - startedAtMs, signal)
+      await this.#pace(state, { rows, tookMs: clock.elapsed() - startedAtMs }, signal)
       state = capture.loadState(group)
     }
   }
@@ -164,8 +164,11 @@ export class FirstLoad {
     }
   }
 
-  async #pace(rows: number, tookMs: number, signal: AbortSignal): Promise<void> {
-    const { rowsPerSecond } = this.#parts.limits
+  async #pace(
+    { rowsPerSecond = this.#parts.limits.rowsPerSecond }: LoadState,
+    { rows, tookMs }: { readonly rows: number; readonly tookMs: number },
+    signal: AbortSignal,
+  ): Promise<void> {
     if (rowsPerSecond === 0 || rows === 0) return
     const restMs = (rows / rowsPerSecond) * 1000 - tookMs
     if (restMs > 0) await this.#parts.clock.sleep(restMs, signal)

@@ -44,6 +44,8 @@ export class Inquiries {
   readonly #answers: SharedAnswers
   readonly #underWay = new Map<string, Promise<Reply>>()
   readonly #freed = new Signal()
+  /** Part of the name under which answers are kept. */
+  #renewedAtMs = 0
   #running = 0
   #failures = 0
   #openUntilMs = 0
@@ -58,17 +60,20 @@ export class Inquiries {
       clock,
       questionsMax: parts.upstream.questionsMax,
       ask: (questions, signal) => this.#request(questions, signal),
+      spared: (cached) => this.#spared({ cached, shared: 0 }),
     })
   }
 
   /** One reply for each question, in order. Throws only the signal's reason. */
   async ask(questions: readonly Question[], signal: AbortSignal): Promise<readonly Reply[]> {
-    const names = questions.map((question) => JSON.stringify(question))
+    const names = questions.map((question) => `${this.#renewedAtMs}${JSON.stringify(question)}`)
     const missing = new Map<string, Question>()
     for (const [at, question] of questions.entries()) {
       const name = names[at] ?? ''
       if (!this.#underWay.has(name)) missing.set(name, question)
     }
+    const shared = questions.length - missing.size
+    if (shared > 0) this.#spared({ cached: 0, shared })
     this.#begin(missing, signal)
     const replies = names.map(async (name) => await this.#underWay.get(name))
     const settled = await Promise.allSettled(replies)
@@ -76,6 +81,11 @@ export class Inquiries {
     // Another pipeline that asked the same has ended meanwhile: its question dies with it, ours does not.
     if (settled.some(({ status }) => status === 'rejected')) return await this.ask(questions, signal)
     return (await Promise.all(replies)).map((reply) => reply ?? answered(undefined))
+  }
+
+  /** What was answered before this time, ms since 1970, is not used any more, wherever it is kept. */
+  renew(atMs: number): void {
+    this.#renewedAtMs = Math.max(this.#renewedAtMs, atMs)
   }
 
   /** Whether it failed so often that it is not asked for a while. */
@@ -189,6 +199,10 @@ export class Inquiries {
     this.#openUntilMs = clock.elapsed() + limits.breakerMs
     this.#lastFailure = failure
     observe({ kind: 'upstream-state', upstream: name, failure })
+  }
+
+  #spared(counts: { readonly cached: number; readonly shared: number }): void {
+    this.#parts.observe({ kind: 'upstream-spared', upstream: this.#parts.name, ...counts })
   }
 
   #tell(questions: number, tookMs: number, failure: Failure | undefined): void {

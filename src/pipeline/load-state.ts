@@ -19,6 +19,10 @@ export interface LoadState {
   readonly until: Offset | null
   /** Why the table is read, for people. */
   readonly reason: string
+  /** At most so many; not there = as the settings say. */
+  readonly rowsPerSecond?: number
+  /** What upstreams said before this time is not used any more, ms since 1970; outlives this load. */
+  readonly renewedAtMs?: number
 }
 
 function taskName(group: string): string {
@@ -49,16 +53,16 @@ export function withLoadsUntil(producers: Control['producers'], until: Offset): 
   return moved
 }
 
-/** A load from the first row. `sweepBelow` undefined = the index was empty before: nothing to sweep. */
-export function newLoad(load: {
-  readonly table: string
-  readonly generation: number
-  readonly sweepBelow: bigint | undefined
-  readonly rowsEstimate: number
-  readonly reason: string
-  readonly startedAtMs: number
-}): LoadState {
+/** A load from the first row. `sweepBelow` undefined = the index was empty before, or no row has gone: nothing to sweep. */
+export function newLoad(
+  load: Pick<LoadState, 'table' | 'generation' | 'rowsEstimate' | 'reason' | 'startedAtMs'> &
+    Pick<LoadState, 'rowsPerSecond' | 'renewedAtMs'> & { readonly sweepBelow: bigint | undefined },
+  before?: LoadState,
+): LoadState {
+  const { rowsPerSecond, renewedAtMs = before?.renewedAtMs } = load
   return {
+    ...(rowsPerSecond === undefined ? {} : { rowsPerSecond }),
+    ...(renewedAtMs === undefined ? {} : { renewedAtMs }),
     table: load.table,
     generation: load.generation,
     phase: 'reading',
@@ -84,14 +88,17 @@ export function demandLoads(
   let producers = control.producers
   for (const { group, table } of groups) {
     const before = loadState({ ...control, producers }, group)
-    const load = newLoad({
-      table,
-      generation: (before?.generation ?? 0) + 1,
-      sweepBelow: highestVersion(control) + 1n,
-      rowsEstimate: before?.rowsEstimate ?? 0,
-      reason: demand.reason,
-      startedAtMs: demand.nowMs,
-    })
+    const load = newLoad(
+      {
+        table,
+        generation: (before?.generation ?? 0) + 1,
+        sweepBelow: highestVersion(control) + 1n,
+        rowsEstimate: before?.rowsEstimate ?? 0,
+        reason: demand.reason,
+        startedAtMs: demand.nowMs,
+      },
+      before,
+    )
     producers = withLoadState(producers, group, load)
   }
   return producers

@@ -18,6 +18,8 @@ export interface SharedAnswersParts {
   readonly questionsMax: number
   /** Asks for what nobody knows: a reply for each, in order. Rejects only with the signal's reason. */
   readonly ask: (questions: readonly Question[], signal: AbortSignal) => Promise<readonly Reply[]>
+  /** Told how many questions had a fresh answer. */
+  readonly spared: (questions: number) => void
 }
 
 /** By the question's name. */
@@ -44,6 +46,7 @@ export class SharedAnswers {
       if (one?.kind === 'fresh') replies.set(name, Promise.resolve(answered(one.answer)))
       else (one?.kind === 'theirs' ? theirs : ours).set(name, question)
     }
+    if (replies.size > 0) this.#parts.spared(replies.size)
     for (const [name, reply] of this.#asked(ours, signal)) replies.set(name, reply)
     for (const [name, reply] of this.#awaited(theirs, signal)) replies.set(name, reply)
     return replies

@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { after, before, suite, test } from 'node:test'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
-import { VersionWatch } from '../crash/version-watch.ts'
 import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
@@ -17,12 +16,16 @@ import {
   maskSecret,
   peoplePipelines,
 } from '../support/people.ts'
+import { startFreezingProxy } from '../support/freezing-proxy.ts'
 import { Random } from '../support/random.ts'
 import { SearchIndex } from '../support/search-index.ts'
+import { startService } from '../support/service.ts'
+import { ShopLoad } from '../support/shop-load.ts'
 import {
   changeShop,
   createShop,
   differencesOfShop,
+  ratings,
   shopPipeline,
   shopQueryPipeline,
 } from '../support/shop.ts'
@@ -59,10 +62,14 @@ suite('documents that hold rows of several tables', () => {
     return out + err
   }
 
-  async function assertEqual(schema: string, names = [schema, `${schema}_query`]): Promise<void> {
+  async function assertEqual(
+    schema: string,
+    names = [schema, `${schema}_query`],
+    isRated = false,
+  ): Promise<void> {
     for (const name of names) {
       const index = new SearchIndex(stack.elasticsearch.url, name)
-      const { documents, differences } = await differencesOfShop(connection, schema, index)
+      const { documents, differences } = await differencesOfShop(connection, { schema, isRated }, index)
       assert.deepEqual(differences.slice(0, 5), [])
       assert(documents > 0)
     }
@@ -103,37 +110,44 @@ suite('documents that hold rows of several tables', () => {
     assert.match(examined, /CREATE INDEX `by_customer_id` ON `shop_one`\.`orders` \(`customer_id`\)/)
   })
 
-  test('killed at random times under load, no document goes back, and at rest all are what the database would build', async () => {
+  test('killed at random times under load, behind networks that are slow and break, no document goes back, and at rest all are what the database would build', async () => {
     const schema = 'shop_two'
     await createShop(connection, schema, 300)
-    const application = await stack.mysql.connect()
-    const changes = { schema, random: new Random(11), orders: 320, cascades: true }
-    const stopped = new AbortController()
-    const changing = (async () => {
-      while (!stopped.signal.aborted) {
-        await changeShop(application, changes)
-        await delay(25)
-      }
-    })()
-    const versions = new VersionWatch(stack.elasticsearch.url, schema, 320, 12)
-    versions.start()
+    await using load = await ShopLoad.start(stack, { schema, seed: 11, orders: 320 })
+    await using service = await startService(({ body }) => ({ body: ratings(body) }))
+    await using toDatabase = await startFreezingProxy(portOf(stack.mysql.cdcUrl))
+    await using toUpstream = await startFreezingProxy(portOf(service.url))
+    const rough = options(schema, {
+      mysqlUrl: withPort(stack.mysql.cdcUrl, toDatabase.port),
+      pipelines: {
+        [schema]: { ...shopPipeline(schema), ...rated },
+        [`${schema}_query`]: shopQueryPipeline(schema),
+      },
+      settings: {
+        log: { lanes: 3 },
+        upstreams: { ratings: { url: withPort(service.url, toUpstream.port), method: 'post', batch: 20 } },
+      },
+    })
     const random = new Random(13)
     for (let lives = 0; lives < 3; lives++) {
       const goal = 20 + random.below(150)
-      await using daemon = await DaemonProcess.start(options(schema))
-      await daemon.until('deliver', ({ pipelines }) => (pipelines[0]?.indexed ?? 0) > goal)
+      toDatabase.delayMs = toUpstream.delayMs = 5 * lives
+      await using daemon = await DaemonProcess.start(rough)
+      await daemon.until('deliver', ({ pipelines }) => (pipelines[0]?.indexed ?? 0) > goal / 2)
+      toDatabase.cut()
+      toUpstream.cut()
+      await daemon.until('deliver more', ({ pipelines }) => (pipelines[0]?.indexed ?? 0) > goal)
       await daemon.kill()
     }
-    await using daemon = await DaemonProcess.start(options(schema))
+    await using daemon = await DaemonProcess.start(rough)
     await daemon.until('deliver once more', ({ pipelines }) => (pipelines[0]?.indexed ?? 0) > 20)
-    stopped.abort()
-    await changing
-    application.destroy()
+    toDatabase.cut()
+    toUpstream.cut()
+    await load.stop()
     await untilCaughtUp(daemon, connection)
-    await versions.stop()
-    await assertEqual(schema)
-    assert.deepEqual(versions.violations, [])
-    assert(versions.looks > 0)
+    await load.assertForward()
+    await assertEqual(schema, [schema], true)
+    await assertEqual(schema, [`${schema}_query`])
   })
 
   test('a row that very many documents show is worked off in bounded pieces, and others stay fresh meanwhile', async () => {
@@ -281,4 +295,17 @@ async function readsOn(connection: Connection, schema: string, during: () => Pro
     [schema],
   )
   return Number(found?.['reads_seen'])
+}
+
+/** What shops are rated by: of orders with a customer, what the service says. */
+const rated = { enrich: [{ field: 'rating', upstream: 'ratings', with: { customer: 'customer_id' } }] }
+
+function portOf(url: string): number {
+  return Number(new URL(url).port)
+}
+
+function withPort(url: string, port: number): string {
+  const moved = new URL(url)
+  moved.port = String(port)
+  return moved.href
 }

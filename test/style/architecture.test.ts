@@ -104,7 +104,7 @@ const rooms: Readonly<Record<string, Room>> = {
   'control/': { project: ['change/'], packages: ['fastify'], unsaid: /mysql|kafka|elastic|redis|pino/i },
   'config/': {
     project: ['change/', 'document/definition.ts'],
-    packages: ['convict', 'typebox', 'yaml', 'node:'],
+    packages: ['convict', 'croner', 'typebox', 'yaml', 'node:'],
   },
   'cli/': { project: [...interfaces, 'config/', 'control/operations.ts'], packages: ['node:'] },
   'daemon.ts': { project: [...interfaces, 'pipeline/'], packages: [], unsaid: vendor },
@@ -123,6 +123,7 @@ const homes: Readonly<Record<string, string>> = {
   '@elastic/elasticsearch': 'sink/search/elasticsearch.ts',
   '@opensearch-project/opensearch': 'sink/search/opensearch.ts',
   convict: 'config/settings.ts',
+  croner: 'config/schedule.ts',
   fastify: 'control/server.ts',
   ioredis: 'cache/redis/redis-cache.ts',
   pino: 'observe/logger.ts',

@@ -15,6 +15,7 @@ export function operationsWith(change: Partial<Operations> = {}): Operations {
   return {
     status: () => Promise.resolve(emptyStatus),
     touch: ({ keys }) => Promise.resolve({ touched: keys.length, until: 0, malformed: [] }),
+    refresh: ({ pipeline = '' }) => Promise.resolve({ groups: [pipeline], busy: [] }),
     replay: () => Promise.reject(new Error('no replay was expected')),
     replays: () => Promise.resolve([]),
     cancelReplay: () => Promise.resolve(false),

@@ -164,9 +164,16 @@ function tagsOf(schema: string): string {
     FROM ${schema}.order_tags ot JOIN ${schema}.tags t ON t.id = ot.tag_id WHERE ot.order_id = o.id), '[]') AS JSON)`
 }
 
+/** What a service says that is asked for the ratings of customers; `body` = `{"keys":[{"customer":7},...]}`. */
+export function ratings(body: string): string {
+  const { keys } = JSON.parse(body) as { readonly keys: readonly { readonly customer: number }[] }
+  return JSON.stringify(keys.map(({ customer }) => 7 * customer))
+}
+
 /** The same documents, built by the database; ordered lists by GROUP_CONCAT, which unlike JSON_ARRAYAGG has an order. */
-function referenceOf(schema: string): string {
-  return `SELECT o.id, JSON_OBJECT('id', o.id, 'customer_id', o.customer_id, 'state', o.state, 'note', o.note,
+function referenceOf(schema: string, isRated: boolean): string {
+  return `SELECT o.id, JSON_OBJECT(${isRated ? "'rating', 7 * o.customer_id," : ''}
+      'id', o.id, 'customer_id', o.customer_id, 'state', o.state, 'note', o.note,
       'customer', ${customerOf(schema)}, 'items', ${itemsOf(schema)}, 'tags', ${tagsOf(schema)}) AS document
     FROM ${schema}.orders o WHERE o.state <> 'draft'`
 }
@@ -174,14 +181,14 @@ function referenceOf(schema: string): string {
 /** The first differences between what the database builds and the index, in words; none = equal. Both must be at rest. */
 export async function differencesOfShop(
   connection: Connection,
-  schema: string,
+  { schema, isRated = false }: { readonly schema: string; readonly isRated?: boolean },
   index: SearchIndex,
 ): Promise<{ readonly documents: number; readonly differences: readonly string[] }> {
   await index.refresh()
   const documents = new Map<string, Source>()
   for await (const { _id: id, _source: source } of index.documents()) documents.set(id, source)
   await connection.query('SET SESSION group_concat_max_len = 1000000')
-  const [rows] = await connection.query<RowDataPacket[]>(referenceOf(schema))
+  const [rows] = await connection.query<RowDataPacket[]>(referenceOf(schema, isRated))
   const differences: string[] = []
   for (const { id, document } of rows) {
     const wanted = canonical(typeof document === 'string' ? JSON.parse(document) : document)

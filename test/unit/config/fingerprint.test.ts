@@ -22,6 +22,7 @@ const pipeline: Pipeline = {
   },
   key: undefined,
   enrich: [],
+  refresh: undefined,
   transform: undefined,
   target: {
     name: 'primary',

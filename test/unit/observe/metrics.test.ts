@@ -186,3 +186,31 @@ test('a canary is timed when a search finds it, and missing until then', async (
   assertLine(lines, `millrace_searchable_seconds_sum${label} 40`)
   assertLine(lines, `millrace_searchable_seconds_count${label} 1`)
 })
+
+test('what documents are made from: requests to upstreams and their time, what needed none, and work for other tables', async () => {
+  const lines = await metricsAfter(
+    { kind: 'upstream-asked', upstream: 'weather', questions: 10, tookMs: 40, failure: undefined },
+    {
+      kind: 'upstream-asked',
+      upstream: 'weather',
+      questions: 1,
+      tookMs: 40,
+      failure: new Failure('overload', 'no'),
+    },
+    { kind: 'upstream-spared', upstream: 'weather', cached: 7, shared: 2 },
+    { kind: 'upstream-state', upstream: 'weather', failure: new Failure('overload', 'no') },
+    { kind: 'derived', pipeline: 'orders', changes: 5, roots: 3 },
+    { kind: 'fanned-out', pipeline: 'orders', roots: 1000, waiting: 2 },
+  )
+  assertLine(lines, 'millrace_upstream_requests_total{upstream="weather",result="ok"} 1')
+  assertLine(lines, 'millrace_upstream_requests_total{upstream="weather",result="overload"} 1')
+  assertLine(lines, 'millrace_upstream_request_duration_seconds_count{upstream="weather"} 2')
+  assertLine(lines, 'millrace_upstream_questions_total{upstream="weather"} 11')
+  assertLine(lines, 'millrace_upstream_spared_questions_total{upstream="weather",by="cache"} 7')
+  assertLine(lines, 'millrace_upstream_spared_questions_total{upstream="weather",by="shared"} 2')
+  assertLine(lines, 'millrace_upstream_left_alone{upstream="weather"} 1')
+  assertLine(lines, 'millrace_derived_changes_total{pipeline="orders"} 5')
+  assertLine(lines, 'millrace_derived_documents_total{pipeline="orders",way="at-once"} 3')
+  assertLine(lines, 'millrace_derived_documents_total{pipeline="orders",way="fan-out"} 1000')
+  assertLine(lines, 'millrace_derived_fan_outs_waiting{pipeline="orders"} 2')
+})

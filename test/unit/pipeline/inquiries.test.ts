@@ -216,3 +216,16 @@ test('an upstream that fails again and again is left alone, then tried once', as
   const states = facts.of('upstream-state').map(({ failure: why }) => why?.kind)
   assert.deepEqual(states, ['transient', 'transient', undefined])
 })
+
+test('what was answered before a renewal is asked for once more', async () => {
+  const { inquiries, oracle, clock } = subject({ cacheMs: 60_000 })
+  const ask = () => clock.until(inquiries.ask([{ id: '1' }], never))
+  await ask()
+  await ask()
+  assert.equal(oracle.requests.length, 1)
+  inquiries.renew(clock.now())
+  await ask()
+  inquiries.renew(clock.now() - 1)
+  await ask()
+  assert.equal(oracle.requests.length, 2)
+})

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Pipeline } from '../../src/config/pipeline.ts'
+import { Failure } from '../../src/change/failure.ts'
+import { refreshPipelines, refreshSchedules } from '../../src/refresh.ts'
+import { Process, table, World } from '../support/one-pipeline.ts'
+
+const items: Pipeline = {
+  name: 'items',
+  label: 'items',
+  origin: 'items.yaml',
+  source: 'main',
+  definition: { table, fields: undefined, exclude: [], where: [], id: undefined, idPrefix: '' },
+  key: undefined,
+  enrich: [
+    { field: 'f', upstream: 'weather', parameters: { id: ['id'] }, onFailure: 'stop', missing: 'null' },
+  ],
+  refresh: { pattern: '0 3 * * *', timezone: 'UTC', rowsPerSecond: undefined },
+  transform: undefined,
+  target: {
+    name: 'main',
+    ofTasks: undefined,
+    metadata: false,
+    isPrimary: true,
+    family: undefined,
+    index: 'items',
+    adopt: false,
+    settings: {},
+    mappings: {},
+  },
+  policy: {
+    start: { kind: 'load' },
+    batchAgeMs: undefined,
+    freshnessSeconds: 0,
+    ddl: 'auto',
+    canary: undefined,
+    onLost: 'stop',
+  },
+}
+
+async function running() {
+  const world = new World()
+  world.insert(1, 'row 1')
+  const process = new Process(world).start()
+  await world.clock.until(process.facts.until('load-finished'))
+  const described = { table: world.database.definition(table), rowsEstimate: 1, excluded: [] }
+  const source = { describe: () => Promise.resolve(described) }
+  return { world, process, source: { name: 'main', source, capture: process.capture } }
+}
+
+test('a schedule refreshes at its time, day after day, and what could not be begun is made up for', async () => {
+  const { world, process, source } = await running()
+  const stop = new AbortController()
+  const [schedule] = refreshSchedules([items], { ...source, clock: world.clock })
+  const kept = async (): Promise<void> => {
+    while (!stop.signal.aborted) await schedule?.(stop.signal).catch(() => undefined)
+  }
+  const keeping = kept()
+  const loads = (): number => process.facts.of('load-finished').length
+  await world.clock.advance(2.9 * 3_600_000)
+  assert.equal(loads(), 1, 'it is not three yet')
+  await world.clock.advance(0.2 * 3_600_000)
+  assert.equal(loads(), 2)
+  await world.clock.advance(24 * 3_600_000)
+  assert.equal(loads(), 3)
+  stop.abort()
+  await keeping
+  await process.end()
+})
+
+test('those who ask the upstream are meant, and a name that nobody bears is refused with who asks whom', async () => {
+  const { world, process, source } = await running()
+  const other: Pipeline = { ...items, name: 'other', label: 'other', enrich: [] }
+  const ask = (request: Parameters<typeof refreshPipelines>[2]) =>
+    world.clock.until(refreshPipelines([items, other], [source], request, world.clock))
+  assert.deepEqual(await ask({ upstream: 'weather' }), { groups: ['items@main'], busy: [] })
+  assert.deepEqual(await ask({ pipeline: 'items' }), { groups: [], busy: ['items@main'] })
+  for (const request of [{ pipeline: 'other' }, { upstream: 'tides' }])
+    await assert.rejects(
+      ask(request),
+      (error) => error instanceof Failure && error.remedy?.includes('items (weather)') === true,
+    )
+  await process.end()
+})
