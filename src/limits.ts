@@ -44,7 +44,11 @@ function limitsOf({ url, limits, requestTimeoutSeconds }: TargetSettings, lanes:
 /** Of the time that a document may be behind; the rest is for writing it and for finding it. */
 const windowShare = 0.5
 
-export function deliveryLimits({ delivery }: Settings, { policy }: Pipeline): DeliveryLimits {
+export function deliveryLimits(
+  { delivery }: Settings,
+  { policy, definition, enrich }: Pipeline,
+): DeliveryLimits {
+  const asksOthers = isJoined(definition) || enrich.length > 0
   return {
     requestCountMax: delivery.bulkCount,
     requestBytesMax: Math.round(delivery.bulkMb * megabyte),
@@ -53,6 +57,7 @@ export function deliveryLimits({ delivery }: Settings, { policy }: Pipeline): De
     waitSecondsMax: delivery.waitSecondsMax,
     batchAgeMs: policy.batchAgeMs ?? delivery.batchAgeMs,
     queuedBytesMax: delivery.pendingMb * megabyte,
+    ...(asksOthers ? { mergedEntriesMax: delivery.bulkCount } : {}),
   }
 }
 

@@ -226,6 +226,17 @@ export class RecordsBuilder {
     this.end(operations[op], change, afterAt, keyAt)
   }
 
+  /** A record like the one that the cursor stands on. */
+  copy(cursor: RecordCursor): void {
+    const { records, beforeAt, afterAt, keyAt, end } = cursor
+    this.room(recordHeadBytes + end - beforeAt)
+    this.begin()
+    const moved = this.at - beforeAt
+    records.bytes.copy(this.bytes, this.at, beforeAt, end)
+    this.at += end - beforeAt
+    this.end(cursor.operation, cursor, afterAt + moved, keyAt + moved)
+  }
+
   /** What was made since the last call. */
   finish(): Records {
     const records = new Records(this.#cut(), this.#tables, this.count)

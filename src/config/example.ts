@@ -49,6 +49,7 @@ function member(node: SchemaNode, path: readonly string[], indent: string, mark:
   const [entry] = Object.values(node.patternProperties ?? {})
   if (entry !== undefined) {
     const name = names[key] ?? 'main'
+    if (path.length > 1) return [`${indent}${mark}${key}: {}`]
     return [`${indent}${key}:`, `${indent}  ${name}:`, ...lines(entry, [...path, name], `${indent}    `)]
   }
   if (node.properties !== undefined) {

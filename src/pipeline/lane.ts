@@ -21,6 +21,7 @@ import type { Clock } from './clock.ts'
 import { PendingOperations } from './dedupe.ts'
 import type { Observe } from './facts.ts'
 import type { Letters } from './letters.ts'
+import { mergeFirst } from './merging.ts'
 import type { PendingWork } from './pending-work.ts'
 import { Signal } from './signal.ts'
 import { Tally } from './tally.ts'
@@ -40,6 +41,8 @@ export interface DeliveryLimits {
   readonly waitSecondsMax: number
   /** Bytes of rows that wait in a lane; beyond it the log is not read on. */
   readonly queuedBytesMax: number
+  /** Entries that become documents at once, where others are asked for these; not there = as they come from the log. */
+  readonly mergedEntriesMax?: number
 }
 
 export interface LaneParts {
@@ -130,9 +133,11 @@ export class Lane {
 
   /** From the queue into the pending operations, up to what one request holds. */
   async #drain(signal: AbortSignal): Promise<void> {
-    const { limits } = this.#parts
+    const { limits, clock } = this.#parts
     await this.#gather(signal)
+    const endAtMs = clock.now() + drainMs
     while (this.#pending.count < limits.requestCountMax && this.#pending.bytes < limits.requestBytesMax) {
+      if (limits.mergedEntriesMax !== undefined) mergeFirst(this.#queue, limits.mergedEntriesMax)
       const batch = this.#queue[0]
       if (batch === undefined) break
       const { barrier } = batch
@@ -145,6 +150,8 @@ export class Lane {
       this.#queued -= batch.entries.length
       this.#queuedBytes -= batch.bytes
       this.#taken.notify()
+      // While others are asked more may come, again and again, and nothing would ever be written.
+      if (this.#pending.count > 0 && clock.now() >= endAtMs) break
     }
   }
 
@@ -347,6 +354,8 @@ function writtenIds(works: List<PendingWork>, outcomes: readonly Outcome[]): rea
   return written.filter(({ operation }) => operation.vacates !== true).map(({ operation }) => operation.id)
 }
 
+/** So long at most more entries become documents before those that did are written. */
+const drainMs = 250
 /** While nothing is due, a lane looks so often for what is. */
 const dueEveryMs = 100
 /** A lane's place in the log is written at most so often. */

@@ -102,10 +102,10 @@ export class Subject {
     await this.log.append(batch)
   }
 
-  /** A delivery from where the group stands; `admit` may throw at entries. */
+  /** A delivery from where the group stands; `admit` may throw at entries, or take its time. */
   async delivery(
     changed: Partial<DeliveryLimits> = {},
-    admit: (entries: Entries) => void = () => {},
+    admit: (entries: Entries) => void | Promise<void> = () => {},
   ): Promise<Delivery> {
     const [found] = await this.log.groups()
     if (found === undefined || this.state === undefined) throw new Error('nothing has begun')
@@ -115,8 +115,7 @@ export class Subject {
       log: this.log,
       sink: this.index.sinkFor(this.state),
       enrich: async (entries) => {
-        await Promise.resolve()
-        admit(entries)
+        await admit(entries)
         return mapper.map(entries).works
       },
       barrier: (barrier) => this.barrier(barrier),

@@ -52,11 +52,15 @@ export async function startFreezingProxy(target: number, sent: (chunk: Buffer) =
   }
 }
 
-/** Each piece comes out so much later than it went in, in order. */
+/** Each piece comes out so much later than it went in, in order; what comes behind does not wait for it: distance, not narrowness. */
 function late(pauseMs: number): Transform {
   return new Transform({
-    transform: (piece: Buffer, _, done) => {
-      setTimeout(() => done(null, piece), pauseMs)
+    transform(piece: Buffer, _, taken) {
+      setTimeout(() => this.push(piece), pauseMs)
+      taken()
+    },
+    flush: (ended) => {
+      setTimeout(ended, pauseMs)
     },
   })
 }

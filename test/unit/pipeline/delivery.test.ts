@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { Failure, type FailureKind } from '../../../src/change/failure.ts'
 import type { Fault } from '../../support/memory-sink.ts'
 import { settled } from '../../support/virtual-clock.ts'
+import type { Entries } from '../../../src/log/log.ts'
 import { group, hostile, insert, remove, Subject } from '../../support/delivery-subject.ts'
 
 /** Each request meets the next of these; later ones meet none. */
@@ -257,4 +258,46 @@ test('what is held open is written all the same when it takes too much memory, a
   await subject.deliverAll({ windowMs })
   assert.equal(subject.documents()['1'], 'state 299')
   assert.equal(subject.documents()['99'], 'of a load')
+})
+
+test('entries that take long to become documents are written although more and more come', async () => {
+  const subject = await new Subject().begin()
+  const slowly = (): Promise<void> => subject.clock.sleep(100, new AbortController().signal)
+  const delivery = await subject.delivery({}, slowly)
+  const stop = new AbortController()
+  const running = delivery.run(stop.signal)
+  for (let count = 0; count < 100; count++) {
+    await subject.append([insert(count % 3, `row ${count}`)])
+    await subject.clock.advance(50)
+  }
+  assert(subject.facts.of('written').length > 3)
+  stop.abort()
+  await subject.clock.until(running)
+})
+
+test('where others are asked, what waits becomes one batch, with the version and the offset of each entry', async () => {
+  const subject = await new Subject().begin()
+  const seen: string[][] = []
+  const asked = (entries: Entries): Promise<void> => {
+    seen.push([...entries].map(({ offset, version, change }) => `${offset} ${version} ${change.key}`))
+    return subject.clock.sleep(100, new AbortController().signal)
+  }
+  const delivery = await subject.delivery({ mergedEntriesMax: 25 }, asked)
+  const stop = new AbortController()
+  const running = delivery.run(stop.signal)
+  for (let id = 0; id < 60; id++) {
+    await subject.append([insert(id, `row ${id}`), insert(id + 1, `row ${id}`)])
+    await subject.clock.advance(1)
+  }
+  await subject.clock.until(delivery.passed(120, stop.signal))
+  stop.abort()
+  await subject.clock.until(running)
+  const version = (seq: number): bigint => (1n << 48n) | BigInt(seq)
+  assert.deepEqual(
+    seen.flat(),
+    Array.from({ length: 120 }, (_, at) => `${at} ${version(at + 1)} [${(at >> 1) + (at % 2)}]`),
+  )
+  assert(seen.length < 12, `${seen.length} batches`)
+  assert(Math.max(...seen.map(({ length }) => length)) <= 25)
+  assert.equal(subject.documents()['60'], 'row 59')
 })
