@@ -25,7 +25,7 @@ const headers = secret(
 const source = text('sql: the source of the settings whose server is asked. Default: the only one.')
 
 /** What differs there from what is said beside it. */
-const endpoint = group('An endpoint: what it does not say is as the upstream has it.', {
+const endpointType = group('An endpoint: what it does not say is as the upstream has it.', {
   url: Type.Optional(url),
   headers: Type.Optional(headers),
   source: Type.Optional(source),
@@ -78,7 +78,7 @@ export const upstreamType = group(
     retries: integer(3, 0, 100, 'How often a request is tried again, after 1, 1, 2, 3, 5 ... 30 s.'),
     requestsPerSecond: number(0, 0, 1_000_000, 'Speed limit; 0 = none.'),
     concurrency: integer(4, 1, 1000, 'Requests under way at once.'),
-    endpoints: Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_-]*$' }), endpoint, {
+    endpoints: Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_-]*$' }), endpointType, {
       default: {},
       description:
         'By tag: where tasks of that tag ask instead, so that they do not burden what others use; see load.tag.',

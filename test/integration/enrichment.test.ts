@@ -205,6 +205,56 @@ suite('documents that are enriched and transformed', () => {
       })
   })
 
+  test('a first load and a refresh ask where tasks are to ask, live changes where they always do; a refresh brings what the upstream has learnt', async () => {
+    await execute(
+      'CREATE DATABASE learnt',
+      'CREATE TABLE learnt.trip (id INT PRIMARY KEY, city INT)',
+      `INSERT INTO learnt.trip VALUES ${tuples(1, 30, (id) => `${id}, ${id % 7}`)}`,
+    )
+    await using live = await startService(({ body }) => ({ body: temperatures(body, (degrees) => degrees) }))
+    await using tasks = await startService(({ body }) => ({ body: temperatures(body, (degrees) => degrees) }))
+    const weather = {
+      url: live.url,
+      method: 'post',
+      cacheSeconds: 3600,
+      endpoints: { backfill: { url: tasks.url } },
+    }
+    const options = daemonOptions('learnt', {
+      settings: { upstreams: { weather } },
+      pipeline: {
+        table: 'learnt.trip',
+        enrich: [{ field: 'degrees', upstream: 'weather', with: { city: 'city' } }],
+      },
+    })
+    await using daemon = await DaemonProcess.start(options)
+    await untilCaughtUp(daemon, connection)
+    await execute('UPDATE learnt.trip SET city = 8 WHERE id = 8')
+    await untilCaughtUp(daemon, connection)
+    assert.deepEqual(
+      live.requests.flatMap(({ body }) => citiesOf(body)),
+      [8],
+    )
+    const learnt = ({ body }: ServiceRequest) => ({ body: temperatures(body, (degrees) => degrees - 100) })
+    live.answer = tasks.answer = learnt
+    const begun = await millrace(
+      ['refresh', '--upstream', 'weather', '--config', 'config/millrace.yaml'],
+      options.directory,
+      { MYSQL_URL: options.mysqlUrl, ELASTICSEARCH_URL: options.elasticsearchUrl },
+    )
+    assert.equal(begun.out, 'learnt@primary: every document is made anew\n', begun.err)
+    await untilCaughtUp(daemon, connection)
+    const index = new SearchIndex(stack.elasticsearch.url, 'learnt')
+    assert.deepEqual(await documentOf(index, '8'), { id: 8, city: 8, degrees: -108 })
+    assert.deepEqual(await documentOf(index, '13'), { id: 13, city: 6, degrees: -106 })
+    assert.equal(live.requests.length, 1, 'a refresh is a task')
+    const metrics = await daemon.metrics()
+    assert.match(metrics, /millrace_upstream_request_duration_seconds_count\{upstream="weather\/task"\} 2/)
+    assert.match(
+      metrics,
+      /millrace_upstream_spared_questions_total\{upstream="weather\/task",by="cache"\} \d/,
+    )
+  })
+
   function daemonOptions(
     name: string,
     { settings, pipeline }: { readonly settings: Record<string, unknown>; readonly pipeline: object },

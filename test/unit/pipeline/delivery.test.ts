@@ -292,10 +292,9 @@ test('where others are asked, what waits becomes one batch, with the version and
   await subject.clock.until(delivery.passed(120, stop.signal))
   stop.abort()
   await subject.clock.until(running)
-  const version = (seq: number): bigint => (1n << 48n) | BigInt(seq)
   assert.deepEqual(
     seen.flat(),
-    Array.from({ length: 120 }, (_, at) => `${at} ${version(at + 1)} [${(at >> 1) + (at % 2)}]`),
+    Array.from({ length: 120 }, (_, at) => `${at} ${(1n << 48n) + BigInt(at + 1)} [${(at >> 1) + (at % 2)}]`),
   )
   assert(seen.length < 12, `${seen.length} batches`)
   assert(Math.max(...seen.map(({ length }) => length)) <= 25)
