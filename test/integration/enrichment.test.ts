@@ -8,7 +8,7 @@ import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace, type CommandResult } from '../support/command-process.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { SearchIndex } from '../support/search-index.ts'
-import { startService, type ServiceRequest } from '../support/service.ts'
+import { startService, type ServiceReply, type ServiceRequest } from '../support/service.ts'
 
 suite('documents that are enriched and transformed', () => {
   let stack: Stack
@@ -234,8 +234,7 @@ suite('documents that are enriched and transformed', () => {
       live.requests.flatMap(({ body }) => citiesOf(body)),
       [8],
     )
-    const learnt = ({ body }: ServiceRequest) => ({ body: temperatures(body, (degrees) => degrees - 100) })
-    live.answer = tasks.answer = learnt
+    live.answer = tasks.answer = colder
     const begun = await millrace(
       ['refresh', '--upstream', 'weather', '--config', 'config/millrace.yaml'],
       options.directory,
@@ -339,4 +338,8 @@ async function rawDocument(index: SearchIndex, id: string): Promise<string> {
 
 async function documentOf(index: SearchIndex, id: string): Promise<unknown> {
   return JSON.parse(await rawDocument(index, id))
+}
+
+function colder({ body }: ServiceRequest): ServiceReply {
+  return { body: temperatures(body, (degrees) => degrees - 100) }
 }
