@@ -135,7 +135,7 @@ export class Lane {
   async #drain(signal: AbortSignal): Promise<void> {
     const { limits, clock } = this.#parts
     await this.#gather(signal)
-    const endAtMs = clock.now() + drainMs
+    const endAtMs = clock.elapsed() + drainMs
     while (this.#pending.count < limits.requestCountMax && this.#pending.bytes < limits.requestBytesMax) {
       if (limits.mergedEntriesMax !== undefined) mergeFirst(this.#queue, limits.mergedEntriesMax)
       const batch = this.#queue[0]
@@ -151,7 +151,7 @@ export class Lane {
       this.#queuedBytes -= batch.bytes
       this.#taken.notify()
       // While others are asked more may come, again and again, and nothing would ever be written.
-      if (this.#pending.count > 0 && clock.now() >= endAtMs) break
+      if (this.#pending.count > 0 && clock.elapsed() >= endAtMs) break
     }
   }
 

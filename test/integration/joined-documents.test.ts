@@ -131,7 +131,7 @@ suite('documents that hold rows of several tables', () => {
     const random = new Random(13)
     for (let lives = 0; lives < 3; lives++) {
       const goal = 20 + random.below(150)
-      toDatabase.delayMs = toUpstream.delayMs = 5 * lives
+      for (const proxy of [toDatabase, toUpstream]) proxy.slow(5 * lives)
       await using daemon = await DaemonProcess.start(rough)
       await daemon.until('deliver', ({ pipelines }) => (pipelines[0]?.indexed ?? 0) > goal / 2)
       toDatabase.cut()

@@ -93,7 +93,7 @@ suite('roles', { concurrency: false }, () => {
       for (let count = 0; count < 60; count++) await changeShop(connection, changes)
       await untilCaughtUp(delivering, connection)
       const index = new SearchIndex(stack.elasticsearch.url, schema)
-      const { documents, differences } = await differencesOfShop(connection, { schema: schema }, index)
+      const { documents, differences } = await differencesOfShop(connection, { schema }, index)
       assert.deepEqual(differences.slice(0, 5), [])
       assert.ok(documents > 0)
     } finally {
