@@ -119,7 +119,7 @@ export class JoinedLife {
       epochsSeen: () => Promise.resolve([]),
       clock,
       observe,
-      groups: [{ group, table: orders }],
+      groups: [{ group, table: orders, showsOneRow: false }],
       restart: false,
     })
   }
@@ -175,6 +175,7 @@ export class JoinedLife {
           mapper: joinedMapper(definition, new Mapper(definition)),
           source,
           position: () => capture.position,
+          confirmed: (read, signal) => capture.confirmed(read, signal),
           clock,
           observe,
           turnstile: new Turnstile(2),

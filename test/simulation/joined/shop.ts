@@ -1,7 +1,7 @@
 /** Orders that show their customer, their lines and each line's product: tables in memory, and random changes of all. */
 import type { Column, Table } from '../../../src/change/change.ts'
 import { child, root } from '../../support/joined-definition.ts'
-import type { MemoryDatabase, TransactionWriter, Values } from '../../support/memory-source.ts'
+import type { MemoryDatabase, TransactionWriter, Values } from '../../support/memory-database.ts'
 import type { Random } from '../../support/random.ts'
 
 export const orders = 'shop.orders'

@@ -17,7 +17,7 @@ async function loaded() {
     const inner: Enricher = enricher(shown, admit)
     return async (entries, signal) => {
       const works = await inner(entries, signal)
-      seen.push(...works.map(({ operation }) => operation.id))
+      for (const { operation } of works) seen.push(operation.id)
       return works
     }
   }
