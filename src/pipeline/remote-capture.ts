@@ -163,9 +163,10 @@ export class RemoteCapture implements Captured {
     const control = await log.control()
     if (control === undefined) return
     assertCurrent(control)
-    const { next } = await log.retention()
     const before = this.#seen
     if (before !== undefined && control.seq < before.control.seq) return
+    // Whatever is appended has numbers, so without new ones the end is where it was.
+    const next = before?.control.seq === control.seq ? before.next : (await log.retention()).next
     this.#seen = { control, next }
     if (JSON.stringify(before?.control) !== JSON.stringify(control)) this.#moved.notify()
   }

@@ -84,6 +84,7 @@ test('the committed configuration works with the environment that the compose fi
     pipelines.map(({ name, target }) => [name, target.index]),
     [
       ['cities', 'cities'],
+      ['countries', 'countries'],
       ['regions', 'regions'],
     ],
   )

@@ -8,13 +8,16 @@ const environment = {
   MYSQL_URL: 'mysql://user:password@db/',
   ELASTICSEARCH_URL: 'http://search:9200',
   KAFKA_BROKER: 'kafka:9092',
+  WEATHER_URL: 'http://weather/batch',
+  WEATHER_BATCH_URL: 'http://weather/slow',
+  WEATHER_TOKEN: 'token',
 }
 
 test('the examples of settings are settings', () => {
-  const files = ['config/millrace.yaml', 'config/kafka.yaml', 'config/debezium/millrace.yaml']
-  const [first, kafka, debezium] = files.map((file) =>
-    loadConfiguration({ environment, workingDirectory: root, file }),
-  )
+  const files = ['millrace.yaml', 'kafka.yaml', 'debezium/millrace.yaml', 'enrichment/millrace.yaml']
+  const [first, kafka, debezium, enrichment] = files
+    .map((name) => `config/${name}`)
+    .map((file) => loadConfiguration({ environment, workingDirectory: root, file }))
   assert.equal(first?.settings.log.kind, 'embedded')
   assert.equal(kafka?.settings.log.kind, 'kafka')
   assert.deepEqual(
@@ -25,5 +28,9 @@ test('the examples of settings are settings', () => {
   assert.deepEqual(
     debezium?.pipelines.map(({ name }) => name),
     ['customers', 'orders'],
+  )
+  assert.deepEqual(
+    enrichment?.pipelines.map(({ name, enrich }) => [name, enrich.map(({ upstream }) => upstream)]),
+    [['trips', ['weather']]],
   )
 })
