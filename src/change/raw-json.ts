@@ -94,7 +94,7 @@ function endsScalar(code: number): boolean {
 }
 
 function broken(at: number): Failure {
-  return new Failure('transient', `the search server's answer is not whole JSON at character ${at}`)
+  return new Failure('transient', `this is no whole JSON: it breaks off at character ${at}`)
 }
 
 const [quote, comma, colon, backslash, space] = [34, 44, 58, 92, 32]

@@ -5,7 +5,7 @@ import type { BinlogDump } from './binlog-client.ts'
 import { eventType, readRotate, type BinlogEvent } from './binlog-events.ts'
 import type { ForeignKeys } from './foreign-keys.ts'
 import type { IdentityWatch } from './identity.ts'
-import { withOrigin } from './position.ts'
+import { withFile, withOrigin } from './position.ts'
 import { SchemaNeeded } from './schema-match.ts'
 import type { Reached } from './table-schemas.ts'
 import type { TransactionReader } from './transaction.ts'
@@ -116,9 +116,10 @@ export class BatchFlow {
     this.#heartbeat = false
     this.#takenAtMs = performance.now()
     const batch = this.#reader.take()
-    const { server } = this.#identities
+    const { server, uncertainAt } = this.#identities
     const last = this.#identities.last(this.#reader.isInside)
-    return { ...batch, position: withOrigin(batch.position, { server, last }) }
+    const position = uncertainAt === undefined ? batch.position : withFile(batch.position, uncertainAt)
+    return { ...batch, position: withOrigin(position, { server, last }) }
   }
 
   /** Heartbeats tell as well how far the server has read its files for us. */

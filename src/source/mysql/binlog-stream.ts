@@ -171,6 +171,7 @@ export class BinlogStream {
         server: facts.identity,
         preciseTimes: tellsPreciseTimes(facts),
         last: place.last,
+        lastAt: place.server === facts.identity ? { file: place.file, offset: place.offset } : undefined,
         compares: comparesLast,
         resent,
         isInside: place.inside?.server === facts.identity,

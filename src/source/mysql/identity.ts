@@ -7,7 +7,7 @@ import { Failure } from '../../change/failure.ts'
 import { eventType, type BinlogEvent } from './binlog-events.ts'
 import { GtidReader, type TransactionStart } from './gtid-event.ts'
 import { showGtid, type Flavor } from './gtid.ts'
-import type { Identity } from './position.ts'
+import type { FilePlace, Identity } from './position.ts'
 import type { Resent } from './resent.ts'
 
 /** The transaction under a number is not the one that was read under it. */
@@ -51,6 +51,8 @@ export interface IdentityOptions {
   /** Whether commit times bear fractions of a second, and are the same on every server. */
   readonly preciseTimes: boolean
   readonly last: Identity | undefined
+  /** Where in the files of this server that was read; undefined = it was another server. */
+  readonly lastAt: FilePlace | undefined
   /** Whether the last one is sent again, to be compared. */
   readonly compares: boolean
   /** What else is sent again. */
@@ -81,6 +83,11 @@ export class IdentityWatch {
 
   get server(): string {
     return this.#options.server
+  }
+
+  /** Where the last transaction was read, while it is not known whether the server still has the same. */
+  get uncertainAt(): FilePlace | undefined {
+    return this.#awaited !== undefined || this.#isComparing ? this.#options.lastAt : undefined
   }
 
   /**

@@ -8,7 +8,9 @@
  * them down so; another one may have cut the same rows into other events, and there the transaction is given again
  * whole. Events are counted rather than rows, because they do not depend on which tables are captured. `xa` are the XA
  * branches that are prepared: their PREPAREs are in the set, but their rows were not given, so they are read again.
- * `file` and `pos` are for people and never compared: positions in files wrap, and start anew on another server.
+ * `file` and `pos` are for people, and positions are never compared by them: they wrap, and start anew on another server.
+ * But a server whose newest file is none after `file` was set back, so `file` goes on only once the last transaction was
+ * found there again.
  * `server` is the one that was read, `last` tells the last whole transaction from another one that bears the same number.
  */
 import type { Position } from '../../change/change.ts'
@@ -73,6 +75,12 @@ export function formatPosition(
   return JSON.stringify({ gtid, inside, xa, file, pos: offset, server, last }) as Position
 }
 
+/** Where in a server's files something is. */
+export interface FilePlace {
+  readonly file: string | undefined
+  readonly offset: number | undefined
+}
+
 /** A position of transactions alone, with where they were read; made without reading its set, which may be long. */
 export function withOrigin(
   position: Position,
@@ -80,6 +88,11 @@ export function withOrigin(
 ): Position {
   const origin = JSON.stringify({ server, last })
   return `${position.slice(0, -1)},${origin.slice(1)}` as Position
+}
+
+/** The same transactions, at another place in the files. */
+export function withFile(position: Position, { file, offset }: FilePlace): Position {
+  return formatPosition({ ...parsePosition(position), file, offset })
 }
 
 /** Throws a Failure ('corrupt') for what formatPosition did not make. */

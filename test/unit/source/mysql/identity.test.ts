@@ -33,6 +33,7 @@ for (const server of ['mysql-9.7', 'mysql-8.0', 'mariadb-10.11'] as const) {
       server: name,
       preciseTimes: flavor === 'mysql',
       last,
+      lastAt: { file: 'binlog.000007', offset: 4711 },
       compares: last !== undefined,
       resent: new Resent({ executed: parseGtidSet('', flavor) }),
       isInside,
@@ -70,10 +71,14 @@ for (const server of ['mysql-9.7', 'mysql-8.0', 'mariadb-10.11'] as const) {
     test('is found again by a heartbeat where nothing follows', () => {
       const last = read(third)
       const reading = watch(last)
+      const uncertainAt = { file: 'binlog.000007', offset: 4711 }
+      assert.deepEqual(reading.uncertainAt, uncertainAt)
       for (const event of sentFrom(second, third)) reading.see(event)
       assert.deepEqual(reading.last(false), last, 'not before it was compared whole')
+      assert.deepEqual(reading.uncertainAt, uncertainAt)
       assert.equal(reading.see(heartbeat), false)
       assert.deepEqual(reading.last(false), last)
+      assert.equal(reading.uncertainAt, undefined)
     })
 
     test('is found out when it is another one under the same number', () => {
