@@ -78,7 +78,9 @@ export class Concurrency {
     const known = [...this.#known.keys()].filter((level) => this.#rate(level) !== undefined)
     const top = Math.max(...known.map((level) => this.#rate(level) ?? 0))
     const best = Math.min(...known.filter((level) => (this.#rate(level) ?? 0) >= top * aboutAsGood))
-    const fewer = Math.max(1, Math.floor(best * decrease))
+    let fewer = fewerThan(best)
+    // Where much fewer do almost as much, all of them are too many: what is best of them by chance is not stayed with.
+    while (fewer > 1 && (this.#rate(fewer) ?? 0) >= top * almostAsGood) fewer = fewerThan(fewer)
     const more = Math.min(best + 1, this.#limits.max)
     if (this.#rate(fewer) === undefined) return fewer
     return this.#rate(more) === undefined ? more : best
@@ -91,9 +93,15 @@ export class Concurrency {
   }
 }
 
+function fewerThan(level: number): number {
+  return Math.max(1, Math.floor(level * decrease))
+}
+
 const requestsInWindow = 6
 const decrease = 0.75
 /** Rates differ by chance: those of at least this share of the best count as equal. */
 const aboutAsGood = 0.93
+/** More than `decrease`: where each request gets the same through, fewer of them are not almost as good. */
+const almostAsGood = 0.8
 /** What was learnt so many windows ago is forgotten. */
 const windowsKnown = 30

@@ -85,7 +85,8 @@ test('where more at once only are refused more, about as many are sent as get th
         assert(meanRate(max, model) > 0.75 * bestRate(max, model))
       },
     ),
-    { numRuns: 50 },
+    // So many are too many for its room that a quarter fewer change nothing but by a rounding.
+    { numRuns: 50, examples: [[21, 2, 0.07]] },
   )
 })
 
