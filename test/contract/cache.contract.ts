@@ -1,7 +1,7 @@
 /** What everything that processes share keeps to. One suite, run over each implementation. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
 import type { Cache, Found, Shelf } from '../../src/cache/cache.ts'
+import { rulesOf } from '../support/rules.ts'
 
 export interface CacheSubject {
   /** As two processes have it. */
@@ -13,16 +13,7 @@ export interface CacheSubject {
 }
 
 export function testCache(name: string, open: () => Promise<CacheSubject>): void {
-  const check = (rule: string, body: (subject: CacheSubject) => Promise<void>): void => {
-    test(`${name}: ${rule}`, async () => {
-      const subject = await open()
-      try {
-        await body(subject)
-      } finally {
-        await subject.close()
-      }
-    })
-  }
+  const check = rulesOf(name, open)
   check('what is taken of a rate is spread over all who share it', spread)
   check('a rate is not used before the time that was asked for', notBefore)
   check('large amounts are waited for by whoever comes next', amounts)

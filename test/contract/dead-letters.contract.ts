@@ -1,7 +1,7 @@
 /** What every keeper of dead letters keeps to. One suite, run over each implementation. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
 import type { DeadLetter, DeadLetters } from '../../src/log/log.ts'
+import { rulesOf } from '../support/rules.ts'
 
 export interface DeadLettersSubject {
   readonly deadLetters: DeadLetters
@@ -11,16 +11,7 @@ export interface DeadLettersSubject {
 }
 
 export function testDeadLetters(name: string, open: () => Promise<DeadLettersSubject>): void {
-  const check = (rule: string, body: (subject: DeadLettersSubject) => Promise<void>): void => {
-    test(`${name}: ${rule}`, async () => {
-      const subject = await open()
-      try {
-        await body(subject)
-      } finally {
-        await subject.close()
-      }
-    })
-  }
+  const check = rulesOf(name, open)
   check('a letter comes back as it was put, deletes without a document', roundTrip)
   check('a later letter of an id replaces it, keeps the first time and adds the attempts', replacing)
   check('settled letters are gone, ids without a letter are ignored', settling)

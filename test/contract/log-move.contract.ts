@@ -1,6 +1,5 @@
 /** What moving a log keeps to, whichever way both are kept. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
 import type { Offset } from '../../src/change/change.ts'
 import { Failure } from '../../src/change/failure.ts'
 import { assertCurrent, type DeadLetter, type Log } from '../../src/log/log.ts'
@@ -18,6 +17,7 @@ import {
   testTable,
   updateOf,
 } from '../support/changes.ts'
+import { rulesOf } from '../support/rules.ts'
 
 /** Two logs of one source, of which none has begun. */
 export interface MoveSubject {
@@ -37,16 +37,7 @@ const orders = testTable('shop.orders')
 const signal = new AbortController().signal
 
 export function testLogMove(name: string, open: () => Promise<MoveSubject>): void {
-  const check = (rule: string, body: (subject: MoveSubject) => Promise<void>): void => {
-    test(`${name}: ${rule}`, async () => {
-      const subject = await open()
-      try {
-        await body(subject)
-      } finally {
-        await subject.close()
-      }
-    })
-  }
+  const check = rulesOf(name, open)
   check('what groups lacked they get from the other log, as it was, and nothing besides', moves)
   check('interrupted at any step it goes on, and never are both logs current', interrupted)
   check('a log comes back, and goes on where it was left', comesBack)

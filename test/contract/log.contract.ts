@@ -1,6 +1,5 @@
 /** What every change log keeps to. One suite, run over each implementation. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
 import { Failure } from '../../src/change/failure.ts'
 import type { ChangeLog, Entry, LaneBatch, LogAdmin } from '../../src/log/log.ts'
 import {
@@ -18,6 +17,7 @@ import {
 
 import { barrierRules } from './log-barriers.contract.ts'
 import { rangeRules } from './log-ranges.contract.ts'
+import { rulesOf } from '../support/rules.ts'
 
 type Log = ChangeLog & LogAdmin
 
@@ -39,16 +39,7 @@ const orders = testTable('shop.orders')
 const notes = testTable('shop.notes')
 
 export function testLog(name: string, open: () => Promise<LogSubject>): void {
-  const check = (rule: string, body: (subject: LogSubject) => Promise<void>): void => {
-    test(`${name}: ${rule}`, async () => {
-      const subject = await open()
-      try {
-        await body(subject)
-      } finally {
-        await subject.close()
-      }
-    })
-  }
+  const check = rulesOf(name, open)
   check('a new log has no tail, and the tail is the last control record from then on', tail)
   check('nothing is appended before the tail was read', appendBeforeTail)
   check('entries come back as they were appended, with offsets and versions', roundTrip)

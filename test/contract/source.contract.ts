@@ -1,10 +1,10 @@
 /** What every Source keeps to. One suite, run over each implementation. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
 import type { Change, Key, Position, Row } from '../../src/change/change.ts'
 import { countOf } from '../../src/change/records.ts'
 import { textOf, unpackRow, valueOf } from '../../src/change/row.ts'
 import type { Chunk, RelatedRequest, RelatedRows, Source, SourceBatch } from '../../src/source/source.ts'
+import { rulesOf } from '../support/rules.ts'
 
 /** One statement on the subject's table `(id integer key, name string, amount integer or null)`. */
 export type ItemWrite =
@@ -32,16 +32,7 @@ export function testSource(
   open: () => Promise<SourceSubject>,
   reads: 'everything' | 'stream' = 'everything',
 ): void {
-  const check = (rule: string, body: (subject: SourceSubject) => Promise<void>): void => {
-    test(`${name}: ${rule}`, async () => {
-      const subject = await open()
-      try {
-        await body(subject)
-      } finally {
-        await subject.close()
-      }
-    })
-  }
+  const check = rulesOf(name, open)
   check('changes come in the order of commit, with the rows before and after', commitOrder)
   check('a change of the key is a delete and an insert that stay together', keyChange)
   check('reading goes on after any position that was given, without a hole or a repetition', resume)

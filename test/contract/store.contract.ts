@@ -1,7 +1,7 @@
 /** What every store of small state keeps to. One suite, run over each implementation. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
 import type { Store } from '../../src/store/store.ts'
+import { rulesOf } from '../support/rules.ts'
 
 export interface StoreSubject {
   readonly store: Store
@@ -11,16 +11,7 @@ export interface StoreSubject {
 }
 
 export function testStore(name: string, open: () => Promise<StoreSubject>): void {
-  const check = (rule: string, body: (subject: StoreSubject) => Promise<void>): void => {
-    test(`${name}: ${rule}`, async () => {
-      const subject = await open()
-      try {
-        await body(subject)
-      } finally {
-        await subject.close()
-      }
-    })
-  }
+  const check = rulesOf(name, open)
   check('a value is written only over the revision that was expected', compareAndSet)
   check('of many who write at once, one is first', race)
   check('values are listed by name, by prefix, page after page', listing)
