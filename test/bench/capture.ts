@@ -8,10 +8,10 @@
  *
  * Each in a process of its own (capture-run.ts), one after the other, so that its time and memory are its own.
  */
+import { numbersAsked } from './options.ts'
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { engineFlags } from '../support/daemon-process.ts'
 import { createReferenceTable, fillReferenceTable } from '../support/reference-table.ts'
 import { run } from '../stack/command.ts'
@@ -40,15 +40,8 @@ interface Options {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      rows: { type: 'string', default: '2000000' },
-      rounds: { type: 'string', default: '3' },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  if (values.help) return console.log(help)
-  const options = { rows: Number(values.rows), rounds: Number(values.rounds) }
+  const options = numbersAsked(help, { rows: 2_000_000, rounds: 3 })
+  if (options === undefined) return
   const onProgress = printProgress()
   const mysqlbinlog = await mysqlbinlogCommand(onProgress)
   await using stack = await startStack({ servers: ['mysql'], profile: 'bench', onProgress })

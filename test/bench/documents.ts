@@ -5,8 +5,8 @@
  *   parents, children ─▶ daemon (first load) ─▶ Elasticsearch     flat, then nested
  *                          the same documents ─▶ Elasticsearch     bare
  */
+import { numbersAsked } from './options.ts'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 import { DaemonProcess } from '../support/daemon-process.ts'
 import { SearchIndex } from '../support/search-index.ts'
@@ -30,11 +30,9 @@ const childrenEach = 3
 const documentsPerBody = 5000
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { rows: { type: 'string', default: '1000000' }, help: { type: 'boolean', default: false } },
-  })
-  if (values.help) return console.log(help)
-  const rows = Number(values.rows)
+  const asked = numbersAsked(help, { rows: 1_000_000 })
+  if (asked === undefined) return
+  const { rows } = asked
   await using stack = await startStack({
     servers: ['mysql', 'elasticsearch'],
     profile: 'bench',

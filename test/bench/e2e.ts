@@ -5,8 +5,8 @@
  *           MySQL ─▶ daemon ──────────▶ Elasticsearch     ours, measured  ┐ in turn, each on a fresh index
  *                    lines of before ─▶ Elasticsearch     bare, measured  ┘ of the same settings
  */
+import { numbersAsked } from './options.ts'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { DaemonProcess } from '../support/daemon-process.ts'
 import { referenceDocument, referenceIndex, referencePipeline } from '../support/reference-table.ts'
 import { SearchIndex } from '../support/search-index.ts'
@@ -36,16 +36,8 @@ interface Options {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      rows: { type: 'string', default: '1500000' },
-      pairs: { type: 'string', default: '3' },
-      warm: { type: 'string', default: '100000' },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  if (values.help) return console.log(help)
-  const options = { rows: Number(values.rows), pairs: Number(values.pairs), warm: Number(values.warm) }
+  const options = numbersAsked(help, { rows: 1_500_000, pairs: 3, warm: 100_000 })
+  if (options === undefined) return
   await using stack = await startStack({
     servers: ['mysql', 'elasticsearch'],
     profile: 'bench',

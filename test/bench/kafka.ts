@@ -8,8 +8,8 @@
  *                               Kafka ─▶ deliver ─▶ nowhere            how it grows with the partitions
  *   COMMIT ─▶ MySQL ─▶ capture ─▶ Kafka ─▶ kafkajs                     latency, measured by one clock
  */
+import { numbersAsked } from './options.ts'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import {
   createReferenceTable,
   fillReferenceTable,
@@ -63,25 +63,8 @@ const partitionCounts = [1, 2, 4, 8]
 const rowsToNowhere = 0.2
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      rows: { type: 'string', default: '1500000' },
-      rounds: { type: 'string', default: '3' },
-      rate: { type: 'string', default: '500' },
-      seconds: { type: 'string', default: '30' },
-      warm: { type: 'string', default: '100000' },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  if (values.help) return console.log(help)
-  const { rows, rounds, rate, seconds, warm: documents } = values
-  const options = {
-    rows: Number(rows),
-    rounds: Number(rounds),
-    rate: Number(rate),
-    seconds: Number(seconds),
-    warm: Number(documents),
-  }
+  const options = numbersAsked(help, { rows: 1_500_000, rounds: 3, rate: 500, seconds: 30, warm: 100_000 })
+  if (options === undefined) return
   await using stack = await startStack({
     servers: ['mysql', 'elasticsearch', 'kafka@4.3'],
     profile: 'bench',

@@ -9,8 +9,8 @@
  * Afterwards the same without a daemon: this process commits, and sends each document at once (bare-writer.ts). What that
  * takes is Elasticsearch, MySQL and the machine, and no program that keeps an index in step takes less.
  */
+import { numbersAsked } from './options.ts'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { BulkProxy } from '../support/bulk-proxy.ts'
 import { DaemonProcess } from '../support/daemon-process.ts'
 import {
@@ -56,22 +56,8 @@ interface Options {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      rate: { type: 'string', default: '500' },
-      seconds: { type: 'string', default: '30' },
-      settle: { type: 'string', default: '5' },
-      warm: { type: 'string', default: '100000' },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  if (values.help) return console.log(help)
-  const options = {
-    rate: Number(values.rate),
-    seconds: Number(values.seconds),
-    settle: Number(values.settle),
-    warm: Number(values.warm),
-  }
+  const options = numbersAsked(help, { rate: 500, seconds: 30, settle: 5, warm: 100_000 })
+  if (options === undefined) return
   await using stack = await startStack({
     servers: ['mysql', 'elasticsearch'],
     profile: 'bench',

@@ -7,8 +7,8 @@
  *          lines of before ──▶ Elasticsearch   bare                                       ┘ index of its own
  *   log ─▶ turns 30 % away ──▶ Elasticsearch   busy: as many requests at once as is learnt, and fixed numbers of them
  */
+import { numbersAsked } from './options.ts'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { printProgress } from '../stack/progress.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { BulkProxy } from '../support/bulk-proxy.ts'
@@ -61,16 +61,8 @@ interface Bench {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      rows: { type: 'string', default: '500000' },
-      pairs: { type: 'string', default: '3' },
-      warm: { type: 'string', default: '100000' },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  if (values.help) return console.log(help)
-  const options = { rows: Number(values.rows), pairs: Number(values.pairs), warm: Number(values.warm) }
+  const options = numbersAsked(help, { rows: 500_000, pairs: 3, warm: 100_000 })
+  if (options === undefined) return
   await using stack = await startStack({
     servers: ['mysql', 'elasticsearch'],
     profile: 'bench',
