@@ -1,6 +1,6 @@
 /** What processes may share, as data. */
 import { choice, group, secret, text, Type } from './schema-words.ts'
-import { serverTls } from './source-schema.ts'
+import { login, serverTls } from './connection-schema.ts'
 
 export const cacheType = group(
   'What several processes share so that together they keep to the speed limits of targets and upstreams, and ask upstreams once. Losing it does no harm.',
@@ -18,8 +18,7 @@ export const cacheType = group(
         }),
       ),
     ),
-    user: Type.Optional(text('The user, when the URL names none.')),
-    password: Type.Optional(secret(text('The password, when it is better kept out of the URL.'))),
+    ...login,
     prefix: text('Before the name of each of its keys; the same in all processes.', {
       pattern: '^[A-Za-z][A-Za-z0-9_-]{0,31}$',
       default: 'millrace',

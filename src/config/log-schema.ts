@@ -1,4 +1,5 @@
 /** Settings of the log: kept in files of this machine, or in Kafka. */
+import { encryption } from './connection-schema.ts'
 import { choice, flag, group, integer, number, secret, text, Type } from './schema-words.ts'
 
 /** How brokers are reached. */
@@ -7,16 +8,7 @@ export const brokerSettings = {
     default: [],
     description: 'Some of the brokers, as host:port; the others are found.',
   }),
-  tls: group('Encryption.', {
-    mode: choice(
-      ['off', 'required', 'verify'],
-      'off',
-      'off; required (encrypted, any certificate); verify (encrypted, the certificate is checked).',
-    ),
-    ca: Type.Optional(text('PEM file of the authority that signed the certificates of the brokers.')),
-    cert: Type.Optional(text('PEM file of our own certificate.')),
-    key: Type.Optional(text('PEM file of the key to our own certificate.')),
-  }),
+  tls: encryption('Encryption.', 'the certificates of the brokers'),
   sasl: group('How we prove who we are.', {
     mechanism: choice(
       ['none', 'PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'],

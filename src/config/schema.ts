@@ -2,7 +2,8 @@
 import { cacheType } from './cache-schema.ts'
 import type { SchemaNode } from './conform.ts'
 import { logType } from './log-schema.ts'
-import { serverTls, sourceType } from './source-schema.ts'
+import { login, serverTls } from './connection-schema.ts'
+import { sourceType } from './source-schema.ts'
 import { upstreamType } from './upstream-schema.ts'
 import {
   choice,
@@ -44,8 +45,7 @@ const settingsType = group('Settings of the millrace process.', {
         }),
       ),
     ),
-    user: Type.Optional(text('The user, when the URL names none.')),
-    password: Type.Optional(secret(text('The password, when it is better kept out of the URL.'))),
+    ...login,
     prefix: text('Before the name of each of its tables in that schema.', {
       pattern: '^[A-Za-z][A-Za-z0-9_]{0,31}$',
       default: 'millrace_',

@@ -1,17 +1,7 @@
 /** Settings of a source: a server that is read itself, or topics that a connector of others fills from one. */
+import { login, serverTls } from './connection-schema.ts'
 import { brokerSettings } from './log-schema.ts'
 import { choice, group, integer, number, secret, text, Type } from './schema-words.ts'
-
-export const serverTls = group('Encryption of the connection.', {
-  mode: choice(
-    ['off', 'required', 'verify'],
-    'off',
-    'off; required (encrypted, any certificate); verify (encrypted, the certificate is checked).',
-  ),
-  ca: Type.Optional(text('PEM file of the authority that signed the server certificate.')),
-  cert: Type.Optional(text('PEM file of our own certificate.')),
-  key: Type.Optional(text('PEM file of the key to our own certificate.')),
-})
 
 export const sourceType = group('A MySQL or MariaDB server, or topics that Debezium fills from one.', {
   kind: choice(
@@ -43,8 +33,7 @@ export const sourceType = group('A MySQL or MariaDB server, or topics that Debez
     86_400,
     'How long a server may lack changes that were read from another one before they count as lost.',
   ),
-  user: Type.Optional(text('The user, when the URL names none.')),
-  password: Type.Optional(secret(text('The password, when it is better kept out of the URL.'))),
+  ...login,
   tls: serverTls,
   serverId: integer(
     0,

@@ -8,7 +8,6 @@
  *
  * Each in a process of its own (capture-run.ts), one after the other, so that its time and memory are its own.
  */
-import { numbersAsked } from './options.ts'
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,6 +18,7 @@ import { mysqlbinlogCommand } from '../stack/mysql.ts'
 import { printProgress } from '../stack/progress.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import type { Measurement, Reader } from './capture-run.ts'
+import { numbersAsked } from './options.ts'
 import { say, sayProgress } from './progress-line.ts'
 import { median, rounded } from './statistics.ts'
 

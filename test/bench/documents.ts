@@ -5,7 +5,6 @@
  *   parents, children ─▶ daemon (first load) ─▶ Elasticsearch     flat, then nested
  *                          the same documents ─▶ Elasticsearch     bare
  */
-import { numbersAsked } from './options.ts'
 import { join } from 'node:path'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 import { DaemonProcess } from '../support/daemon-process.ts'
@@ -14,6 +13,7 @@ import { printProgress } from '../stack/progress.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { sendBare } from './bare-bulk.ts'
 import { allSearchable, firstWritten } from './measured-index.ts'
+import { numbersAsked } from './options.ts'
 import { say, sayProgress } from './progress-line.ts'
 import { rounded } from './statistics.ts'
 

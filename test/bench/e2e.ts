@@ -5,7 +5,6 @@
  *           MySQL ─▶ daemon ──────────▶ Elasticsearch     ours, measured  ┐ in turn, each on a fresh index
  *                    lines of before ─▶ Elasticsearch     bare, measured  ┘ of the same settings
  */
-import { numbersAsked } from './options.ts'
 import { join } from 'node:path'
 import { DaemonProcess } from '../support/daemon-process.ts'
 import { referenceDocument, referenceIndex, referencePipeline } from '../support/reference-table.ts'
@@ -16,6 +15,7 @@ import { fillBacklog } from './backlog.ts'
 import { CapturedBodies } from './captured-bodies.ts'
 import { bareBodyBytes, keepLines, measureBare, type IdenticalLines } from './identical-lines.ts'
 import { abortWhenEnded, allSearchable, firstWritten, warm } from './measured-index.ts'
+import { numbersAsked } from './options.ts'
 import { say, sayProgress } from './progress-line.ts'
 import { median, rounded } from './statistics.ts'
 

@@ -8,7 +8,6 @@
  *                               Kafka ─▶ deliver ─▶ nowhere            how it grows with the partitions
  *   COMMIT ─▶ MySQL ─▶ capture ─▶ Kafka ─▶ kafkajs                     latency, measured by one clock
  */
-import { numbersAsked } from './options.ts'
 import { join } from 'node:path'
 import {
   createReferenceTable,
@@ -29,6 +28,7 @@ import { bareBodyBytes, keepLines, measureBare, type IdenticalLines } from './id
 import { countTo, prepareLog, startDaemon, stopWell, type SharedLog } from './kafka-daemons.ts'
 import { abortWhenEnded, allSearchable, firstWritten, warm } from './measured-index.ts'
 import { answerMs } from './null-service.ts'
+import { numbersAsked } from './options.ts'
 import { say, sayProgress } from './progress-line.ts'
 import { ReadableChanges } from './readable-changes.ts'
 import { median, percentile, rounded } from './statistics.ts'

@@ -9,7 +9,6 @@
  * Afterwards the same without a daemon: this process commits, and sends each document at once (bare-writer.ts). What that
  * takes is Elasticsearch, MySQL and the machine, and no program that keeps an index in step takes less.
  */
-import { numbersAsked } from './options.ts'
 import { join } from 'node:path'
 import { BulkProxy } from '../support/bulk-proxy.ts'
 import { DaemonProcess } from '../support/daemon-process.ts'
@@ -28,6 +27,7 @@ import { startStack, type Stack } from '../stack/stack.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { BareWriter } from './bare-writer.ts'
 import { warm } from './measured-index.ts'
+import { numbersAsked } from './options.ts'
 import { say } from './progress-line.ts'
 import { percentile, rounded } from './statistics.ts'
 import { allSeen, writeSteadily, type Committed, type SteadyWriter } from './steady-writer.ts'

@@ -7,7 +7,6 @@
  *          lines of before ──▶ Elasticsearch   bare                                       ┘ index of its own
  *   log ─▶ turns 30 % away ──▶ Elasticsearch   busy: as many requests at once as is learnt, and fixed numbers of them
  */
-import { numbersAsked } from './options.ts'
 import { join } from 'node:path'
 import { printProgress } from '../stack/progress.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
@@ -32,6 +31,7 @@ import {
   type MadeIndex,
   warm,
 } from './measured-index.ts'
+import { numbersAsked } from './options.ts'
 import { say, sayProgress } from './progress-line.ts'
 import { median, rounded } from './statistics.ts'
 
