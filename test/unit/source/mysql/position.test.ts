@@ -8,6 +8,7 @@ import {
   formatPosition,
   parsePosition,
   showPosition,
+  withFile,
   withOrigin,
 } from '../../../../src/source/mysql/position.ts'
 
@@ -93,4 +94,15 @@ test('names the XA branches that are prepared, and what was given of one that co
     parsePosition(formatPosition({ executed: 'a', open: [] }).replace('"a"', '""') as Position).open,
     undefined,
   )
+})
+
+test('goes to another place in the files with all its transactions, parts and branches', () => {
+  const place = {
+    executed: `${uuid}:1-7`,
+    inside: { gtid: `${uuid}:8`, events: 3, server: uuid },
+    open: [{ branch: '61::1', gtid: `${uuid}:3`, at: 1_700_000_000_000 }],
+  }
+  const position = formatPosition({ ...place, file: 'binlog.000009', offset: 4 })
+  const there = { file: 'binlog.000007', offset: 4711 }
+  assert.equal(withFile(position, there), formatPosition({ ...place, ...there }))
 })
