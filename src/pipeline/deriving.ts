@@ -6,34 +6,21 @@
  *   log: lines, products ──▶ concerns ──▶ climb (queries) ──▶ touches of orders ──▶ log
  *                                            └─ very many roots: fan-outs, page by page, beside other changes
  */
-import type { Key, Offset, Table } from '../change/change.ts'
+import type { Key, Offset } from '../change/change.ts'
 import { Failure } from '../change/failure.ts'
-import { keyCells } from '../change/row.ts'
-import type { ChildChanges } from '../document/enricher.ts'
 import type { ChangeLog, Group, LogAdmin } from '../log/log.ts'
-import type { Source, View } from '../source/source.ts'
 import type { Capture } from './capture.ts'
-import { climb, type Climb } from './climb.ts'
-import type { Clock } from './clock.ts'
+import type { Climb } from './climb.ts'
 import type { Observe } from './facts.ts'
 import { FanOuts } from './fan-outs.ts'
 import { Gathered } from './gathered.ts'
 import { keepPace, type Pace } from './pace.ts'
-import { distinctValues } from './row-values.ts'
+import { RootSearch, type RootSearchParts } from './root-search.ts'
 import { Signal } from './signal.ts'
 import { together } from './together.ts'
-import type { Turnstile } from './turnstile.ts'
 
-export interface DerivingParts {
+export interface DerivingParts extends RootSearchParts {
   readonly pipeline: string
-  /** `schema.table` of the roots. */
-  readonly table: string
-  /** The other tables; the roots' own too, where its rows are shown by others. */
-  readonly childTables: readonly string[]
-  readonly changes: ChildChanges
-  readonly source: Pick<Source, 'view'>
-  /** The root table as it is now. */
-  readonly describe: () => Promise<Table>
   readonly capture: Pick<
     Capture,
     | 'control'
@@ -47,14 +34,9 @@ export interface DerivingParts {
     | 'confirmed'
   >
   readonly log: ChangeLog & LogAdmin
-  readonly clock: Clock
   readonly observe: Observe
-  readonly turnstile: Turnstile
-  readonly pace: Pace
   /** Of the roots that are touched because of one row. */
   readonly rootsPace: Pace
-  /** Rows in one answer. */
-  readonly pageRows: number
 }
 
 /** The group of the log that derives a pipeline's work. */
@@ -75,17 +57,14 @@ export function fanOutsOf({ attributes }: Pick<Group, 'attributes'>): number {
   return new FanOuts(attributes['fan-outs']).count
 }
 
-/** Answers in one go. */
-const pagesMax = 4
 /** A place is committed at most so often, ms. */
 const commitEveryMs = 100
-/** How long a description of the root table is good for, ms: changes of its columns have loads of their own. */
-const describedMs = 5_000
 const roomEveryMs = 20
 /** So long at most changes are gathered while others are on their way, ms. */
 const gatherMs = 500
 
 export class Deriving {
+  readonly search: RootSearch
   readonly #parts: DerivingParts
   readonly #name: string
   readonly #moved = new Signal()
@@ -98,10 +77,10 @@ export class Deriving {
   #defined: Promise<Group> | undefined
   readonly #failed = new Signal()
   #failure: Failure | undefined
-  #root: { readonly table: Table; readonly atMs: number } | undefined
 
   constructor(parts: DerivingParts) {
     this.#parts = parts
+    this.search = new RootSearch(parts)
     this.#name = derivingGroup(parts.pipeline)
   }
 
@@ -257,13 +236,7 @@ export class Deriving {
     untold: Gathered['untold'],
     signal: AbortSignal,
   ): Promise<{ readonly roots: number; readonly until: Offset }> {
-    if (climbs.length + untold.size === 0) return { roots: 0, until: 0 }
-    const { roots, rest } = await this.#view(async (view, root) => {
-      const read = await this.#untold(view, untold, signal)
-      const all = [...climbs, ...read]
-      const share = { climbs: all, pagesMax: all.length + pagesMax }
-      return await climb(this.#climbParts(root, signal), view, share, signal)
-    }, signal)
+    const { roots, rest } = await this.search.of(climbs, untold, signal)
     const until = await this.#touch(roots, signal)
     if (rest.length > 0) {
       for (const each of rest) this.#fanOuts.add(each)
@@ -272,64 +245,11 @@ export class Deriving {
     return { roots: roots.length, until }
   }
 
-  /** Rows that are known by their keys alone. */
-  async #untold(view: View, untold: Gathered['untold'], signal: AbortSignal): Promise<readonly Climb[]> {
-    const found: Climb[] = []
-    for (const { table, keys } of untold.values()) {
-      const by = table.key.map((at) => table.columns[at]?.name ?? '')
-      const values = [...keys].map((key) => keyCells(key).map((cell) => cell ?? 'null'))
-      for (const [ascent, way] of this.#parts.changes.ascents.entries()) {
-        if (way.table !== table.name) continue
-        const wanted = { table: table.name, columns: way.by, by, values, marks: [], order: [] }
-        const rows = await view.related({ ...wanted, rowsMax: values.length }, signal)
-        found.push({ ascent, values: distinctValues(rows.table, rows.rows, way.by) })
-      }
-    }
-    return found.filter(({ values }) => values.length > 0)
-  }
-
-  /** At a time at which everything is seen that the log has by now. */
-  async #view<Result>(
-    read: (view: View, root: Table) => Promise<Result>,
-    signal: AbortSignal,
-  ): Promise<Result> {
-    const { source, capture, turnstile, table, childTables } = this.#parts
-    const root = await this.#rootTable()
-    const tables = [...new Set([table, ...childTables])]
-    const { found } = await capture.confirmed(
-      async () =>
-        await turnstile.pass(
-          async () =>
-            await source.view(
-              { tables, includes: capture.position },
-              async (view) => ({ found: await read(view, root), head: await view.head() }),
-              signal,
-            ),
-        ),
-      signal,
-    )
-    return found
-  }
-
-  #climbParts(root: Table, signal: AbortSignal): Parameters<typeof climb>[0] {
-    const { changes, pace, clock, pageRows } = this.#parts
-    const querying = (): Promise<void> => keepPace(pace, 1, clock, signal)
-    return { ascents: changes.ascents, root, pageRows, querying }
-  }
-
-  async #rootTable(): Promise<Table> {
-    const { clock, describe } = this.#parts
-    const known = this.#root
-    if (known !== undefined && clock.elapsed() - known.atMs < describedMs) return known.table
-    this.#root = { table: await describe(), atMs: clock.elapsed() }
-    return this.#root.table
-  }
-
   /** Resolves with where they end in the log, durably. */
   async #touch(roots: readonly Key[], signal: AbortSignal): Promise<Offset> {
     const { capture, pipeline } = this.#parts
     if (roots.length === 0) return 0
-    const table = await this.#rootTable()
+    const table = await this.search.rootTable()
     return (await capture.touch({ table, keys: roots, addressee: pipeline }, signal)).until
   }
 
@@ -344,10 +264,7 @@ export class Deriving {
         await this.#moved.next(seen, signal)
         continue
       }
-      const { roots, rest } = await this.#view(
-        (view, root) => climb(this.#climbParts(root, signal), view, { climbs: [next], pagesMax: 1 }, signal),
-        signal,
-      )
+      const { roots, rest } = await this.search.page([next], signal)
       await keepPace(rootsPace, roots.length, clock, signal)
       await this.#room(before, signal)
       const until = await this.#touch(roots, signal)
