@@ -61,6 +61,7 @@ export function mysqlSettings(wish: SourceWish): MysqlSettings {
     masks: masksOf(pipelines),
     ...(maskKey === undefined ? {} : { maskKey }),
     keys: keysOf(pipelines),
+    namesTransactions: pipelines.some(({ target }) => target.metadata),
   }
 }
 

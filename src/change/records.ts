@@ -16,6 +16,7 @@
  */
 import type { Change, Key, Row, Table } from './change.ts'
 import { Failure } from './failure.ts'
+import { noOrigins, transactionAt, type Origin } from './origins.ts'
 
 export const recordHeadBytes = 22
 
@@ -28,11 +29,19 @@ export class Records {
   /** By the number that stands in the records. */
   readonly tables: readonly Table[]
   readonly count: number
+  /** Ascending; empty where nobody asks which transactions the changes come from. */
+  readonly origins: readonly Origin[]
 
-  constructor(bytes: Buffer, tables: readonly Table[], count: number) {
+  constructor(
+    bytes: Buffer,
+    tables: readonly Table[],
+    count: number,
+    origins: readonly Origin[] = noOrigins,
+  ) {
     this.bytes = bytes
     this.tables = tables
     this.count = count
+    this.origins = origins
   }
 
   cursor(): RecordCursor {
@@ -169,6 +178,8 @@ export class RecordsBuilder {
   #tables: Table[] = []
   #table: Table | undefined
   #tableNumber = 0
+  #transaction = ''
+  #origins: Origin[] = []
 
   /** `usualBytes`: what one run of records takes at most, as a rule. */
   constructor(usualBytes = 4096) {
@@ -179,6 +190,14 @@ export class RecordsBuilder {
   room(needed: number): Buffer {
     if (this.at + needed > this.bytes.length) this.#grow(this.at + needed)
     return this.bytes
+  }
+
+  /** What comes from here on is of this transaction of the source; empty = of none that is known. */
+  within(transaction: string): void {
+    if (transaction === this.#transaction) return
+    this.#transaction = transaction
+    if (this.#origins.at(-1)?.from === this.at) this.#origins.pop()
+    this.#origins.push({ from: this.at, transaction })
   }
 
   /** A record begins: its head will stand here. */
@@ -228,7 +247,8 @@ export class RecordsBuilder {
 
   /** A record like the one that the cursor stands on. */
   copy(cursor: RecordCursor): void {
-    const { records, beforeAt, afterAt, keyAt, end } = cursor
+    const { records, beforeAt, afterAt, keyAt, end, place } = cursor
+    this.within(transactionAt(records.origins, place))
     this.room(recordHeadBytes + end - beforeAt)
     this.begin()
     const moved = this.at - beforeAt
@@ -239,7 +259,8 @@ export class RecordsBuilder {
 
   /** What was made since the last call. */
   finish(): Records {
-    const records = new Records(this.#cut(), this.#tables, this.count)
+    const origins = this.#cutOrigins()
+    const records = new Records(this.#cut(), this.#tables, this.count, origins)
     this.at = this.count = 0
     this.#tables = []
     this.#table = undefined
@@ -255,6 +276,15 @@ export class RecordsBuilder {
     if (byteOffset !== 0 || buffer.byteLength !== this.#usualBytes || this.#spare.length >= spareMax) return
     bytes.fill(0xff, 0, recordHeadBytes)
     this.#spare.push(Buffer.from(buffer))
+  }
+
+  /** The transaction goes on in the next records. */
+  #cutOrigins(): readonly Origin[] {
+    const origins = this.#origins
+    if (origins.length === 0) return noOrigins
+    if (origins.at(-1)?.from === this.at) origins.pop()
+    this.#origins = this.#transaction === '' ? [] : [{ from: 0, transaction: this.#transaction }]
+    return origins
   }
 
   /** A buffer that is well filled goes out itself; a few bytes are copied, and the buffer is used again. */

@@ -39,7 +39,7 @@ const pipelineTarget = Type.Object(
     metadata: Type.Optional(
       Type.Boolean({
         description:
-          'Each document has a field `_millrace` that says what it was made from: version (digits, as a text), committedAt (when its row was changed; null where the row was read), hash (SHA-256 of the document without this field). Default: false.',
+          'Each document has a field `_millrace` that says what it was made from: version (digits, as a text), committedAt and gtid (when and by which transaction its row was changed; null where the row was read), hash (SHA-256 of the document without this field). Default: false.',
       }),
     ),
     settings: Type.Optional(object('Settings of an index that is made.')),

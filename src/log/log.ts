@@ -1,6 +1,7 @@
 /** The durable change log: what capture appends to and deliverers read. */
 import type { Barrier, Change, Key, Offset } from '../change/change.ts'
 import { Failure } from '../change/failure.ts'
+import { transactionAt } from '../change/origins.ts'
 import { noRecords, RecordCursor, type Records } from '../change/records.ts'
 
 /** Progress and numbering; saved in the same atomic append as the records it describes. Control records never expire. */
@@ -105,6 +106,11 @@ export class Entries {
 
   offset(at: number): Offset {
     return this.#first.offset + numbered(this.#ordinals, at)
+  }
+
+  /** The transaction of the source that it comes from; empty = none that is known. */
+  transaction(at: number): string {
+    return transactionAt(this.records.origins, this.place(at))
   }
 
   version(at: number): bigint {

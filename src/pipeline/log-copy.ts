@@ -1,5 +1,6 @@
 /** Copies records from one log to another, under the versions that they have; says where in the other each place is then. */
 import type { Offset } from '../change/change.ts'
+import { originsBetween } from '../change/origins.ts'
 import { RecordCursor, Records } from '../change/records.ts'
 import type { ChangeLog, Control, LogStretch } from '../log/log.ts'
 import { epochOf, seqOf } from './numbering.ts'
@@ -125,6 +126,8 @@ function behind(stretch: LogStretch, count: number): LogStretch {
   const { records, offset, version } = stretch
   const cursor = new RecordCursor(records)
   for (let passed = 0; passed <= count; passed++) cursor.next()
-  const rest = new Records(records.bytes.subarray(cursor.place), records.tables, records.count - count)
+  const bytes = records.bytes.subarray(cursor.place)
+  const origins = originsBetween(records.origins, cursor.place, records.bytes.length)
+  const rest = new Records(bytes, records.tables, records.count - count, origins)
   return { ...stretch, records: rest, offset: offset + count, version: version + BigInt(count) }
 }

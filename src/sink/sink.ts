@@ -26,6 +26,9 @@ export function textBody(text: string): Body {
 /** Where documents show what they were made from, if that is asked for; no column may have this name then. */
 export const stampField = '_millrace'
 
+/** What stands in that field. */
+export const stampMembers = { version: 'number', committedAt: 'time', gtid: 'word', hash: 'word' } as const
+
 export type Operation = {
   readonly id: string
   readonly version: bigint

@@ -16,6 +16,7 @@ import {
 } from '../support/changes.ts'
 
 import { barrierRules } from './log-barriers.contract.ts'
+import { originRules } from './log-origins.contract.ts'
 import { rangeRules } from './log-ranges.contract.ts'
 import { rulesOf } from '../support/rules.ts'
 
@@ -58,6 +59,7 @@ export function testLog(name: string, open: () => Promise<LogSubject>): void {
   check('lag counts from the oldest undelivered change of the group', lag)
   check('every record of a key is found, with its addressee', finding)
   for (const [rule, body] of Object.entries(rangeRules)) check(rule, body)
+  for (const [rule, body] of Object.entries(originRules)) check(rule, body)
   for (const [rule, body] of Object.entries(barrierRules)) check(rule, body)
   check('what survives a crash is whole appends, and numbering goes on from the tail', crashing)
   check('retention marks the group that it leaves behind, and its reader is told', lostGroup)

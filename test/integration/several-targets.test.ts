@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
-import type { Connection } from 'mysql2/promise'
+import type { Connection, RowDataPacket } from 'mysql2/promise'
 import type { PipelineStatus, Status } from '../../src/control/operations.ts'
 import { startElasticsearch, type ElasticsearchServer } from '../stack/elasticsearch.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
@@ -115,7 +115,10 @@ suite('several targets of one pipeline', () => {
     await untilCaughtUp(daemon, connection)
     const windows = Math.ceil((performance.now() - begun) / 2000) + 1
     assert((await index.written()) - earlier <= windows, `${await index.written()} in ${windows} windows`)
-    assert.equal((await index.document('7'))?.['counter'], 4000)
+    const document = await index.document('7')
+    assert.equal(document?.['counter'], 4000)
+    assert.equal(stampOf(document).gtid, await lastTransaction())
+    assert.equal(stampOf(await index.document('8')).gtid, null, 'the load has read it')
     await assertBothEqual(name)
     assert.equal((await daemon.stop()).code, 0)
   })
@@ -173,6 +176,12 @@ suite('several targets of one pipeline', () => {
     await assertBothEqual(name)
   })
 
+  /** The GTID of what was executed last on the server. */
+  async function lastTransaction(): Promise<string> {
+    const [rows] = await connection.query<RowDataPacket[]>('SELECT @@gtid_executed AS done')
+    return String(rows[0]?.['done']).replace(/:1-(\d+)$/, ':$1')
+  }
+
   /** Fills the log with changes of which nothing is left. */
   async function fatten(name: string): Promise<void> {
     for (let round = 0; round < 20; round++)
@@ -196,7 +205,17 @@ function isPrimaryFilled(status: Status): boolean {
 /** By id, as the documents themselves show them. */
 async function hashesIn(index: SearchIndex): Promise<Record<string, unknown>> {
   const hashes: Record<string, unknown> = {}
-  for await (const { _id: id, _source: source } of index.documents())
-    hashes[id] = (source['_millrace'] as { readonly hash: string }).hash
+  for await (const { _id: id, _source: source } of index.documents()) hashes[id] = stampOf(source).hash
   return hashes
+}
+
+function stampOf(document: Readonly<Record<string, unknown>> | undefined): {
+  readonly hash: string
+  readonly gtid: string | null
+} {
+  const stamp = document?.['_millrace']
+  assert(stamp !== null && typeof stamp === 'object' && 'hash' in stamp && 'gtid' in stamp)
+  const { hash, gtid } = stamp
+  assert(typeof hash === 'string' && (gtid === null || typeof gtid === 'string'))
+  return { hash, gtid }
 }

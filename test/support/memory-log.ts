@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict'
 import type { Barrier, Change, Key, Offset } from '../../src/change/change.ts'
 import { Failure } from '../../src/change/failure.ts'
-import { noRecords, packRecords } from '../../src/change/records.ts'
+import { transactionAt } from '../../src/change/origins.ts'
+import { noRecords, RecordsBuilder, type Records } from '../../src/change/records.ts'
 import { laneHash, laneSeed } from '../../src/log/embedded/lane.ts'
 import {
   Entries,
@@ -34,6 +35,7 @@ import type {
 interface Recorded {
   /** Of a barrier only its place and number count. */
   readonly entry: Entry
+  readonly transaction?: string
   readonly barrier?: NumberedBarrier
   readonly addressee: string | undefined
   readonly appendedAtMs: number
@@ -92,10 +94,12 @@ export class MemoryLog implements ChangeLog, LogAdmin {
       barriers,
       appendedAtMs: this.#now(),
     })
-    for (const [index, change] of batch.records.flatMap((run) => [...run]).entries()) {
+    for (const [index, { change, transaction }] of batch.records
+      .flatMap((run) => [...changesOf(run)])
+      .entries()) {
       const version = (BigInt(batch.control.epoch) << 48n) | BigInt(batch.firstSeq + index)
       const entry = { offset: records.length, version, change }
-      records.push({ entry, addressee: batch.addressee, appendedAtMs: this.#now() })
+      records.push({ entry, transaction, addressee: batch.addressee, appendedAtMs: this.#now() })
     }
     for (const barrier of barriers) this.#bar(barrier, batch)
     this.#contents.control = batch.control
@@ -246,10 +250,9 @@ export class MemoryLog implements ChangeLog, LogAdmin {
       const all = records.slice(offset, appends[at + 1]?.offset ?? records.length)
       if (offset >= to || offset + all.length < from) continue
       const own = all.filter(({ barrier }) => barrier === undefined)
-      const run = own.map(({ entry }) => entry.change)
       const version = own[0]?.entry.version ?? 0n
-      if (run.length > 0)
-        yield { records: packRecords(run), offset, version, addressee: own[0]?.addressee, barriers: [] }
+      if (own.length > 0)
+        yield { records: packed(own).records, offset, version, addressee: own[0]?.addressee, barriers: [] }
       const bar = all.find(({ barrier }) => barrier !== undefined)?.entry
       if (bar !== undefined)
         yield {
@@ -326,20 +329,29 @@ function* batchesOf(lane: number, wanted: readonly Recorded[], next: Offset): Ge
     const end = at === runs.length - 1 ? next : (run.at(-1)?.entry.offset ?? 0) + 1
     const barrier = run[0]?.barrier
     if (barrier === undefined) {
-      const entries = packed(run.map(({ entry }) => entry))
+      const entries = packed(run)
       yield { lane, entries, bytes: entries.records.bytes.length, next: end }
     } else yield { lane, entries: noEntries, barrier, bytes: 0, next: end }
   }
 }
 
-function packed(run: readonly Entry[]): Entries {
-  const [first] = run
+function* changesOf(run: Records): Generator<{ readonly change: Change; readonly transaction: string }> {
+  for (const cursor = run.cursor(); cursor.next();)
+    yield { change: cursor.change(), transaction: transactionAt(run.origins, cursor.place) }
+}
+
+function packed(run: readonly Recorded[]): Entries {
+  const first = run[0]?.entry
   assert(first !== undefined, 'a run has entries')
-  const records = packRecords(run.map(({ change }) => change))
+  const builder = new RecordsBuilder()
   const places: number[] = []
-  for (const cursor = records.cursor(); cursor.next();) places.push(cursor.place)
-  const ordinals = run.map(({ offset }) => offset - first.offset)
-  return new Entries(records, places, ordinals, first)
+  for (const { entry, transaction = '' } of run) {
+    places.push(builder.at)
+    builder.within(transaction)
+    builder.add(entry.change)
+  }
+  const ordinals = run.map(({ entry }) => entry.offset - first.offset)
+  return new Entries(builder.finish(), places, ordinals, first)
 }
 
 function sizeOf({ change }: Entry): number {

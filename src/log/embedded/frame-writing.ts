@@ -2,6 +2,7 @@
 import { crc32 } from 'node:zlib'
 import type { Barrier, Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
+import { joinedOrigins, type Origin } from '../../change/origins.ts'
 import { packNumber, packString } from '../../change/packing.ts'
 import type { Records } from '../../change/records.ts'
 import { bytesOf } from '../../change/row.ts'
@@ -16,6 +17,7 @@ import {
   magic,
   pieceHeadBytes,
   trailer,
+  transactionsFlag,
   type Definitions,
   type FrameHeader,
 } from './record.ts'
@@ -63,6 +65,11 @@ export function packHead(batch: LogBatch, definitions: Definitions): { head: str
     head += packNumber(definitions.first) + packNumber(definitions.texts.length)
     for (const text of definitions.texts) head += packString(text)
   }
+  const origins = joinedOrigins(batch.records)
+  if (origins.length > 0) {
+    flags |= transactionsFlag
+    head += packOrigins(origins)
+  }
   head += packString(bytesOf(JSON.stringify(batch.control)))
   if (batch.barriers.length > 0) {
     flags |= barriersFlag
@@ -70,6 +77,25 @@ export function packHead(batch: LogBatch, definitions: Definitions): { head: str
     for (const barrier of batch.barriers) head += packBarrier(barrier)
   }
   return { head, flags }
+}
+
+/** Transactions that follow each other mostly differ in their last digits. */
+function packOrigins(origins: readonly Origin[]): string {
+  let packed = packNumber(origins.length)
+  let before = { from: 0, name: '' }
+  for (const { from, transaction } of origins) {
+    const name = bytesOf(transaction)
+    const shared = sharedLength(before.name, name)
+    packed += packNumber(from - before.from) + packNumber(shared) + packString(name.slice(shared))
+    before = { from, name }
+  }
+  return packed
+}
+
+function sharedLength(one: string, other: string): number {
+  let length = 0
+  while (length < one.length && one[length] === other[length]) length++
+  return length
 }
 
 function packBarrier({ table, statement, effect }: Barrier): string {

@@ -10,15 +10,17 @@
  *     22     6  appended at, ms since 1970
  *     28     6  sequence number of the first record
  *     34     2  epoch
- *     36     2  flags: 1 addressee, 2 table definitions, 4 barriers, 8 numbered barriers
+ *     36     2  flags: 1 addressee, 2 table definitions, 4 barriers, 8 numbered barriers, 16 transactions
  *     38     2  zero
  *     40     4  CRC-32 of bytes 0 to 39
  *     44        payload: length of the head (4 bytes), head, pieces
  *            1  "M": never zero, so that a last sector that was not written shows (frames.ts)
  *
- *   head         [addressee] [definitions] control [barriers]: text, one character per byte
+ *   head         [addressee] [definitions] [transactions] control [barriers]: text, one character per byte
  *   addressee    string
  *   definitions  number of the first, how many, each as a string (JSON text of a table)
+ *   transactions how many, each as two numbers and a string: bytes of records since the one before, how many characters
+ *                it shares with the one before, the others (change/origins.ts)
  *   control      string (JSON text)
  *   barriers     how many, each as two strings: table, statement; a numbered one has a third, the JSON text of its effect
  *                (empty = not known)
@@ -43,12 +45,14 @@
  * Format history:
  *   1  the head, then packed changes as one text; never released
  *   2  without numbered barriers; still read
- *   3  the above
+ *   3  without transactions; still read
+ *   4  the above
  */
 import { crc32 } from 'node:zlib'
 import type { Barrier, BarrierEffect, Offset, Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import type { Holders } from '../../change/holders.ts'
+import { noOrigins, originsBetween, type Origin } from '../../change/origins.ts'
 import { Unpacker } from '../../change/packing.ts'
 import { Records } from '../../change/records.ts'
 import { textOf } from '../../change/row.ts'
@@ -73,7 +77,7 @@ export interface FrameHeader {
   readonly flags: number
 }
 
-export const formatVersion = 3
+export const formatVersion = 4
 const oldestFormatVersion = 2
 export const magic = Buffer.from('MRL', 'latin1')
 export const headerBytes = 44
@@ -86,6 +90,8 @@ export const addresseeFlag = 1
 export const definitionsFlag = 2
 const unnumberedBarriersFlag = 4
 export const barriersFlag = 8
+export const transactionsFlag = 16
+const flagsBeforeControl = addresseeFlag | definitionsFlag | transactionsFlag
 
 /** A frame whose checksums hold. */
 export class Frame {
@@ -102,6 +108,7 @@ export class Frame {
   /** Of its memory. Who got the frame is one of them, and may let go when nobody looks at it or its records any more. */
   readonly holders: Holders | undefined
   readonly #piecesAt: number
+  readonly #origins: readonly Origin[]
   /** Where the control record begins in the head. */
   readonly #controlAt: number
 
@@ -114,9 +121,10 @@ export class Frame {
     this.payload = payload
     this.#piecesAt = headEnd(payload)
     const { flags } = header
-    const unpacker = new Unpacker((flags & (addresseeFlag | definitionsFlag)) === 0 ? '' : this.head, 0)
+    const unpacker = new Unpacker((flags & flagsBeforeControl) === 0 ? '' : this.head, 0)
     this.addressee = (flags & addresseeFlag) === 0 ? undefined : textOf(unpacker.string())
     this.definitions = (flags & definitionsFlag) === 0 ? undefined : unpackDefinitions(unpacker)
+    this.#origins = (flags & transactionsFlag) === 0 ? noOrigins : unpackOrigins(unpacker)
     this.#controlAt = unpacker.at
   }
 
@@ -154,10 +162,13 @@ export class Frame {
   pieces(tables: readonly Table[]): Records[] {
     const pieces: Records[] = []
     let count = 0
+    let bytes = 0
     for (let at = this.#piecesAt; at < this.payload.length;) {
       const { piece, end } = pieceAt(this.payload, at, tables)
-      pieces.push(piece)
+      const origins = originsBetween(this.#origins, bytes, bytes + piece.bytes.length)
+      pieces.push(new Records(piece.bytes, piece.tables, piece.count, origins))
       count += piece.count
+      bytes += piece.bytes.length
       at = end
     }
     const told = this.header.count - this.numberedBarriers().length
@@ -177,6 +188,19 @@ function unpackDefinitions(unpacker: Unpacker): Definitions {
   const texts: string[] = []
   for (let rest = unpacker.number(); rest > 0; rest--) texts.push(unpacker.string())
   return { first, texts }
+}
+
+function unpackOrigins(unpacker: Unpacker): readonly Origin[] {
+  const origins: Origin[] = []
+  let from = 0
+  let name = ''
+  for (let rest = unpacker.number(); rest > 0; rest--) {
+    from += unpacker.number()
+    const shared = unpacker.number()
+    name = name.slice(0, shared) + unpacker.string()
+    origins.push({ from, transaction: textOf(name) })
+  }
+  return origins
 }
 
 function unpackBarrier(unpacker: Unpacker, isNumbered: boolean): Barrier {

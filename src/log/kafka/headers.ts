@@ -1,6 +1,7 @@
 /**
  * Headers of a record: `version` (decimal digits), `schema` (fingerprint of the table's definition), `op`, `epoch`, and
- * where they say something `addressee` (the group that it is for alone) and `jsonNulls` (see envelope.ts).
+ * where they say something `addressee` (the group that it is for alone), `gtid` (the transaction that it comes from) and
+ * `jsonNulls` (see envelope.ts).
  */
 import { Failure } from '../../change/failure.ts'
 
@@ -12,6 +13,8 @@ export interface RecordHeaders {
   /** Empty = for all. */
   readonly addressee: string
   readonly jsonNulls: string
+  /** Empty = not known, or nobody asks. */
+  readonly gtid: string
 }
 
 const versionName = varintText('version')
@@ -23,12 +26,14 @@ export class HeaderWriter {
 
   /** Looked at before the next call. */
   write(headers: RecordHeaders): Buffer {
-    const { epoch, seq, op, fingerprint, addressee, jsonNulls } = headers
+    const { epoch, seq, op, fingerprint, addressee, jsonNulls, gtid } = headers
     const rest =
-      jsonNulls === '' ? this.#rest(`${fingerprint} ${op} ${epoch} ${addressee}`, headers) : restOf(headers)
+      jsonNulls === ''
+        ? this.#rest(`${fingerprint} ${op} ${epoch} ${addressee} ${gtid}`, headers)
+        : restOf(headers)
     const version = String((BigInt(epoch) << 48n) | BigInt(seq))
     const bytes = this.#bytes
-    bytes[0] = 2 * (4 + (addressee === '' ? 0 : 1) + (jsonNulls === '' ? 0 : 1))
+    bytes[0] = 2 * (4 + (addressee === '' ? 0 : 1) + (jsonNulls === '' ? 0 : 1) + (gtid === '' ? 0 : 1))
     let at = 1 + versionName.copy(bytes, 1)
     bytes[at++] = 2 * version.length
     at += bytes.write(version, at, 'latin1')
@@ -49,12 +54,13 @@ export class HeaderWriter {
 
 const restsMax = 10_000
 
-function restOf({ op, fingerprint, epoch, addressee, jsonNulls }: RecordHeaders): Buffer {
+function restOf({ op, fingerprint, epoch, addressee, jsonNulls, gtid }: RecordHeaders): Buffer {
   const pairs = [
     ['schema', fingerprint],
     ['op', op],
     ['epoch', String(epoch)],
     ...(addressee === '' ? [] : [['addressee', addressee]]),
+    ...(gtid === '' ? [] : [['gtid', gtid]]),
     ...(jsonNulls === '' ? [] : [['jsonNulls', jsonNulls]]),
   ]
   return Buffer.concat(pairs.flat().map(varintText))
@@ -73,9 +79,14 @@ function varintText(text: string): Buffer {
 export function readHeaders(
   headers: readonly (readonly [Buffer | null, Buffer | null])[],
 ): RecordHeaders & { readonly version: bigint } {
-  const found: Record<string, string> = {}
-  for (const [name, value] of headers) found[name?.toString('latin1') ?? ''] = value?.toString('utf8') ?? ''
-  const { version: digits = '', schema = '', op = '', addressee = '', jsonNulls = '' } = found
+  const {
+    version: digits = '',
+    schema = '',
+    op = '',
+    addressee = '',
+    jsonNulls = '',
+    gtid = '',
+  } = textsOf(headers)
   if (!/^\d+$/.test(digits))
     throw new Failure('corrupt', 'a record in a topic of the log has no version', {
       remedy:
@@ -90,7 +101,14 @@ export function readHeaders(
     fingerprint: schema,
     addressee,
     jsonNulls,
+    gtid,
   }
+}
+
+function textsOf(headers: readonly (readonly [Buffer | null, Buffer | null])[]): Record<string, string> {
+  const found: Record<string, string> = {}
+  for (const [name, value] of headers) found[name?.toString('latin1') ?? ''] = value?.toString('utf8') ?? ''
+  return found
 }
 
 const seqMask = (1n << 48n) - 1n

@@ -178,6 +178,7 @@ export class GroupLane {
       first ??= headers
       places.push(this.#builder.at)
       ordinals.push(headers.seq - first.seq)
+      this.#builder.within(headers.gtid)
       readerOf(table).read(this.#builder, record.key, valueOf(record), headers)
     }
     if (first === undefined) return { entries: noEntries, bytes: 0, to }

@@ -136,6 +136,7 @@ class Gathering {
   add({ headers, record }: Numbered): void {
     this.#first ??= headers
     const reader = readerOf(tableOf(this.#state, headers.fingerprint))
+    this.#builder.within(headers.gtid)
     reader.read(this.#builder, record.key, record.value ?? noBytes, headers)
   }
 

@@ -4,6 +4,7 @@
  */
 import type { Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
+import { transactionAt } from '../../change/origins.ts'
 import { countOf, operations, RecordCursor } from '../../change/records.ts'
 import type { Control, LogBatch } from '../log.ts'
 import { algorithms, type Client, type Compression, type Producer } from './client.ts'
@@ -179,6 +180,7 @@ export class Writer {
           fingerprint: home.fingerprint,
           addressee: batch.addressee ?? '',
           jsonNulls: this.#envelopes.jsonNulls,
+          gtid: transactionAt(records.origins, cursor.place),
         })
         out.builder.add(ownKey, value, headers)
         this.#moveEnd(out, seq, changed)

@@ -1,7 +1,7 @@
 /** The index that a pipeline's columns and its file ask for: settings and an explicit mapping. Pure. */
 import type { Column, ColumnKind } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
-import { stampField, type IndexMark } from '../sink.ts'
+import { stampField, stampMembers, type IndexMark } from '../sink.ts'
 
 /** A field of the documents and the column that it shows. */
 interface IndexField {
@@ -220,7 +220,12 @@ const stored: FieldMapping = { type: 'object', enabled: false }
 
 /** A version is a text in the document, because programs round numbers of its size; the index sorts it as a number. */
 const stampMapping: FieldMapping = {
-  properties: { version: { type: 'long' }, committedAt: date, hash: { type: 'keyword' } },
+  properties: Object.fromEntries(
+    Object.entries(stampMembers).map(([name, kind]) => [
+      name,
+      { number: { type: 'long' }, time: date, word: { type: 'keyword' } }[kind],
+    ]),
+  ),
 }
 
 /** The narrowest type that holds integers of so many bits, the sign not counted. */

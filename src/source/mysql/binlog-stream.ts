@@ -277,6 +277,7 @@ export class BinlogStream {
       foreignKeys: await this.#foreignKeys(connection, facts),
       place,
       resent,
+      namesTransactions: this.#settings.namesTransactions ?? false,
     }
     return new TransactionReader(options, facts.variables.get('binlog_checksum') === 'CRC32')
   }

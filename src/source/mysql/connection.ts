@@ -45,6 +45,8 @@ export interface MysqlSettings {
   readonly readTimeoutMs?: number
   /** `schema.table` → columns that never leave the source's room. */
   readonly excluded?: Readonly<Record<string, readonly string[]>>
+  /** Each change says which transaction it comes from. */
+  readonly namesTransactions?: boolean
   /** `schema.table` → column → how it is masked before it leaves: masks.ts has the names. */
   readonly masks?: Readonly<Record<string, Readonly<Record<string, string>>>>
   /** What hashes are keyed by. */

@@ -1,18 +1,35 @@
 /** What a reader has for its next batch. */
 import type { Barrier, Position } from '../../change/change.ts'
-import { RecordsBuilder, type Records } from '../../change/records.ts'
+import { noOrigins } from '../../change/origins.ts'
+import { commitAt, Records, RecordsBuilder } from '../../change/records.ts'
 import type { SourceBatch } from '../source.ts'
+import type { OpenTransaction } from './open-transaction.ts'
 
 /** A batch is taken when it has 256 KB; the last event comes on top. */
 const batchBytesUsual = 288 * 1024
 
+export interface OutgoingOptions {
+  /** Changes say which transactions they come from: somebody asks. */
+  readonly namesTransactions?: boolean
+}
+
 export class Outgoing {
+  readonly #namesTransactions: boolean
   /** Where changes are written. */
   readonly builder = new RecordsBuilder(batchBytesUsual)
   readonly #barriers: Barrier[] = []
   /** What comes before the builder's records. */
   readonly #finished: Records[] = []
   #finishedBytes = 0
+
+  constructor({ namesTransactions = false }: OutgoingOptions) {
+    this.#namesTransactions = namesTransactions
+  }
+
+  /** Changes from here on are of this transaction. */
+  within({ name }: OpenTransaction): void {
+    if (this.#namesTransactions) this.builder.within(name)
+  }
 
   /** Of the changes. */
   get bytes(): number {
@@ -23,10 +40,13 @@ export class Outgoing {
     return this.#barriers.length > 0
   }
 
-  /** Puts these behind what there is. */
-  add(records: Records): void {
+  /** Puts changes that were kept behind what there is: this transaction has committed them. */
+  add({ bytes, tables, count }: Records, { start, name }: OpenTransaction): void {
     this.#finish()
-    this.#finishedBytes += records.bytes.length
+    const origins = this.#namesTransactions ? [{ from: 0, transaction: name }] : noOrigins
+    const records = new Records(bytes, tables, count, origins)
+    commitAt(records, start.committedAtMs)
+    this.#finishedBytes += bytes.length
     this.#finished.push(records)
   }
 

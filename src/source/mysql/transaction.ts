@@ -11,7 +11,6 @@
  */
 import type { BarrierEffect } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
-import { commitAt } from '../../change/records.ts'
 import type { SourceBatch } from '../source.ts'
 import {
   endsStatement,
@@ -32,7 +31,7 @@ import { GtidReader, type TransactionStart } from './gtid-event.ts'
 import { showGtid } from './gtid.ts'
 import { bar, type OpenTransaction } from './open-transaction.ts'
 import { wholeUpdate } from './partial-update.ts'
-import { Outgoing } from './outgoing.ts'
+import { Outgoing, type OutgoingOptions } from './outgoing.ts'
 import { Progress, type ProgressOptions } from './progress.ts'
 import { rowsOf } from './row-decoder.ts'
 import { effectOn, meaningOf, shorten, type Certainty, type Definition } from './statement.ts'
@@ -42,7 +41,7 @@ import type { Reached, TableSchemas } from './table-schemas.ts'
 import { XaBranches, type HeldBranch } from './xa.ts'
 import type { XaEnds } from './xa-ends.ts'
 
-export interface TransactionReaderOptions extends ProgressOptions {
+export interface TransactionReaderOptions extends ProgressOptions, OutgoingOptions {
   /** The captured tables, `schema.table`. */
   readonly tables: readonly string[]
   readonly context: TableContext
@@ -64,7 +63,7 @@ export class TransactionReader {
   readonly #maps = new Map<number, TableMap>()
   #current: OpenTransaction | undefined
   #checksums: boolean
-  readonly #out = new Outgoing()
+  readonly #out: Outgoing
   #moved = false
   readonly #branches: XaBranches
   /** Within a transaction that was given before, and is passed over. */
@@ -74,6 +73,7 @@ export class TransactionReader {
   constructor(options: TransactionReaderOptions, checksums: boolean) {
     this.#options = options
     this.#progress = new Progress(options)
+    this.#out = new Outgoing(options)
     this.#checksums = checksums
     this.#tables = new CapturedTables(options.tables)
     this.#foreignKeys = options.foreignKeys
@@ -141,8 +141,7 @@ export class TransactionReader {
     const current = this.#inTransaction()
     const run = current.giving?.take()
     if (run === undefined) return this.#end()
-    commitAt(run.records, current.start.committedAtMs)
-    this.#out.add(run.records)
+    this.#out.add(run.records, current)
     current.events = run.events
     this.#moved = true
   }
@@ -218,6 +217,7 @@ export class TransactionReader {
     }
     this.#current = this.#progress.begin(start)
     this.#isPassing = this.#current === undefined
+    if (this.#current !== undefined) this.#out.within(this.#current)
     if (start.xaPrepared && this.#current !== undefined) this.#current.held = this.#branches.hold()
   }
 

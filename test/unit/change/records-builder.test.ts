@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import * as fc from 'fast-check'
 import type { Change } from '../../../src/change/change.ts'
 import { Failure } from '../../../src/change/failure.ts'
+import { joinedOrigins, originsBetween, transactionAt } from '../../../src/change/origins.ts'
 import { RecordsBuilder, type Records } from '../../../src/change/records.ts'
 import { insertOf, testTable } from '../../support/changes.ts'
 
@@ -62,4 +64,52 @@ test('what is no whole buffer of the builder is not taken back', () => {
   builder.finish()
   assert.deepEqual([...copied], small)
   assert.deepEqual([...grown], large)
+})
+
+test('a transaction goes on in the next records, and one without changes leaves no trace', () => {
+  const builder = new RecordsBuilder(1000)
+  builder.within('a:1')
+  fill(builder, 2)
+  builder.within('a:2')
+  builder.within('a:3')
+  const [record] = fill(builder, 1)
+  assert.ok(record !== undefined)
+  const [first, second] = [builder.finish(), (builder.add(record), builder.finish())]
+  const placeOfThird = [...placesOf(first)].at(-1) ?? -1
+  assert.deepEqual(first.origins, [
+    { from: 0, transaction: 'a:1' },
+    { from: placeOfThird, transaction: 'a:3' },
+  ])
+  assert.deepEqual(second.origins, [{ from: 0, transaction: 'a:3' }])
+  builder.within('')
+  builder.add(record)
+  assert.deepEqual(builder.finish().origins, [{ from: 0, transaction: '' }])
+  builder.add(record)
+  assert.deepEqual(builder.finish().origins, [])
+})
+
+function* placesOf(records: Records): Generator<number> {
+  for (const cursor = records.cursor(); cursor.next();) yield cursor.place
+}
+
+test('origins of a part and of parts joined are those of the records in them', () => {
+  const lengths = fc.array(fc.nat(3), { minLength: 1, maxLength: 12 })
+  const cuts = fc.array(fc.nat(11), { maxLength: 4 })
+  fc.assert(
+    fc.property(lengths, cuts, (transactions, at) => {
+      const origins = transactions.map((number, from) => ({
+        from,
+        transaction: number === 0 ? '' : `t:${number}`,
+      }))
+      const bounds = [0, ...at.filter((each) => each < origins.length), origins.length].toSorted(
+        (a, b) => a - b,
+      )
+      const runs = bounds.slice(1).map((to, index) => {
+        const from = bounds[index] ?? 0
+        return { bytes: Buffer.alloc(to - from), origins: originsBetween(origins, from, to) }
+      })
+      const joined = joinedOrigins(runs)
+      for (const { from, transaction } of origins) assert.equal(transactionAt(joined, from), transaction)
+    }),
+  )
 })

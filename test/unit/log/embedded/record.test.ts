@@ -4,7 +4,7 @@ import { crc32 } from 'node:zlib'
 import * as fc from 'fast-check'
 import type { Change, Table } from '../../../../src/change/change.ts'
 import { Failure } from '../../../../src/change/failure.ts'
-import { packRecords } from '../../../../src/change/records.ts'
+import { packRecords, RecordsBuilder } from '../../../../src/change/records.ts'
 import { packTable, unpackTable } from '../../../../src/log/embedded/definitions.ts'
 import { encodeFrame, packHead, piecesOf } from '../../../../src/log/embedded/frame-writing.ts'
 import { FrameReader } from '../../../../src/log/embedded/frames.ts'
@@ -22,6 +22,7 @@ import { MemoryDisk } from '../../../support/memory-disk.ts'
 
 const [orders, notes] = anyTables
 assert(orders !== undefined && notes !== undefined)
+const anyTable = orders
 const control = { lineage: 'größe', epoch: 3, seq: 500, lanes: 4, producers: { 'source:main': 'here' } }
 const full: LogBatch = {
   records: [
@@ -116,7 +117,7 @@ test('the form of a frame is fixed: a log of today is read by every later progra
   const batch = { ...full, addressee: undefined, barriers: [], records: [packRecords([insertOf(orders, 7)])] }
   const bytes = encoded(batch, 1)
   assert.equal(bytes.toString('latin1', 0, 3), 'MRL')
-  assert.equal(bytes[3], 3)
+  assert.equal(bytes[3], 4)
   const headLength = bytes.readUInt32LE(headerBytes)
   const piece = bytes.subarray(headerBytes + 4 + headLength, -1)
   const record = packRecords([insertOf(orders, 7)]).bytes.toString('hex')
@@ -141,7 +142,7 @@ test('a frame that is cut short or has any bit flipped is found out', () => {
 test('a frame of an older or newer format is refused with the file and what to do', () => {
   for (const [version, remedy] of [
     [1, /move the log directory away/],
-    [4, /run the version/],
+    [5, /run the version/],
   ] as const) {
     const bytes = Buffer.from(encoded(full))
     bytes[3] = version
@@ -157,13 +158,31 @@ test('a frame of an older or newer format is refused with the file and what to d
   }
 })
 
-test('a frame of the format before, whose barriers have no number, is read', () => {
-  const bytes = encoded({ ...full, barriers: [] })
-  bytes[3] = 2
-  bytes.writeUInt32LE(crc32(bytes.subarray(0, 40)), 40)
-  const frame = decoded(bytes)
-  assert.deepEqual([frame?.control(), frame?.next], [control, 2 ** 40 + 3])
+test('frames of the formats before, without transactions and numbers of barriers, are read', () => {
+  for (const format of [2, 3]) {
+    const bytes = encoded({ ...full, barriers: [] })
+    bytes[3] = format
+    bytes.writeUInt32LE(crc32(bytes.subarray(0, 40)), 40)
+    const frame = decoded(bytes)
+    assert.deepEqual([frame?.control(), frame?.next], [control, 2 ** 40 + 3])
+  }
 })
+
+test('a transaction that follows another costs a frame the digits in which they differ', () => {
+  const uuid = '3e11fa47-71ca-11e1-9e33-c80aa9429562'
+  const many = Array.from({ length: 90 }, (_, at) => `${uuid}:${at + 10}`)
+  const cost = sizeOf(many) - sizeOf(many.map(() => ''))
+  assert(cost < uuid.length + 10 + 90 * 6, `${cost} bytes`)
+})
+
+function sizeOf(transactions: readonly string[]): number {
+  const builder = new RecordsBuilder()
+  for (const [at, transaction] of transactions.entries()) {
+    builder.within(transaction)
+    builder.add(insertOf(anyTable, at))
+  }
+  return encoded({ ...full, records: [builder.finish()] }, transactions.length).length
+}
 
 test('a frame whose inner lengths do not fit is refused, though its checksums hold', () => {
   const whole = decoded(encoded(full))

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { suite, test } from 'node:test'
 import { Failure } from '../../../../src/change/failure.ts'
+import { transactionAt } from '../../../../src/change/origins.ts'
 import { eventType, readEvent, type BinlogEvent } from '../../../../src/source/mysql/binlog-events.ts'
 import { GtidReader } from '../../../../src/source/mysql/gtid-event.ts'
 import { ForeignKeys } from '../../../../src/source/mysql/foreign-keys.ts'
@@ -65,6 +66,19 @@ for (const server of servers) {
         const said = [...first.said, ...rest.said].filter((text) => !text.startsWith('barrier XA COMMIT'))
         assert.deepEqual(said, all, `cut after event ${cut}`)
       }
+    })
+
+    test('say which transaction each change comes from, where somebody asks', () => {
+      const asked = readEvents(decode(captured), captured.flavor, start, true)
+      const [, before = '', last = ''] = /^(.*?[:-])(?:1-)?(\d+)(?=:|$)/.exec(captured.executed) ?? []
+      const told = transactionsOf(asked)
+      assert.deepEqual(
+        told.filter((name) => !name.includes('harvest')),
+        [1, 1, 2, 3, 3, 3, 7, 10, 11].map((nth) => `${before}${Number(last) + nth}`),
+      )
+      assert.equal(told.indexOf(`${before}harvest:1`), server === 'mysql-9.7' ? 7 : -1)
+      const { batches } = readAll(captured, start)
+      assert(batches.every(({ records }) => records.every(({ origins }) => origins.length === 0)))
     })
 
     test('count as executed one by one', () => {
@@ -180,8 +194,13 @@ function readAll(captured: Captured, place: Place): Reading {
 }
 
 /** Takes a batch after each event, up to the event that cannot be read. */
-function readEvents(events: readonly BinlogEvent[], flavor: Flavor, place: Place): Reading {
-  const reader = readerAt(flavor, place)
+function readEvents(
+  events: readonly BinlogEvent[],
+  flavor: Flavor,
+  place: Place,
+  namesTransactions = false,
+): Reading {
+  const reader = readerAt(flavor, place, namesTransactions)
   const batches: SourceBatch[] = [reader.take()]
   let failure: unknown
   try {
@@ -196,7 +215,19 @@ function readEvents(events: readonly BinlogEvent[], flavor: Flavor, place: Place
   return { said: batches.flatMap(say), batches, batch: batches.at(-1) ?? reader.take(), failure }
 }
 
-function readerAt(flavor: Flavor, place: Place): TransactionReader {
+/** Of each change. */
+function transactionsOf({ batches }: Reading): readonly string[] {
+  return batches
+    .flatMap(({ records }) => records)
+    .flatMap((records) => {
+      const found: string[] = []
+      for (const cursor = records.cursor(); cursor.next();)
+        found.push(transactionAt(records.origins, cursor.place))
+      return found
+    })
+}
+
+function readerAt(flavor: Flavor, place: Place, namesTransactions = false): TransactionReader {
   const context = {
     flavor,
     captured: (table: string) => table === 'shop.items',
@@ -204,7 +235,7 @@ function readerAt(flavor: Flavor, place: Place): TransactionReader {
     keyColumns: () => undefined,
     cache: new TableMapCache(),
   }
-  const options = { foreignKeys: new ForeignKeys([], []), resent: new Resent(place) }
+  const options = { foreignKeys: new ForeignKeys([], []), resent: new Resent(place), namesTransactions }
   return new TransactionReader(
     { flavor, server: 's', tables: ['shop.items'], context, place, ...options },
     true,
