@@ -14,6 +14,7 @@ import { limitedTo } from './document/shape.ts'
 import { Deriving, type DerivingParts } from './pipeline/deriving.ts'
 import { joinedLookUp, type JoinedLookUpParts } from './pipeline/joined-look-up.ts'
 import { Pace } from './pipeline/pace.ts'
+import type { RootSearchParts } from './pipeline/root-search.ts'
 import { Turnstile } from './pipeline/turnstile.ts'
 import type { IndexChild } from './sink/search/index-definition.ts'
 import type { Question, Source, SourceAdmin } from './source/source.ts'
@@ -178,6 +179,23 @@ function mapperOfJoined(definition: DocumentDefinition, shown: Shape | undefined
 /** Rows in one answer, on the way from changed rows to their roots. */
 const ascentRows = 1000
 
+/** What finds the roots of joined rows needs, but for what it reads through. */
+export function rootSearchParts(
+  definition: DocumentDefinition,
+  source: Source & Pick<SourceAdmin, 'describe'>,
+): Omit<RootSearchParts, 'capture' | 'turnstile' | 'pace'> {
+  const { table } = definition
+  return {
+    table,
+    childTables: childTables(definition),
+    changes: childChanges(definition),
+    source,
+    describe: async () => (await source.describe(table)).table,
+    clock: systemClock,
+    pageRows: ascentRows,
+  }
+}
+
 /** By its name, what derives the work of each pipeline that has other tables: one for all its targets. */
 export function derivingsOf(
   pipelines: readonly Pipeline[],
@@ -191,14 +209,9 @@ export function derivingsOf(
     if (!isJoined(definition) || derivings.has(pipeline)) continue
     const deriving = new Deriving({
       ...parts,
+      ...rootSearchParts(definition, parts.source),
       pipeline,
-      table: definition.table,
-      childTables: childTables(definition),
-      changes: childChanges(definition),
-      describe: async () => (await parts.source.describe(definition.table)).table,
-      clock: systemClock,
       rootsPace: new Pace(documents.rootsPerSecond),
-      pageRows: ascentRows,
     })
     derivings.set(pipeline, deriving)
   }

@@ -2,16 +2,18 @@
 import type { Key, Offset, Position, Table } from './change/change.ts'
 import { Failure } from './change/failure.ts'
 import { keyFrom } from './change/key.ts'
-import type { Pipeline } from './config/pipeline.ts'
+import { isMeant, type Pipeline } from './config/pipeline.ts'
 import {
   replayKeysMax,
   type Operations,
   type ReplayRequest,
   type ReplayStatus,
 } from './control/operations.ts'
+import { isJoined } from './document/joins.ts'
 import type { Control, LogAdmin } from './log/log.ts'
-import type { Clock } from './pipeline/clock.ts'
 import { positionIn } from './pipeline/appender.ts'
+import type { Clock } from './pipeline/clock.ts'
+import type { Deriving } from './pipeline/deriving.ts'
 import { Replays, usualReplayLimits, type ReplaysParts } from './pipeline/replay.ts'
 import { everyKey } from './pipeline/replay-keys.ts'
 import { isUnderWay, ReplayStates, shareTouched, type ReplayState } from './pipeline/replay-state.ts'
@@ -31,22 +33,31 @@ interface StretchParts extends Pick<ReplayableSource, 'name' | 'log'> {
   readonly source: Pick<Source, 'covers'> & Pick<SourceAdmin, 'parse'>
 }
 
-/** Those of one source. */
+/** Those of one source; its pipelines, and by name what derives for those of them that join tables. */
 export function replaysOf({
   name,
   source,
   store,
+  pipelines,
+  derivings,
   ...parts
 }: {
   readonly name: string
   readonly source: Pick<SourceAdmin, 'describe'>
   readonly store: Store
+  readonly pipelines: readonly Pipeline[]
+  readonly derivings: ReadonlyMap<string, Pick<Deriving, 'search'>>
 } & Pick<ReplaysParts, 'log' | 'capture' | 'clock' | 'observe'>): Pick<ReplayableSource, 'states'> & {
   readonly replays: Replays
 } {
   const states = new ReplayStates(store, name)
   const describe = async (table: string): Promise<Table> => (await source.describe(table)).table
-  return { states, replays: new Replays({ ...parts, states, describe, limits: usualReplayLimits }) }
+  const searchFor: ReplaysParts['searchFor'] = (addressee) => {
+    const pipeline = pipelines.find((each) => isMeant(each, [addressee]))
+    return derivings.get(pipeline?.name ?? '')?.search
+  }
+  const limits = usualReplayLimits
+  return { states, replays: new Replays({ ...parts, states, describe, searchFor, limits }) }
 }
 
 export function replayOperations(
@@ -85,6 +96,7 @@ async function startReplay(
     keysInPart: 0,
     touchedInPart: 0,
     touched: 0,
+    ...(isJoined(pipeline.definition) ? { followed: stretch.from } : {}),
     until: 0,
     barriers: [],
     startedAtMs: nowMs,

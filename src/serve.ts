@@ -211,17 +211,9 @@ async function openSource(
         .map((pipeline) => ({ group: groupOf(pipeline), table: pipeline.definition.table })),
   })
   const bounds = readingBounds(settings)
-  const captures = capturesOf({
-    name,
-    source,
-    log,
-    capture: leading,
-    store,
-    settings,
-    pipelines: own,
-    derivings: derivingsOf(own, { ...bounds, source, capture: leading, log, observe }, settings),
-    observe,
-  })
+  const around = { name, source, log, capture: leading, observe }
+  const derivings = derivingsOf(own, { ...bounds, ...around }, settings)
+  const captures = capturesOf({ ...around, store, settings, pipelines: own, derivings })
   return {
     name,
     source,
@@ -229,7 +221,7 @@ async function openSource(
     leading,
     captures,
     capture: captures.captured,
-    ...replaysOf({ name, source, log, capture: leading, store, observe, clock: systemClock }),
+    ...replaysOf({ ...around, store, clock: systemClock, pipelines: own, derivings }),
     bounds,
     targets: new Map(targetNames(own).map((target) => [target, workshop.target(target)])),
   }

@@ -25,12 +25,17 @@ export class Gathered {
     const cursor = new RecordCursor(entries.records)
     for (let at = 0; at < entries.length; at++) {
       cursor.seek(entries.place(at))
-      for (const { ascent, values } of changes.concerns(cursor)) {
-        if (values === undefined) this.#addUntold(cursor.table, cursor.key)
-        else this.#add(ascent, values)
-      }
+      this.takeOne(changes, cursor)
     }
-    this.changes += entries.length
+  }
+
+  /** The record that the cursor stands on. */
+  takeOne(changes: ChildChanges, cursor: RecordCursor): void {
+    for (const { ascent, values } of changes.concerns(cursor)) {
+      if (values === undefined) this.#addUntold(cursor.table, cursor.key)
+      else this.#add(ascent, values)
+    }
+    this.changes++
   }
 
   climbs(): readonly Climb[] {

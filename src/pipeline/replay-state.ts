@@ -25,6 +25,8 @@ export interface ReplayState {
   readonly keysInPart: number
   readonly touchedInPart: number
   readonly touched: number
+  /** Records of joined tables before it have been followed to their roots; absent = the pipeline joins none. */
+  readonly followed?: Offset
   /** Who has passed this has delivered them. */
   readonly until: Offset
   /** Statements in the stretch that changed rows without naming them: what they removed, a replay does not know. */
@@ -45,7 +47,13 @@ export function isUnderWay({ phase }: ReplayState): boolean {
 }
 
 /** How much of it is touched, 0 to 1, as far as that is known. */
-export function shareTouched({ parts, keysInPart, touchedInPart }: ReplayState): number {
+export function shareTouched(state: ReplayState): number {
+  const { followed, from, to } = state
+  if (followed === undefined) return shareOfKeys(state)
+  return (shareOfKeys(state) + (to === from ? 1 : (followed - from) / (to - from))) / 2
+}
+
+function shareOfKeys({ parts, keysInPart, touchedInPart }: ReplayState): number {
   const [first, ...others] = parts
   const waiting = others.reduce((sum, { modulus }) => sum + 1 / modulus, 0)
   const current = first === undefined ? 0 : (1 - touchedInPart / Math.max(1, keysInPart)) / first.modulus

@@ -4,15 +4,17 @@
  * that is on its way, so that no deleted document returns and no older version is shown. Delivering the old records
  * themselves could do both.
  */
-import type { Offset, Table } from '../change/change.ts'
+import type { Key, Offset, Table } from '../change/change.ts'
 import { Failure } from '../change/failure.ts'
 import { isAddressedTo, type LogAdmin } from '../log/log.ts'
 import type { Capture } from './capture.ts'
 import type { Clock } from './clock.ts'
 import type { Observe } from './facts.ts'
 import { gatherKeys, type GatheredKeys } from './replay-keys.ts'
+import { followedRoots } from './replay-roots.ts'
 import { isUnderWay, type KeptReplay, type ReplayState, type ReplayStates } from './replay-state.ts'
 import { decide } from './retry-policy.ts'
+import type { RootSearch } from './root-search.ts'
 import { Signal } from './signal.ts'
 
 export interface ReplaysParts {
@@ -21,6 +23,8 @@ export interface ReplaysParts {
   readonly capture: Pick<Capture, 'touch'>
   /** As the source describes it now. */
   readonly describe: (table: string) => Promise<Table>
+  /** What finds the roots of joined rows, for an addressee whose documents hold such; undefined = they hold none. */
+  readonly searchFor: (addressee: string) => RootSearch | undefined
   readonly clock: Clock
   readonly observe: Observe
   readonly limits: ReplayLimits
@@ -96,6 +100,8 @@ class ReplayWork {
   #kept: KeptReplay
   /** Keys in the log that may not be delivered yet, oldest first. */
   #undelivered: { readonly until: Offset; readonly keys: number }[] = []
+  /** Keys that have been touched, as many as may be remembered: roots are not touched again for their joined rows. */
+  readonly #touched = new Set<Key>()
 
   constructor(parts: ReplaysParts, kept: KeptReplay) {
     this.#parts = parts
@@ -142,7 +148,33 @@ class ReplayWork {
       await this.#touchPart(gathered, table, signal)
       await this.#save({ parts: this.#state.parts.slice(1), keysInPart: 0, touchedInPart: 0 })
     }
+    await this.#followJoined(table, signal)
     await this.#save({ phase: 'delivering' })
+  }
+
+  /** Touches the roots of the joined rows that the stretch is about. */
+  async #followJoined(table: Table, signal: AbortSignal): Promise<void> {
+    const { addressee, to, only, followed } = this.#state
+    const search = this.#parts.searchFor(addressee)
+    if (search === undefined || followed === undefined) return
+    await this.#assertKept()
+    const stretch = { from: followed, to, groups: await this.#groups() }
+    const wanted = only === undefined ? undefined : new Set(only)
+    for await (const { roots, next, barriers } of followedRoots(this.#parts.log, stretch, search, signal)) {
+      const keys = roots.filter((key) => wanted?.has(key) !== false && !this.#touched.has(key))
+      const { batchKeys } = this.#parts.limits
+      for (let from = 0; from < keys.length; from += batchKeys)
+        await this.#touch(keys.slice(from, from + batchKeys), table, { signal })
+      this.#remember(keys)
+      const known = new Set([...this.#state.barriers, ...barriers])
+      await this.#save({ followed: next, barriers: [...known] })
+    }
+  }
+
+  #remember(keys: readonly Key[]): void {
+    if (this.#state.followed === undefined) return
+    if (this.#touched.size + keys.length > this.#parts.limits.keysMax) return
+    for (const key of keys) this.#touched.add(key)
   }
 
   /** Before anything is touched: after a crash the same keys come in the same order. */
@@ -152,22 +184,33 @@ class ReplayWork {
   }
 
   async #touchPart({ keys: gathered }: GatheredKeys, table: Table, signal: AbortSignal): Promise<void> {
-    const { clock, limits, capture } = this.#parts
+    const { batchKeys } = this.#parts.limits
     const all = [...gathered]
     while (this.#state.touchedInPart < all.length) {
-      const { addressee, touchedInPart, touched, keysPerSecond } = this.#state
-      signal.throwIfAborted()
-      await this.#room(signal)
-      const startedAtMs = clock.elapsed()
-      const keys = all.slice(touchedInPart, touchedInPart + limits.batchKeys)
-      const { until } = await capture.touch({ table, keys, addressee }, signal)
-      this.#undelivered.push({ until, keys: keys.length })
-      const next = { until, touchedInPart: touchedInPart + keys.length, touched: touched + keys.length }
-      await this.#save(next)
-      const restMs =
-        keysPerSecond === 0 ? 0 : (keys.length / keysPerSecond) * 1000 - (clock.elapsed() - startedAtMs)
-      if (restMs > 0) await clock.sleep(restMs, signal)
+      const { touchedInPart } = this.#state
+      const keys = all.slice(touchedInPart, touchedInPart + batchKeys)
+      await this.#touch(keys, table, { touchedInPart: touchedInPart + keys.length, signal })
     }
+    this.#remember(all)
+  }
+
+  /** As fast as is wanted, and as there is room for. */
+  async #touch(
+    keys: readonly Key[],
+    table: Table,
+    { signal, ...change }: { readonly signal: AbortSignal } & Partial<Pick<ReplayState, 'touchedInPart'>>,
+  ): Promise<void> {
+    const { clock, capture } = this.#parts
+    const { addressee, touched, keysPerSecond } = this.#state
+    signal.throwIfAborted()
+    await this.#room(signal)
+    const startedAtMs = clock.elapsed()
+    const { until } = await capture.touch({ table, keys, addressee }, signal)
+    this.#undelivered.push({ until, keys: keys.length })
+    await this.#save({ ...change, until, touched: touched + keys.length })
+    const restMs =
+      keysPerSecond === 0 ? 0 : (keys.length / keysPerSecond) * 1000 - (clock.elapsed() - startedAtMs)
+    if (restMs > 0) await clock.sleep(restMs, signal)
   }
 
   /** What retention dropped meanwhile names keys that nobody knows any more, and the order of the rest is another one. */

@@ -16,6 +16,7 @@ import {
   maskSecret,
   peoplePipelines,
 } from '../support/people.ts'
+import { replayChangedProduct } from '../support/replayed-shop.ts'
 import { startFreezingProxy } from '../support/freezing-proxy.ts'
 import { Random } from '../support/random.ts'
 import { SearchIndex } from '../support/search-index.ts'
@@ -90,8 +91,15 @@ suite('documents that hold rows of several tables', () => {
     for (let count = 0; count < 40; count++) await changeShop(connection, { ...changes, cascades: true })
     await untilCaughtUp(daemon, connection)
     await assertEqual(schema)
-    assert.equal((await daemon.stop()).code, 0)
     const command = (...words: readonly string[]): Promise<string> => say(options(schema).directory, words)
+    await replayChangedProduct({
+      connection,
+      schema,
+      command,
+      index: new SearchIndex(stack.elasticsearch.url, `${schema}_query`),
+      caughtUp: () => untilCaughtUp(daemon, connection),
+    })
+    assert.equal((await daemon.stop()).code, 0)
     const name = `${schema}_query`
     assert.match(await command('verify', name), /^equal: /)
     assert.match(await command('preview', name, '1', '2', '3'), /"customer":/)

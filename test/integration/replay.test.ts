@@ -10,6 +10,7 @@ import { startStack, type Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace, type CommandResult } from '../support/command-process.ts'
 import { DaemonProcess } from '../support/daemon-process.ts'
+import { GoneWatch } from '../support/gone-watch.ts'
 import { differencesOf } from '../support/mirror.ts'
 import { SearchIndex } from '../support/search-index.ts'
 
@@ -65,7 +66,7 @@ suite('replay', { concurrency: false }, () => {
       const found = JSON.parse(dry.out) as { keys: number; records: number }
       assert.deepEqual([found.keys, found.records], [1500, 20_500], dry.err)
 
-      const gone = new GoneWatch(stack.elasticsearch.url, 500)
+      const gone = new GoneWatch(index, idsBetween(0, 499))
       const versions = new VersionWatch(stack.elasticsearch.url, 'items', 2000, 1)
       gone.start()
       versions.start()
@@ -74,7 +75,7 @@ suite('replay', { concurrency: false }, () => {
       await untilTouched(replay, 400)
       await daemon.kill()
       await connection.query(`DELETE FROM ${table} WHERE id BETWEEN 500 AND 549`)
-      gone.watch(500, 549)
+      gone.watch(idsBetween(500, 549))
       daemon = await start()
       await connection.query(`UPDATE ${table} SET name = 'while it runs' WHERE id BETWEEN 600 AND 1999`)
       await untilTouched(replay, 1500)
@@ -116,51 +117,6 @@ async function untilEnded(replay: Replay): Promise<void> {
   while ((await statusOf(replay)).endedAt === null) await delay(100)
 }
 
-/** Reads deleted documents all the time: none may be found. Which are gone for good is said from outside. */
-class GoneWatch {
-  readonly violations: string[] = []
-  looks = 0
-  readonly #server: string
-  readonly #ids: string[]
-  /** Those that are to go: once one is not found it must not be found again. */
-  readonly #going = new Set<string>()
-  readonly #stop = new AbortController()
-  #running: Promise<void> | undefined
-
-  constructor(server: string, below: number) {
-    this.#server = server
-    this.#ids = Array.from({ length: below }, (_, id) => String(id))
-  }
-
-  watch(from: number, to: number): void {
-    for (let id = from; id <= to; id++) this.#going.add(String(id))
-  }
-
-  start(): void {
-    this.#running ??= this.#run()
-  }
-
-  async stop(): Promise<void> {
-    this.#stop.abort()
-    await this.#running
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      const response = await fetch(`${this.#server}/items/_mget?_source=false`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ ids: [...this.#ids, ...this.#going] }),
-      })
-      const { docs } = (await response.json()) as { docs: readonly { _id: string; found: boolean }[] }
-      this.looks++
-      for (const { _id: id, found } of docs) this.#judge(id, found)
-      await delay(20)
-    }
-  }
-
-  #judge(id: string, isFound: boolean): void {
-    if (!isFound && this.#going.delete(id)) this.#ids.push(id)
-    else if (isFound && !this.#going.has(id)) this.violations.push(`${id} is there again`)
-  }
+function idsBetween(first: number, last: number): readonly string[] {
+  return Array.from({ length: last - first + 1 }, (_, at) => String(first + at))
 }

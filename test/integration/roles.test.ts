@@ -9,6 +9,7 @@ import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace } from '../support/command-process.ts'
 import { Fleet, startFleetStack } from '../support/fleet.ts'
 import { Random } from '../support/random.ts'
+import { replayChangedProduct } from '../support/replayed-shop.ts'
 import { SearchIndex } from '../support/search-index.ts'
 import { changeShop, createShop, differencesOfShop, shopPipeline } from '../support/shop.ts'
 
@@ -96,6 +97,17 @@ suite('roles', { concurrency: false }, () => {
       const { documents, differences } = await differencesOfShop(connection, { schema }, index)
       assert.deepEqual(differences.slice(0, 5), [])
       assert.ok(documents > 0)
+      await replayChangedProduct({
+        connection,
+        schema,
+        index,
+        command: async (...words) => {
+          const { code, out, err } = await millrace(words, fleet.directoryOf('deliver'), environment())
+          assert.equal(code, 0, out + err)
+          return out
+        },
+        caughtUp: () => untilCaughtUp(delivering, connection),
+      })
     } finally {
       connection.destroy()
     }

@@ -170,6 +170,7 @@ export class Life {
       log,
       capture,
       describe,
+      searchFor: () => undefined,
       ...around,
       limits: { keysMax: 10, batchKeys: 3, undeliveredKeys: 6 },
     })

@@ -2,8 +2,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { withAdmin } from './kafka-options.ts'
 
-/** All of them, those of groups and transactions included, whose leaders are coordinators. Resolves when they are there. */
-export async function movePartitions(broker: string, node: number): Promise<void> {
+/**
+ * All of them, those of groups and transactions included, whose leaders are coordinators: to one broker, or to several, of
+ * which the first leads. Resolves when they are there.
+ */
+export async function movePartitions(broker: string, ...nodes: readonly number[]): Promise<void> {
   await withAdmin(broker, async (admin) => {
     const { topics } = await admin.fetchTopicMetadata()
     await admin.alterPartitionReassignments({
@@ -11,7 +14,7 @@ export async function movePartitions(broker: string, node: number): Promise<void
         topic: name,
         partitionAssignment: partitions.map(({ partitionId }) => ({
           partition: partitionId,
-          replicas: [node],
+          replicas: [...nodes],
         })),
       })),
     })

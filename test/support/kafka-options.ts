@@ -1,5 +1,5 @@
 /** A log in Kafka as tests open it, and Kafka as an independent client sees it. */
-import { Kafka, logLevel, type Admin } from 'kafkajs'
+import kafkajs, { Kafka, logLevel, type Admin } from 'kafkajs'
 import type { KafkaLogOptions } from '../../src/log/kafka/kafka-log.ts'
 import { insertOf, testTable } from './changes.ts'
 import type { LogSubject } from '../contract/log.contract.ts'
@@ -63,4 +63,27 @@ export function overflowTopics({ client, prefix }: KafkaLogOptions): NonNullable
     await log.append(numbering.batch([insertOf(orders, 2), insertOf(orders, 3)]))
     await dropRecords(client.brokers[0] ?? '', `${prefix}.shop.orders`)
   }
+}
+
+/** Sets one setting of topics, and leaves their others as they are. */
+export async function setOfTopics(
+  broker: string,
+  topics: readonly string[],
+  setting: { readonly name: string; readonly value: string },
+): Promise<void> {
+  await withAdmin(broker, async (admin) => {
+    const asked = topics.map((name) => ({ name, type: kafkajs.ConfigResourceTypes.TOPIC }))
+    const { resources } = await admin.describeConfigs({ resources: asked, includeSynonyms: false })
+    const changed = resources.map(({ resourceName, configEntries }) => ({
+      name: resourceName,
+      type: kafkajs.ConfigResourceTypes.TOPIC,
+      configEntries: [
+        ...configEntries
+          .filter((entry) => !entry.isDefault && entry.configName !== setting.name)
+          .map(({ configName, configValue }) => ({ name: configName, value: configValue })),
+        setting,
+      ],
+    }))
+    await admin.alterConfigs({ validateOnly: false, resources: changed })
+  })
 }

@@ -28,6 +28,7 @@ export const replay: Command = {
   about: `Every row that a record in the stretch is about is delivered once more, as it is now: the daemon puts its key into the log
 behind everything that is on its way, and when its turn comes the row is read and its document written, or deleted. So no
 reader ever sees a deleted document return or an older version, and a row that changed a thousand times is written once.
+A document that shows rows of other tables is delivered again where one of those changed, too.
 
 PLACE is one of
   earliest                the oldest record that the log keeps
@@ -167,7 +168,7 @@ function tellPreview(
   if (args.has('json')) context.out(JSON.stringify(found))
   else {
     context.out(
-      `offsets ${from} to ${to}: ${showCount(records)} records of the table, ${showCount(keys)} rows would be delivered again`,
+      `offsets ${from} to ${to}: ${showCount(records)} records of its tables, ${showCount(keys)} rows would be delivered again`,
     )
     warn(barriers, context)
   }

@@ -101,7 +101,7 @@ test('a dry run begins nothing; --keys are those of the file, and can be waited 
   line.write('keys.txt', '1\n\n2\n3\n')
   for (const more of [[], ['--keys', 'keys.txt']]) {
     const dry = await line.run('replay', 'orders', '--from', '10', '--dry-run', ...more)
-    assert.deepEqual(dry.out, ['offsets 10 to 20: 7 records of the table, 2 rows would be delivered again'])
+    assert.deepEqual(dry.out, ['offsets 10 to 20: 7 records of its tables, 2 rows would be delivered again'])
   }
   assert.deepEqual([asked, only], [[], [undefined, ['1', '2', '3']]])
   const done = await line.run('replay', 'orders', '--from', '10', '--keys', 'keys.txt', '--wait')

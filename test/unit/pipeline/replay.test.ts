@@ -3,11 +3,16 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import type { Key } from '../../../src/change/change.ts'
 import { Failure } from '../../../src/change/failure.ts'
+import { childChanges } from '../../../src/document/child-changes.ts'
+import { Pace } from '../../../src/pipeline/pace.ts'
 import { everyKey, gatherKeys, type KeyPart } from '../../../src/pipeline/replay-keys.ts'
 import { Replays, type ReplayLimits } from '../../../src/pipeline/replay.ts'
-import { ReplayStates, type ReplayState } from '../../../src/pipeline/replay-state.ts'
+import { ReplayStates, shareTouched, type ReplayState } from '../../../src/pipeline/replay-state.ts'
+import { RootSearch } from '../../../src/pipeline/root-search.ts'
+import { Turnstile } from '../../../src/pipeline/turnstile.ts'
 import { CaptureSubject, group, table } from '../../support/capture-subject.ts'
 import { deleteOf, insertOf, keyFor, Numbering, testTable, updateOf } from '../../support/changes.ts'
+import { child, root } from '../../support/joined-definition.ts'
 import { MemoryLog, MemoryLogContents } from '../../support/memory-log.ts'
 import { MemoryStore } from '../../support/memory-store.ts'
 
@@ -76,9 +81,12 @@ test('a stretch in which the table had another key is refused', async () => {
   )
 })
 
+const integer = { kind: 'integer', type: 'int', nullable: true } as const
 const limits: ReplayLimits = { keysMax: 4, batchKeys: 2, undeliveredKeys: 4 }
 
 class ReplaySubject extends CaptureSubject {
+  /** What finds the items of joined rows; undefined = none are joined. */
+  search: RootSearch | undefined
   readonly store = new MemoryStore()
   readonly states = new ReplayStates(this.store, 'main')
   /** The keys of each call. */
@@ -86,6 +94,33 @@ class ReplaySubject extends CaptureSubject {
   /** Calls after which the process dies. */
   dieAfter = Number.POSITIVE_INFINITY
   life = new AbortController()
+
+  /** Items show their notes from now on. */
+  joinNotes(): void {
+    const columns = [
+      { name: 'id', ...integer },
+      { name: 'item_id', ...integer },
+      { name: 'words', ...integer },
+    ]
+    this.database.createTable(notes.name, columns, [0])
+    const shown = child(notes.name, { item_id: 'id' }, { fields: { words: 'words' } })
+    this.search = new RootSearch({
+      table,
+      childTables: [notes.name],
+      changes: childChanges(root(table, { notes: shown })),
+      source: this.source,
+      describe: () => Promise.resolve(this.items),
+      capture: this.capture,
+      clock: this.clock,
+      turnstile: new Turnstile(1),
+      pace: new Pace(0),
+      pageRows: 2,
+    })
+  }
+
+  note(id: number, item_id: number, words: number): void {
+    this.database.transaction((writer) => writer.insert(notes.name, { id, item_id, words }))
+  }
 
   begin(): Promise<void> {
     return this.states.begin(this.state())
@@ -139,6 +174,7 @@ class ReplaySubject extends CaptureSubject {
         },
       },
       describe: () => Promise.resolve(this.items),
+      searchFor: () => this.search,
       clock: this.clock,
       observe: this.facts.observe,
       limits,
@@ -239,4 +275,51 @@ test('what retention dropped ends a replay with a reason', async () => {
   subject.life.abort()
   await subject.clock.until(run)
   await end()
+})
+
+test('rows whose joined rows changed in the stretch are touched, those before and after the change, each once', async () => {
+  for (const dieAfter of [1, 2, Number.POSITIVE_INFINITY]) {
+    const subject = new ReplaySubject()
+    subject.joinNotes()
+    const end = await running(subject)
+    subject.note(1, 4, 1)
+    subject.note(2, 6, 1)
+    await subject.captured()
+    const from = subject.contents.records.length
+    subject.update(3, 'y')
+    subject.note(3, 3, 1)
+    subject.note(4, 7, 1)
+    subject.database.transaction((writer) => {
+      writer.update(notes.name, { id: 1 }, { id: 1, item_id: 5, words: 1 })
+      writer.delete(notes.name, { id: 4 })
+    })
+    await subject.captured()
+    const to = subject.contents.records.length
+    subject.note(5, 8, 1)
+    await subject.captured()
+    const stop = new AbortController()
+    const delivering = subject.deliver(stop.signal)
+    subject.dieAfter = dieAfter
+    await subject.states.begin({ ...subject.state(), from, to, followed: from })
+    if (dieAfter !== Number.POSITIVE_INFINITY) {
+      const first = subject.replays().run(subject.life.signal)
+      await subject.clock.until(first.catch(() => undefined))
+      subject.life = new AbortController()
+      subject.dieAfter = Number.POSITIVE_INFINITY
+    }
+    const run = subject.replays().run(subject.life.signal)
+    await subject.untilPhase('done')
+    const touched = subject.calls.flat()
+    assert.deepEqual(
+      [...new Set(touched)].toSorted(),
+      [3, 4, 5, 7].map((id) => `[${id}]`),
+    )
+    if (dieAfter === Number.POSITIVE_INFINITY) assert.equal(touched.length, 4)
+    const state = (await subject.states.of('items'))?.state
+    assert.deepEqual([state?.followed, state && shareTouched(state)], [to, 1])
+    subject.life.abort()
+    stop.abort()
+    await subject.clock.until(Promise.allSettled([run, delivering]))
+    await end()
+  }
 })
