@@ -25,7 +25,7 @@ export const sourceType = group('A MySQL or MariaDB server, or topics that Debez
   prefer: choice(
     ['any', 'primary', 'replica'],
     'any',
-    'Which of several servers is read where there is a choice: any (the first that can be), the primary, or a replica.',
+    'Which of several servers is read where there is a choice: any (the one that was read last, else the first that can be), the primary, or a replica.',
   ),
   catchUpSeconds: number(
     30,

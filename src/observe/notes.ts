@@ -60,6 +60,8 @@ function tellSource(fact: Fact): Told {
       ]
     case 'append-failed':
       return ['error', `${fact.source}: the log cannot be written, capture waits: ${fact.failure.message}`]
+    case 'source-interrupted':
+      return ['warn', `${fact.source}: changes are not read now: ${withRemedy(fact.failure)}`]
     case 'source-state':
       return tellState(fact.source, fact.state, fact.failure)
     case 'restarting':
@@ -199,9 +201,12 @@ function tellProposal(fact: Extract<Fact, { kind: 'columns-proposed' }>): Told {
 
 function tellState(subject: string, state: string, failure: Failure | undefined): Told {
   if (failure === undefined) return ['info', `${subject}: ${state}`]
-  const remedy = failure.remedy === undefined ? '' : `; remedy: ${failure.remedy}`
-  // Who waits says why by another fact, with the time of the next attempt.
-  return [state === 'failed' ? 'error' : 'debug', `${subject}: ${state}: ${failure.message}${remedy}`]
+  // Who waits says why by another fact.
+  return [state === 'failed' ? 'error' : 'debug', `${subject}: ${state}: ${withRemedy(failure)}`]
+}
+
+function withRemedy({ message, remedy }: Failure): string {
+  return remedy === undefined ? message : `${message}; remedy: ${remedy}`
 }
 
 function nameOf({ group }: { readonly group: string }): string {

@@ -105,6 +105,7 @@ export class Capture implements Captured {
     let interrupted = false
     const interrupt = (failure: Failure): void => {
       interrupted = true
+      this.#state({ kind: 'source-interrupted', source: name, failure })
       this.#state({ kind: 'source-state', source: name, state: 'waiting', failure })
     }
     for await (const batch of source.read(from, signal, interrupt)) {

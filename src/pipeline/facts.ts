@@ -225,6 +225,8 @@ export type Fact =
       readonly state: SourceState
       readonly failure: Failure | undefined
     }
+  /** The stream is not read at this moment, and goes on by itself as soon as it can. */
+  | { readonly kind: 'source-interrupted'; readonly source: string; readonly failure: Failure }
   | {
       readonly kind: 'source-servers'
       readonly source: string

@@ -127,6 +127,55 @@ for (const name of names) {
   })
 }
 
+/** What one connection asks at its beginning, one of each part. */
+const unanswerable = [
+  { sql: 'SHOW GLOBAL VARIABLES', what: "reading the server's variables" },
+  { sql: 'information_schema.STATISTICS', what: 'reading the keys of TABLE' },
+  { sql: '_heartbeat_period', what: 'preparing to stream the binlog' },
+] as const
+
+for (const name of ['mysql', 'mariadb'] as const)
+  test(`${name}: a question that is never answered is given up, and meanwhile said`, async () => {
+    const server = stack.servers.get(name) as SqlServer
+    const schema = await freshSchema(server, 'CREATE TABLE t (id INT PRIMARY KEY)')
+    const questions = [...unanswerable]
+    await using proxy = await startFreezingProxy(server.port, (sent) => {
+      if (!sent.includes(questions[0]?.sql ?? 'nothing else')) return
+      questions.shift()
+      proxy.freeze()
+    })
+    const source = createMysqlSource(settingsOf(server), [])
+    const from = await source.head()
+    await source.close()
+    const settings = { port: proxy.port, answerTimeoutMs: 800 }
+    const reading = await startReading(server, [`${schema}.t`], { from, settings })
+    await write(server, schema, ['INSERT INTO t VALUES (1)'])
+    await reading.untilHead()
+    await reading.end()
+    const told = reading.told.map(({ message }) => message)
+    for (const { what } of unanswerable) {
+      const given = `${what.replace('TABLE', `${schema}.t`)}: 127.0.0.1:${proxy.port} gave no answer within 0.8 s`
+      assert(told.includes(given), `${given}\n${told.join('\n')}`)
+    }
+    assert(told.includes(`asking 127.0.0.1:${proxy.port} whether the binlog can be read on from here`))
+    assert(told.includes(`preparing to read the binlog of 127.0.0.1:${proxy.port}`))
+    assert(reading.told.every(({ kind }) => kind === 'transient'))
+  })
+
+test('what nobody has, and nobody is away who might, is not waited for', async () => {
+  const [one, other] = [stack.servers.get('mariadb'), stack.servers.get('mariadb@11.8')] as SqlServer[]
+  assert(one !== undefined && other !== undefined)
+  const settings = { catchUpMs: 300, hosts: [`127.0.0.1:${other.port}`] }
+  await other.execute('SET GLOBAL read_only = 1')
+  try {
+    const lost = await failureOfReading(one, 's.t', { settings, from: '0-4242-99999999' })
+    assert.equal(lost.kind, 'lost')
+    assert.match(lost.message, /does not have .*0-4242-99999999/)
+  } finally {
+    await other.execute('SET GLOBAL read_only = 0')
+  }
+})
+
 test('the server is checked over TLS by the authority that is given', async () => {
   const { mysql } = stack
   const schema = await freshSchema(mysql, 'CREATE TABLE t (id INT PRIMARY KEY)')

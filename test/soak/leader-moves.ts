@@ -68,6 +68,11 @@ export async function moveLeaders(
     )
     await pair.rejoin()
     await pair.untilFollowed()
+    assert.equal(
+      await addressRead(daemon),
+      `127.0.0.1:${pair.leader.port}`,
+      'nobody goes back to who comes back',
+    )
   }
   await workload.stop()
   const rows = await usingConnection(pair.leader, async (connection) => {
@@ -112,6 +117,12 @@ async function readsRowsAgain(daemon: DaemonProcess, epoch: number): Promise<boo
 async function epochOf(daemon: DaemonProcess): Promise<number> {
   const { sources } = await daemon.status()
   return sources[0]?.epoch ?? 0
+}
+
+/** Of the server that the source reads. */
+async function addressRead(daemon: DaemonProcess): Promise<string | undefined> {
+  const { sources } = await daemon.status()
+  return sources[0]?.servers.find(({ state }) => state === 'reading')?.address
 }
 
 async function usingConnection<Result>(

@@ -118,6 +118,8 @@ export class ReplicatedPair {
     const number = 1 + Math.floor(Math.random() * 4_000_000_000)
     await this.#follower.execute(
       `SET GLOBAL server_id = ${number}`,
+      // It still looks like one that can be read: a transaction of its own would be one that no other server has.
+      'SET SESSION sql_log_bin = 0',
       `DROP DATABASE IF EXISTS ${this.#schema}`,
       ...this.#words.forgetOwn,
     )

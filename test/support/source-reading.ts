@@ -15,6 +15,8 @@ const waitMsMax = 30_000
 export class Reading {
   readonly from: Position
   readonly batches: SourceBatch[] = []
+  /** What interrupted the stream. */
+  readonly told: Failure[] = []
   readonly #source: ReturnType<typeof createMysqlSource>
   readonly #server: SqlServer
   readonly #control = new AbortController()
@@ -68,7 +70,8 @@ export class Reading {
 
   async #run(): Promise<void> {
     try {
-      for await (const batch of this.#source.read(this.from, this.#control.signal)) {
+      const interrupted = (failure: Failure): void => void this.told.push(failure)
+      for await (const batch of this.#source.read(this.from, this.#control.signal, interrupted)) {
         this.batches.push(batch)
         this.#notify()
       }

@@ -24,6 +24,7 @@ import { CatchingUp, Servers, type Chosen, type Server } from './servers.ts'
 import { lostColumns } from './schema-match.ts'
 import { TableMapCache, type TableContext } from './table-map.ts'
 import { TableSchemas } from './table-schemas.ts'
+import { ToldWait } from './told-wait.ts'
 import { TransactionReader } from './transaction.ts'
 import { XaEnds } from './xa-ends.ts'
 
@@ -32,8 +33,6 @@ const catchUpMsDefault = 30_000
 const lookAroundMsDefault = 10_000
 /** While a server catches up. */
 const askAgainMs = 200
-const tellWaitingAfterMs = 500
-const tellWaitingEveryMs = 5_000
 const backoffMsFirst = 250
 const backoffMsMax = 30_000
 
@@ -53,6 +52,8 @@ export class BinlogStream {
   #flow: BatchFlow | undefined
   #isReading = false
   #hasRead = false
+  /** What was executed at a place that no server got in time. */
+  #notCaughtUp: string | undefined
   /** The last place that was found broken, in words. */
   #broken: string | undefined
   /** Why this very connection is given up. */
@@ -112,7 +113,7 @@ export class BinlogStream {
           return
         }
         server = chosen.facts.identity
-        for await (const batch of this.#readFrom(chosen, signal)) {
+        for await (const batch of this.#readFrom(chosen, signal, interrupted)) {
           failures = 0
           given++
           yield batch
@@ -133,26 +134,34 @@ export class BinlogStream {
   /** A server that can go on. Waits, for a while, where it has not got everything yet that was read elsewhere. */
   async #choose(position: Position, signal: AbortSignal, interrupted: Interrupted): Promise<Chosen> {
     const place = parsePosition(position)
+    const executed = place.executed.toString()
+    // Once waited for is enough: what ends the wait may have reading begin again at the same place.
+    const patienceMs = executed === this.#notCaughtUp ? 0 : (this.#settings.catchUpMs ?? catchUpMsDefault)
     const startedAtMs = performance.now()
-    let tellAtMs = startedAtMs + tellWaitingAfterMs
+    using wait = new ToldWait(new Failure('transient', this.#servers.asking), interrupted)
     for (;;) {
       try {
         return await this.#servers.choose(place, signal)
       } catch (error) {
         if (!(error instanceof CatchingUp)) throw error
-        const now = performance.now()
-        if (now >= startedAtMs + (this.#settings.catchUpMs ?? catchUpMsDefault)) throw error.otherwise
-        if (now >= tellAtMs) {
-          interrupted(error)
-          tellAtMs = now + tellWaitingEveryMs
+        wait.why = error
+        if (performance.now() >= startedAtMs + patienceMs) {
+          this.#notCaughtUp = error.otherwise instanceof Divergence ? executed : undefined
+          throw error.otherwise
         }
       }
       await sleep(askAgainMs, undefined, { signal })
     }
   }
 
-  async *#readFrom(chosen: Chosen, signal: AbortSignal): AsyncGenerator<SourceBatch> {
+  async *#readFrom(
+    chosen: Chosen,
+    signal: AbortSignal,
+    interrupted: Interrupted,
+  ): AsyncGenerator<SourceBatch> {
     const { connection, facts, place, server, comparesLast } = chosen
+    const preparing = new Failure('transient', `preparing to read the binlog of ${server.address}`)
+    using wait = new ToldWait(preparing, interrupted)
     const onAbort = () => hangUp(connection)
     signal.addEventListener('abort', onAbort)
     const leave = new AbortController()
@@ -182,6 +191,7 @@ export class BinlogStream {
         uuid: this.#uuid,
         heartbeatMs: this.#settings.heartbeatMs ?? heartbeatMsDefault,
       })
+      wait[Symbol.dispose]()
       void this.#lookAround(chosen, AbortSignal.any([signal, leave.signal]))
       const flow = new BatchFlow(dump, reader, identities, {
         foreignKeys: () => this.#foreignKeysAgain(facts),

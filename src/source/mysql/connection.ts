@@ -32,6 +32,8 @@ export interface MysqlSettings {
   readonly heartbeatMs?: number
   /** How long connecting may take, in milliseconds; 10000 where it is not given. */
   readonly connectTimeoutMs?: number
+  /** How long the server may take to answer a question about itself, in milliseconds; 60000 where it is not given. */
+  readonly answerTimeoutMs?: number
   /**
    * How long a server may lack transactions that were read before, while it catches up after a failover, until they count
    * as lost, in milliseconds; 30000 where it is not given.
@@ -96,8 +98,9 @@ export async function connect(settings: MysqlSettings): Promise<Connection> {
     })
     // An idle connection that breaks is noticed by its next query, which fails; without a listener it ends the process.
     connection.on('error', () => {})
+    if (settings.answerTimeoutMs !== undefined) answerLimits.set(connection, settings.answerTimeoutMs)
     try {
-      await connection.query(session)
+      await query(connection, session, [], attempt)
     } catch (error) {
       hangUp(connection)
       throw error
@@ -115,19 +118,44 @@ export async function connect(settings: MysqlSettings): Promise<Connection> {
 const session =
   "SET time_zone = '+00:00' /*!80030 , SESSION show_gipk_in_create_table_and_information_schema = ON */"
 
-/** The rows of one query. `attempt` says what it is for: `reading the server's variables`. Throws a Failure. */
+const answerMsMaxDefault = 60_000
+const answerLimits = new WeakMap<Connection, number>()
+
+/**
+ * The rows of one query. `attempt` says what it is for: `reading the server's variables`. Throws a Failure; `transient`, and
+ * the connection is ended, where the server does not answer in time: it may hold a lock, or be gone without a word.
+ */
 export async function query(
   connection: Connection,
   sql: string,
   values: readonly unknown[] = [],
   attempt = 'querying the source',
 ): Promise<readonly SqlRow[]> {
+  const answerMsMax = answerLimits.get(connection) ?? answerMsMaxDefault
   try {
-    const [rows] = await connection.query<RowDataPacket[]>(sql, [...values])
+    const [rows] = await connection.query<RowDataPacket[]>({ sql, timeout: answerMsMax }, [...values])
     return Array.isArray(rows) ? rows : []
   } catch (error) {
-    throw failureOf(error, attempt)
+    if (!isUnanswered(error)) throw failureOf(error, attempt)
+    throw unanswered(connection, attempt, { answerMsMax, cause: error })
   }
+}
+
+/** Whether a query was given up because its time was over. */
+export function isUnanswered(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'PROTOCOL_SEQUENCE_TIMEOUT'
+}
+
+/** Ends the connection, on which the answer may still come. */
+export function unanswered(
+  connection: Connection,
+  what: string,
+  { answerMsMax, cause }: { readonly answerMsMax: number; readonly cause: unknown },
+): Failure {
+  hangUp(connection)
+  const { host, port } = connection.config
+  const waited = `${host}:${port} gave no answer within ${answerMsMax / 1000} s`
+  return new Failure('transient', `${what}: ${waited}`, { cause })
 }
 
 /** The socket under a connection, with TLS or without: mysql2 keeps it in a field that its types do not name. */

@@ -4,9 +4,10 @@
  */
 import type { EventEmitter } from 'node:events'
 import type { FieldPacket, QueryOptions } from 'mysql2/promise'
-import type { Connection } from './connection.ts'
+import { isUnanswered, unanswered, type Connection } from './connection.ts'
 import { failureOf } from './server-errors.ts'
 import type { Statement } from './table-rows.ts'
+import { answerLimit } from './time-limit.ts'
 
 export interface RawAnswer {
   readonly rows: readonly RawRow[]
@@ -33,12 +34,14 @@ export async function rawAnswer(
   let fields: readonly FieldPacket[] = []
   let [bytes, isCut] = [0, false]
   const core = coreOf(connection)
+  const answerMsMax = answerLimit(connection)
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   core.once('error', reject)
   const asked = core.query({
     sql,
     values: [...parameters],
     rowsAsArray: true,
+    ...(answerMsMax === undefined ? {} : { timeout: answerMsMax }),
     typeCast: (field) => field.string('latin1'),
   })
   asked.on('fields', (found: readonly FieldPacket[] | undefined) => (fields = found ?? []))
@@ -52,7 +55,8 @@ export async function rawAnswer(
   try {
     await promise
   } catch (error) {
-    throw failureOf(error, attempt)
+    if (answerMsMax === undefined || !isUnanswered(error)) throw failureOf(error, attempt)
+    throw unanswered(connection, attempt, { answerMsMax, cause: error })
   } finally {
     core.off('error', reject)
   }

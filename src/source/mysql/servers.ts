@@ -57,6 +57,8 @@ export class Servers {
   /** Addresses of servers that lacked, at the last look, what another one had at the look before. */
   #stale: ReadonlySet<string> = new Set()
   #told = ''
+  /** Address of the one that was chosen last; undefined = the place says which was read. */
+  #kept: string | undefined
 
   /** `placeOn` says a place in the words of a server, or throws. */
   constructor(settings: MysqlSettings, placeOn: PlaceOn, tell: TellServers) {
@@ -75,6 +77,12 @@ export class Servers {
     return this.#all.length > 1
   }
 
+  /** What is being done while `choose` lasts, for people. */
+  get asking(): string {
+    const addresses = this.#all.map(({ address }) => address).join(' and ')
+    return `asking ${addresses} whether the binlog can be read on from here`
+  }
+
   /**
    * One that can go on from the place. Throws a Failure when none can now: CatchingUp while one may still get what it
    * lacks, else what is wrong with them.
@@ -87,6 +95,7 @@ export class Servers {
     const [best, ...others] = able
     for (const { connection } of others) hangUp(connection)
     this.#note(answers, best?.server)
+    this.#kept = best?.server.address ?? this.#kept
     if (signal.aborted && best !== undefined) hangUp(best.connection)
     signal.throwIfAborted()
     if (best !== undefined) return best
@@ -125,11 +134,12 @@ export class Servers {
     this.#before = new Map(able.map(({ server, executed }) => [server.address, executed]))
   }
 
-  /** What is known of each. */
+  /** What is known of each: of all, or of those that answered until one was there that will do. */
   async #askAll(place: Place, signal: AbortSignal): Promise<readonly Answer[]> {
     const answers: Answer[] = []
     const late = new AbortController()
     const enough = Promise.withResolvers<void>()
+    let timer: NodeJS.Timeout | undefined
     const asking = this.#all.map(async (server) => {
       const answer = await this.#askPatiently(server, place, AbortSignal.any([signal, late.signal]))
       if (late.signal.aborted) {
@@ -138,11 +148,11 @@ export class Servers {
       }
       answers.push(answer)
       if (answer.chosen === undefined) return
-      const wait = this.#isBest(answer.chosen) ? 0 : preferredWaitMs
-      await sleep(wait, undefined, { signal }).catch(() => {})
-      enough.resolve()
+      if (this.#isBest(answer.chosen)) enough.resolve()
+      else timer ??= setTimeout(enough.resolve, preferredWaitMs)
     })
     await Promise.race([Promise.all(asking), enough.promise])
+    clearTimeout(timer)
     late.abort()
     return answers
   }
@@ -204,10 +214,25 @@ export class Servers {
     return this.#prefer === 'any' || (this.#prefer === 'replica') === isReplica(facts)
   }
 
-  /** Lower is better: one that follows, the preferred kind, the order in the configuration. */
+  /**
+   * Lower is better: one that follows, the preferred kind, the one that was read before, the order in the configuration. One
+   * that comes back after others went on without it may have a history of its own by now, so it is not gone back to
+   * for its place in a list.
+   */
   #rank(chosen: Chosen): number {
     const kind = (this.#isBehind(chosen) ? 2 : 0) + (this.#isPreferred(chosen.facts) ? 0 : 1)
-    return kind * this.#all.length + this.#all.indexOf(chosen.server)
+    const order = this.#isKept(chosen)
+      ? 0
+      : this.#all.indexOf(chosen.server) + (this.#keepsOne(chosen) ? 1 : 0)
+    return kind * (this.#all.length + 1) + order
+  }
+
+  #isKept({ server, facts, place }: Chosen): boolean {
+    return this.#kept === undefined ? facts.identity === place.server : server.address === this.#kept
+  }
+
+  #keepsOne({ place }: Chosen): boolean {
+    return this.#kept !== undefined || (place.server ?? '') !== ''
   }
 
   #isBest(chosen: Chosen): boolean {
@@ -267,9 +292,15 @@ function failureOfAll(answers: readonly Answer[]): Failure {
   const lacking = answers.flatMap(({ server, verdict }) =>
     verdict.kind === 'lacks' ? [{ server, verdict }] : [],
   )
-  const [first] = lacking.toSorted((a, b) => urgency(a.verdict.failure) - urgency(b.verdict.failure))
-  if (first !== undefined)
-    return new CatchingUp(first.server.address, first.verdict.lacking, first.verdict.failure)
+  const isAnyAway = lacking.length < answers.length
+  const [first, ...later] = lacking.toSorted(
+    (a, b) => urgency(a.verdict.failure, isAnyAway) - urgency(b.verdict.failure, isAnyAway),
+  )
+  if (first !== undefined) {
+    const otherwise = first.verdict.failure
+    const addresses = [first, ...later].map(({ server }) => server.address).join(' or ')
+    return new CatchingUp(addresses, first.verdict.lacking, otherwise)
+  }
   const failures = answers.flatMap(({ server, verdict }) =>
     verdict.kind === 'continues' ? [] : [{ address: server.address, failure: verdict.failure }],
   )
@@ -288,10 +319,13 @@ function failureOfAll(answers: readonly Answer[]): Failure {
   })
 }
 
-/** What can be gone on from first, then what may pass, then what a person must decide. */
-function urgency(failure: Failure): number {
+/**
+ * What can be gone on from first. Then what may pass, because a server that is away may have what the others lack; where none
+ * is away, replicas wait for what a leader must have and has not, and a person must decide.
+ */
+function urgency(failure: Failure, isAnyAway: boolean): number {
   if (failure instanceof Divergence) return 0
-  return failure.kind === 'transient' ? 1 : 2
+  return (failure.kind === 'transient') === isAnyAway ? 1 : 2
 }
 
 function healthOf({ server, facts, verdict, chosen }: Answer, isStale: boolean): ServerHealth {

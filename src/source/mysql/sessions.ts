@@ -1,9 +1,9 @@
 /** Connections that are used by one reader at a time, and kept for the next. */
 import { Failure } from '../../change/failure.ts'
-import { connect, hangUp, query, serverAddress, type Connection, type MysqlSettings } from './connection.ts'
+import { connect, hangUp, serverAddress, type Connection, type MysqlSettings } from './connection.ts'
 import type { Flavor } from './gtid.ts'
 import { readServerFacts } from './server-facts.ts'
-import { timeLimit } from './time-limit.ts'
+import { boundReads } from './time-limit.ts'
 
 /** A connection, and which server it reaches. */
 export interface Session {
@@ -67,7 +67,7 @@ export async function openSession(settings: MysqlSettings): Promise<Session> {
   try {
     const { flavor } = await readServerFacts(connection)
     const { readTimeoutMs } = settings
-    if (readTimeoutMs !== undefined) await query(connection, timeLimit(readTimeoutMs), [], 'bounding reads')
+    if (readTimeoutMs !== undefined) await boundReads(connection, readTimeoutMs)
     return { connection, flavor, address: addressOf(settings) }
   } catch (error) {
     hangUp(connection)
