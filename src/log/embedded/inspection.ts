@@ -30,6 +30,8 @@ export async function lagOf(log: Inspected, group: GroupState, end: Offset): Pro
   try {
     for await (const frame of cursor.frames()) {
       const found = firstWanted(frame, cursor.tables, finder)
+      // Asked every second, and by each status: the memory is for those who deliver.
+      frame.holders?.drop()
       if (found !== undefined)
         return { changes: end - found.offset, oldestCommittedAtMs: found.committedAtMs }
       bytes += frame.end - frame.at
