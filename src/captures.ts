@@ -137,7 +137,17 @@ function sharedCaptures(parts: CapturesParts): Captures {
         }
       },
     }),
-    leader: async () => (await leaseHolder(store, `capture:${name}`))?.owner ?? null,
+    leader: () => leaderIn(store, name),
+  }
+}
+
+/** While the store does not answer, nobody is known. */
+async function leaderIn(store: Store, source: string): Promise<string | null> {
+  try {
+    return (await leaseHolder(store, `capture:${source}`))?.owner ?? null
+  } catch (error) {
+    if (error instanceof Failure) return null
+    throw error
   }
 }
 

@@ -141,7 +141,7 @@ async function recentOf(configuration: Configuration): ReturnType<typeof recentI
   const store = existingStore(configuration)
   if (store === undefined) return []
   try {
-    return await recentIn(store)
+    return await recentIn(store, systemClock)
   } finally {
     await store.close()
   }

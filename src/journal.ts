@@ -32,7 +32,7 @@ export function createJournal(store: Store, clock: Clock): Journal {
       if (what !== undefined) note(what)
     },
     note,
-    recent: () => recentIn(store),
+    recent: () => recentIn(store, clock),
     close: async () => {
       await writing
       await store.close()
@@ -40,10 +40,15 @@ export function createJournal(store: Store, clock: Clock): Journal {
   }
 }
 
-/** The newest first. */
-export async function recentIn(store: Store): Promise<Status['recent']> {
-  const records = await store.newest(stream, recentMax)
-  return records.map(({ record }) => JSON.parse(record) as JournalEntry)
+/** The newest first. Of a store that cannot be read, that alone is told: whoever asks wants to know of the rest, too. */
+export async function recentIn(store: Store, clock: Pick<Clock, 'now'>): Promise<Status['recent']> {
+  try {
+    const records = await store.newest(stream, recentMax)
+    return records.map(({ record }) => JSON.parse(record) as JournalEntry)
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    return [{ at: new Date(clock.now()).toISOString(), what: error.message }]
+  }
 }
 
 /** A line that cannot be kept harms nothing: whatever is wrong with the disk, the log says it loudly. */

@@ -9,7 +9,7 @@ import { difference, fingerprint } from './config/fingerprint.ts'
 import { groupOf, isMeant, type Pipeline as PipelineFile } from './config/pipeline.ts'
 import type { Operations } from './control/operations.ts'
 import { loggerOf } from './open-logger.ts'
-import { openControl } from './open-control.ts'
+import { ControlDoor } from './open-control.ts'
 import { Daemon, type DaemonPipeline, type DaemonSource } from './daemon.ts'
 import { mayAlter } from './document/concern.ts'
 import { enricherOf, finishedFor } from './enrichers.ts'
@@ -40,6 +40,7 @@ import type { IndexAdmin } from './sink/sink.ts'
 import type { Source } from './source/source.ts'
 import { showPosition } from './open-source.ts'
 import { sinkOf, targetNamed, targetNames } from './sinks.ts'
+import { awaitedLog, openAll, startingOperations } from './starting.ts'
 import { statusOf } from './status.ts'
 import { Steering } from './steering.ts'
 import type { Store } from './store/store.ts'
@@ -131,17 +132,18 @@ export async function serve(
     flows: targetFlows(workshop.configuration, sharing, observe),
     steering: await Steering.open(store, own),
   }
-  const opened = await openSources(serving)
   const startedAtMs = systemClock.now()
   journal.note(`started: millrace ${version}, process ${process.pid}`)
-  const operations = operationsOf(serving, opened, { startedAtMs, metrics, health })
-  const control = settings.roles.includes('control')
-    ? await openControl(workshop.configuration, operations)
-    : undefined
+  const control = new ControlDoor(workshop.configuration, startingOperations(metrics, health))
   try {
+    const sources = [...new Set(own.map(({ source }) => source))]
+    const open = (name: string, ending: AbortSignal) => openSource(serving, name, control, ending)
+    const opened = await openAll(sources, open, signal)
+    if (opened === undefined) return
+    await control.answerBy(operationsOf(serving, opened, { startedAtMs, metrics, health }))
     await daemonOf(serving, opened).run(signal)
   } finally {
-    await control?.close()
+    await control.close()
     await upstreams.close()
     await sharing.close()
     await alerts.close()
@@ -171,24 +173,22 @@ function operationsOf(
   }
 }
 
-async function openSources(serving: Serving): Promise<readonly OpenedSource[]> {
-  const { workshop } = serving
-  const names = new Set(workshop.configuration.pipelines.map(({ source }) => source))
-  return await Promise.all([...names].map((name) => openSource(serving, name)))
-}
-
 async function openSource(
   { workshop, options, observe, store }: Serving,
   name: string,
-): Promise<OpenedSource> {
+  control: ControlDoor,
+  signal: AbortSignal,
+): Promise<OpenedSource | undefined> {
   const { settings } = workshop.configuration
   const own = workshop.pipelinesOf(name)
-  const log = await workshop.openLog(name)
-  const groups = await log.groups()
+  const open = (): Promise<Log> => workshop.openLog(name)
+  const waits = { source: name, open, waiting: () => control.open(), observe }
+  const { log, groups } = (await awaitedLog(waits, signal)) ?? {}
+  if (log === undefined) return undefined
   const unsettled = (pipeline: PipelineFile): string | undefined =>
     isMeant(pipeline, [...options.keep, ...options.reload])
       ? undefined
-      : groups.find((group) => group.name === groupOf(pipeline))?.attributes['fingerprint']
+      : groups?.find((group) => group.name === groupOf(pipeline))?.attributes['fingerprint']
   const source = await workshop.openSource(name, tablesOf(own), {
     unused: unusedByAll(own, unsettled),
     tell: (servers) => observe({ kind: 'source-servers', source: name, servers }),

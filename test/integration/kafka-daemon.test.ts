@@ -153,11 +153,21 @@ suite('a daemon with its log in Kafka', () => {
     }
   })
 
-  test('the index follows the table through kills of the daemon and of the broker, each change once', async () => {
+  test('the index follows the table through kills of the daemon and of the broker, each change once; a broker is waited for at the start', async () => {
     const name = 'killed'
     await createItems(connection, `${name}.items`, 2000)
-    let daemon = await DaemonProcess.start(options(name))
+    await stack.kafka.kill()
+    let daemon = new DaemonProcess(options(name))
     try {
+      const waiting = await daemon.untilWaiting(/source main is waiting: .*ECONNREFUSED/)
+      const environment = { MYSQL_URL: stack.mysql.cdcUrl, ELASTICSEARCH_URL: stack.elasticsearch.url }
+      const status = await millrace(['status'], options(name).directory, environment)
+      assert.ok(status.err.includes(waiting), status.err)
+      assert.equal((await daemon.stop()).code, 0)
+      daemon = new DaemonProcess(options(name))
+      await daemon.untilWaiting(/source main is waiting/)
+      await stack.kafka.start()
+      await daemon.untilReady()
       const workload = new Workload({
         connect: () => stack.mysql.connect(),
         table: `${name}.items`,

@@ -6,9 +6,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { after, before, suite, test } from 'node:test'
 import type { Connection } from 'mysql2/promise'
 import type { Status } from '../../src/control/operations.ts'
+import { freePort } from '../stack/ports.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
+import { startFreezingProxy } from '../support/freezing-proxy.ts'
 import { HoldingProxy, type HeldPart } from '../support/holding-proxy.ts'
 import { differencesOfItems } from '../support/items.ts'
 import { SearchIndex } from '../support/search-index.ts'
@@ -167,6 +169,33 @@ suite('outages', () => {
     assert.equal(daemon.exit, undefined)
   })
 
+  test('servers that are away at the first start are waited for; a store and a Redis that are away hold up nothing', async () => {
+    const name = 'first_start'
+    await createItems(connection, `${name}.items`, 100)
+    const [source, target, nobody] = [await freePort(), await freePort(), await freePort()]
+    await using daemon = new DaemonProcess(
+      options(name, {
+        mysqlUrl: withPort(stack.mysql.cdcUrl, source),
+        elasticsearchUrl: withPort(stack.elasticsearch.url, target),
+        settings: {
+          store: { kind: 'mysql', url: withPort(`${stack.mysql.appUrl}${name}`, nobody) },
+          cache: { kind: 'redis', url: `redis://127.0.0.1:${nobody}/0`, processes: 2 },
+        },
+      }),
+    )
+    await daemon.untilWaiting(new RegExp(`source main is waiting: .*${source}`))
+    await using doors = new AsyncDisposableStack()
+    doors.use(await startFreezingProxy(stack.mysql.port, undefined, source))
+    await daemon.untilWaiting(/(source main|pipeline first_start) is waiting: .*no answer/)
+    doors.use(await startFreezingProxy(stack.elasticsearch.port, undefined, target))
+    await untilCaughtUp(daemon, connection)
+    await assertEqual(name)
+    const { recent } = await daemon.status()
+    assert.match(recent[0]?.what ?? '', new RegExp(`store at 127\\.0\\.0\\.1:${nobody}.*ECONNREFUSED`))
+    assert.match(daemon.output(), /"fact":"cache-state"/)
+    assert.equal((await daemon.stop()).code, 0)
+  })
+
   async function connect(): Promise<Connection> {
     return await stack.mysql.connect()
   }
@@ -176,6 +205,12 @@ suite('outages', () => {
     return new Workload({ connect, table, seed: 11, ids: 3000, transactionsPerSecond })
   }
 })
+
+function withPort(url: string, port: number): string {
+  const moved = new URL(url)
+  moved.port = String(port)
+  return moved.href.replace(/\/$/, '')
+}
 
 function isSourceWaiting({ sources }: Status): boolean {
   return sources[0]?.state === 'waiting'

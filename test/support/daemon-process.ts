@@ -67,7 +67,7 @@ export class DaemonProcess implements AsyncDisposable {
     })
   }
 
-  /** Starts it and resolves when its control server answers. */
+  /** Starts it and resolves when it can be asked for what it does. */
   static async start(options: DaemonOptions): Promise<DaemonProcess> {
     const daemon = new DaemonProcess(options)
     try {
@@ -92,11 +92,17 @@ export class DaemonProcess implements AsyncDisposable {
     return this.#process.exited
   }
 
-  /** Resolves when its control server answers. Throws with the end of its output when it ends before, or after `timeoutMs`. */
+  /** Resolves when it can be asked for what it does. Throws with the end of its output when it ends before, or after `timeoutMs`. */
   async untilReady(timeoutMs = 60_000): Promise<void> {
-    await this.#poll('answer on its control port', timeoutMs, async () => {
-      const answer = await this.#ask('/livez')
-      return answer?.ok
+    await this.until('answer on its control port', () => true, timeoutMs)
+  }
+
+  /** Resolves with why it is not ready, as soon as one of the reasons is like that. */
+  async untilWaiting(reason: RegExp, timeoutMs = 60_000): Promise<string> {
+    return await this.#poll(`say ${reason.source}`, timeoutMs, async () => {
+      const answer = await this.#ask('/readyz')
+      const { reasons = [] } = ((await answer?.json()) ?? {}) as { readonly reasons?: readonly string[] }
+      return reasons.find((each) => reason.test(each))
     })
   }
 

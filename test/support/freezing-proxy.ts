@@ -5,9 +5,9 @@ import { Transform } from 'node:stream'
 
 /**
  * Passes bytes on, until it is told to swallow those of the connections that it has, or to cut these, or to let each piece
- * wait on connections that are made from then on. `sent` sees what clients send.
+ * wait on connections that are made from then on. `sent` sees what clients send. Without a port it listens on a free one.
  */
-export async function startFreezingProxy(target: number, sent: (chunk: Buffer) => void = () => {}) {
+export async function startFreezingProxy(target: number, sent: (chunk: Buffer) => void = () => {}, port = 0) {
   const pairs: (readonly [Socket, Socket])[] = []
   let pauseMs = 0
   const server = createServer((client) => {
@@ -26,7 +26,7 @@ export async function startFreezingProxy(target: number, sent: (chunk: Buffer) =
     for (const socket of [client, upstream]) socket.on('error', () => socket.destroy())
     pairs.push([client, upstream])
   })
-  await once(server.listen(0, '127.0.0.1'), 'listening')
+  await once(server.listen(port, '127.0.0.1'), 'listening')
   const address = server.address()
   assert(address !== null && typeof address === 'object')
   return {

@@ -35,6 +35,8 @@ while changes flow. A pipeline whose file has changed in a way that alters docum
 Where log.kind is kafka and store.kind is mysql, any number of processes share the work: of those that capture one leads for
 each source and the others stand by; those that deliver share the lanes of each pipeline.
 
+A server that is away, also at the start, is waited for: the log and /readyz say which.
+
 SIGTERM or Ctrl-C: what is being written is finished, the state is saved, and the process ends with 0. A second one ends
 it at once; nothing is lost, a little is written twice at the next start.`,
   examples: [
@@ -50,7 +52,6 @@ it at once; nothing is lost, a little is written twice at the next start.`,
   exits: [
     '0  stopped as asked',
     '1  no pipeline can go on; the reason is printed',
-    '3  a server cannot be reached',
     '130  ended at once by a second signal',
   ],
   async run(args, context) {
