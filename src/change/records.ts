@@ -245,6 +245,17 @@ export class RecordsBuilder {
     this.end(operations[op], change, afterAt, keyAt)
   }
 
+  /** The record of a row that was read, as it lies in other bytes. */
+  addRead(table: Table, key: Key, row: { bytes: Buffer; from: number; to: number }): void {
+    this.room(recordHeadBytes + row.to - row.from + key.length)
+    this.begin()
+    const rowAt = this.at
+    this.at += row.bytes.copy(this.bytes, this.at, row.from, row.to)
+    const keyAt = this.at
+    this.#write(key)
+    this.end(operations.read, { table, committedAtMs: 0 }, rowAt, keyAt)
+  }
+
   /** A record like the one that the cursor stands on. */
   copy(cursor: RecordCursor): void {
     const { records, beforeAt, afterAt, keyAt, end, place } = cursor

@@ -7,6 +7,7 @@
  *
  * The JSON text `null` inside a value (length 4) is a JSON null, which is not SQL NULL.
  */
+import type { Writing } from './bytes.ts'
 import type { Column, Key, Row, Table } from './change.ts'
 import { Failure } from './failure.ts'
 import { packNumber } from './packing.ts'
@@ -24,6 +25,13 @@ export function packCell(cell: Cell): string {
   if (cell === null) return '\u0000'
   if (cell === undefined) return '\u0001'
   return packNumber(cell.length + 2) + cell
+}
+
+/** Writes what goes before a cell of so many bytes, where there is room for it. */
+export function packLength(bytes: number, into: Writing): void {
+  let rest = bytes + 2
+  for (; rest > 127; rest = Math.floor(rest / 128)) into.bytes[into.at++] = (rest % 128) | 128
+  into.bytes[into.at++] = rest
 }
 
 /** The cells of a row. */

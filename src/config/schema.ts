@@ -116,9 +116,9 @@ const settingsType = group('Settings of the millrace process.', {
     ),
   }),
   documents: group('Building documents that hold rows of several tables, from each source.', {
-    batch: integer(1000, 1, 10_000, 'Documents that are built by one query for each table ...'),
+    batch: integer(2000, 1, 10_000, 'Documents that are built by one query for each table ...'),
     batchRows: integer(
-      20_000,
+      50_000,
       100,
       1_000_000,
       '... or fewer, where they take more rows of a table than this.',

@@ -2,13 +2,13 @@
  * Documents that hold rows of other tables: no entry of the log shows a whole one, so each is read. What an entry says of a
  * document that is to go, it says in full.
  */
-import { packRecords } from '../change/records.ts'
+import { RecordsBuilder } from '../change/records.ts'
 import { Entries } from '../log/log.ts'
 import type { Operation } from '../sink/sink.ts'
 import type { RelatedRows } from '../source/source.ts'
 import type { DocumentDefinition } from './definition.ts'
 import type { JoinedMapper, Mapped, RowMapper, Work } from './enricher.ts'
-import { JoinedBody } from './joined-body.ts'
+import { JoinedBody, type Members } from './joined-body.ts'
 import { JoinedDocuments } from './joined-rows.ts'
 import { joinsOf, markedColumns, parentColumns, shownColumns, tablesIn } from './joins.ts'
 
@@ -32,30 +32,26 @@ export function joinedMapper(definition: DocumentDefinition, rows: RowMapper): J
     isPlaced: rows.isPlaced,
     gone: (table, key, version) => rows.gone(table, key, version),
     filter: (roots) => {
+      if (definition.where.length === 0) return roots
       const shown = new Set(rootOperations(rows, roots).map(({ at }) => at))
       return { table: roots.table, rows: roots.rows.filter((_, at) => shown.has(at)) }
     },
     bare: (roots) => rootOperations(rows, roots).map(({ operation }) => operation),
     join: (roots, found) => {
       const documents = new JoinedDocuments({ rootMarks, joins, found })
-      return rootOperations(rows, roots).map(({ at, operation }) =>
-        joined(operation, documents.members(roots.rows[at]?.marks ?? [])),
-      )
+      const works = rootOperations(rows, roots)
+      const written = works.map(({ at }) => documents.write(roots.rows[at]?.marks ?? []))
+      const { bytes } = documents
+      return works.map(({ operation }, at) => joined(operation, { bytes, ...(written[at] ?? nothing) }))
     },
   }
 }
 
 /** What the roots ask for, as if a log had the rows; those that have a document. */
 export function rootOperations(mapper: RowMapper, { table, rows }: RelatedRows): readonly Work[] {
-  const changes = rows.map(({ key, row }) => ({
-    op: 'read' as const,
-    table,
-    key,
-    before: undefined,
-    after: row,
-    committedAtMs: 0,
-  }))
-  const entries = Entries.all(packRecords(changes), { offset: 0, version: 0n })
+  const records = new RecordsBuilder()
+  for (const { key, bytes, from, to } of rows) records.addRead(table, key, { bytes, from, to })
+  const entries = Entries.all(records.finish(), { offset: 0, version: 0n })
   return [...mapper.map(entries).works].filter(({ operation }) => operation.op === 'index')
 }
 
@@ -68,7 +64,9 @@ function withoutShown({ works: listed, incomplete }: Mapped): Mapped {
   }
 }
 
-function joined(operation: Operation, members: string): Operation {
+const nothing = { from: 0, to: 0 }
+
+function joined(operation: Operation, members: Members): Operation {
   if (operation.op === 'delete') return operation
   return { ...operation, repeatable: false, body: new JoinedBody(operation.body, members) }
 }

@@ -3,6 +3,7 @@
  * them (source/source.ts), in the order in which the source sorted them.
  */
 import type { Table } from '../change/change.ts'
+import { GrowingBytes } from '../change/growing-bytes.ts'
 import { bytesOf } from '../change/row.ts'
 import type { RelatedRow, RelatedRows } from '../source/source.ts'
 import { joinsUnder, markedColumns, type Join } from './joins.ts'
@@ -17,60 +18,95 @@ export interface JoinedRows {
   readonly found: readonly (RelatedRows | undefined)[]
 }
 
-/** Writes what stands in documents besides the columns of the root; one character for each byte. */
+/** Writes what stands in documents besides the columns of the root. */
 export class JoinedDocuments {
   readonly #levels: readonly Level[]
   readonly #roots: readonly Branch[]
+  readonly #into: GrowingBytes
 
   constructor({ rootMarks, joins, found }: JoinedRows) {
     this.#levels = joins.map((join) => new Level(joins, join, found[join.number]))
     this.#roots = branchesOf(joins, undefined, rootMarks)
+    this.#into = new GrowingBytes(
+      this.#levels.reduce((sum, { bytesUsual }) => sum + bytesUsual, bytesAtLeast),
+    )
   }
 
-  /** `"customer":{...},"lines":[...]` of the root row with these marks. */
-  members(marks: RelatedRow['marks']): string {
-    return this.#members(this.#roots, marks)
+  /** All that was written; another buffer after the next call of `write`. */
+  get bytes(): Buffer {
+    return this.#into.bytes
   }
 
-  #members(branches: readonly Branch[], marks: RelatedRow['marks']): string {
-    return branches.map((branch) => `${branch.name}:${this.#value(branch, marks)}`).join(',')
+  /** Writes `"customer":{...},"lines":[...]` of the root row with these marks, and answers where that lies. */
+  write(marks: RelatedRow['marks']): { readonly from: number; readonly to: number } {
+    const from = this.#into.at
+    this.#members(this.#roots, marks)
+    return { from, to: this.#into.at }
   }
 
-  #value({ join, link, places }: Branch, marks: RelatedRow['marks']): string {
+  #members(branches: readonly Branch[], marks: RelatedRow['marks']): void {
+    for (const [at, branch] of branches.entries()) {
+      this.#into.write(at === 0 ? branch.name : `,${branch.name}`)
+      this.#value(branch, marks)
+    }
+  }
+
+  #value({ join, link, places }: Branch, marks: RelatedRow['marks']): void {
+    const into = this.#into
     const rows =
-      link === undefined ? this.#rows(join, marks, places) : this.#linked(join, link, marks, places)
-    const [first] = rows
-    const { kind, limit } = join.child
-    if (kind === 'one') return first === undefined ? 'null' : this.#object(join, first)
-    return `[${rows
-      .slice(0, limit)
-      .map((at) => this.#object(join, at))
-      .join(',')}]`
+      link === undefined
+        ? this.#rows(join, tokenOf(marks, places))
+        : this.#linked(join, link, tokenOf(marks, places))
+    const { kind, limit = Infinity } = join.child
+    if (kind === 'one') {
+      const [first] = rows
+      if (first === undefined) into.write('null')
+      else this.#object(join, first)
+      return
+    }
+    into.write('[')
+    let count = 0
+    for (const at of rows) {
+      if (count === limit) break
+      if (count++ > 0) into.write(',')
+      this.#object(join, at)
+    }
+    into.write(']')
   }
 
-  #rows(join: Join, marks: RelatedRow['marks'], places: readonly number[]): readonly number[] {
-    return this.#levels[join.number]?.rowsOf(tokenOf(marks, places)) ?? []
+  #rows(join: Join, token: string | undefined): Iterable<number> {
+    return this.#levels[join.number]?.rowsOf(token) ?? []
   }
 
   /** The rows behind those of a link table, in their own order. */
-  #linked(join: Join, link: Link, marks: RelatedRow['marks'], places: readonly number[]): readonly number[] {
+  #linked(join: Join, link: Link, token: string | undefined): readonly number[] {
     const level = this.#levels[link.join.number]
-    const rows = this.#rows(link.join, marks, places).flatMap((at) =>
-      this.#rows(join, level?.marksAt(at) ?? [], link.places),
-    )
+    const rows: number[] = []
+    for (const at of this.#rows(link.join, token))
+      rows.push(...this.#rows(join, tokenOf(level?.marksAt(at) ?? [], link.places)))
     return rows.toSorted((a, b) => a - b)
   }
 
-  #object(join: Join, at: number): string {
+  #object(join: Join, at: number): void {
     const level = this.#levels[join.number]
     if (level === undefined) throw new Error('a join without its rows')
-    return level.textAt(at, () => this.#members(level.branches, level.marksAt(at)))
+    const into = this.#into
+    const start = into.at
+    level.writeRow(at, into)
+    if (level.branches.length === 0) return
+    // The closing brace makes room.
+    into.at--
+    if (into.at - start > 1) into.write(',')
+    this.#members(level.branches, level.marksAt(at))
+    into.write('}')
   }
 }
 
+const bytesAtLeast = 1024
+
 /** A field that shows rows of another table, and where the marks that they are found by stand among those of its parent. */
 interface Branch {
-  /** The field's name, quoted. */
+  /** The field's name as it stands before its value. */
   readonly name: string
   readonly join: Join & { readonly child: NonNullable<Join['child']> }
   readonly link: Link | undefined
@@ -89,7 +125,7 @@ function branchesOf(
 ): readonly Branch[] {
   return joinsUnder(joins, parent).flatMap((join): readonly Branch[] => {
     const places = placesOf(join, marked)
-    const name = bytesOf(JSON.stringify(join.path.slice(join.path.lastIndexOf('.') + 1)))
+    const name = `${bytesOf(JSON.stringify(join.path.slice(join.path.lastIndexOf('.') + 1)))}:`
     if (join.child !== undefined)
       return [{ name, join: { ...join, child: join.child }, link: undefined, places }]
     const behind = joinsUnder(joins, join.number)
@@ -117,64 +153,74 @@ function tokenOf(marks: RelatedRow['marks'], places: readonly number[]): string 
   return token
 }
 
-const noRows: readonly number[] = []
-
 /** The rows of one join. */
 class Level {
   readonly branches: readonly Branch[]
+  /** About what its rows take in documents. */
+  readonly bytesUsual: number
   readonly #rows: readonly RelatedRow[]
-  readonly #byToken = new Map<string, number[]>()
+  /** The first row with a token, and for each row the next one with the same; -1 = there is none. */
+  readonly #first = new Map<string, number>()
+  readonly #next: Int32Array
   readonly #document: RowDocument | undefined
-  readonly #texts: (string | undefined)[] = []
   readonly #isFiltered: boolean
 
   constructor(joins: readonly Join[], join: Join, found: RelatedRows | undefined) {
     const marked = markedColumns(joins, join)
     this.branches = join.child === undefined ? [] : branchesOf(joins, join.number, marked)
     this.#rows = found?.rows ?? []
+    this.#next = new Int32Array(this.#rows.length).fill(none)
     this.#isFiltered = join.child !== undefined && join.child.where.length > 0
     this.#document =
       join.child === undefined || found === undefined ? undefined : documentOf(join.child, found.table)
-    const places = join.pairs.map(({ child }) => marked.indexOf(child))
-    for (const [at, { marks }] of this.#rows.entries()) {
-      const token = tokenOf(marks, places)
-      if (token === undefined || !this.#isShown(at)) continue
-      const others = this.#byToken.get(token)
-      if (others === undefined) this.#byToken.set(token, [at])
-      else others.push(at)
-    }
+    this.bytesUsual = this.#link(join.pairs.map(({ child }) => marked.indexOf(child)))
   }
 
-  rowsOf(token: string | undefined): readonly number[] {
-    return token === undefined ? noRows : (this.#byToken.get(token) ?? noRows)
+  /** Puts rows with the same values in these places behind each other; answers what they may take. */
+  #link(places: readonly number[]): number {
+    let bytes = 0
+    // From the last on, so that each is put before those that follow it.
+    for (let at = this.#rows.length - 1; at >= 0; at--) {
+      const token = tokenOf(this.marksAt(at), places)
+      const row = this.#rows[at]
+      if (token === undefined || row === undefined || !this.#isShown(row)) continue
+      this.#next[at] = this.#first.get(token) ?? none
+      this.#first.set(token, at)
+      bytes += this.#document?.bytesMaxOf(row.to - row.from) ?? 0
+    }
+    return bytes
+  }
+
+  *rowsOf(token: string | undefined): Generator<number, undefined> {
+    for (let at = token === undefined ? none : (this.#first.get(token) ?? none); at !== none;) {
+      yield at
+      at = this.#next[at] ?? none
+    }
+    return undefined
   }
 
   marksAt(at: number): RelatedRow['marks'] {
     return this.#rows[at]?.marks ?? []
   }
 
-  /** A row may be shown by several documents: its text is made once. */
-  textAt(at: number, members: () => string): string {
-    const known = this.#texts[at]
-    if (known !== undefined) return known
-    const row = this.#read(at)?.text() ?? '{}'
-    const more = this.branches.length === 0 ? '' : members()
-    const comma = row === '{}' || more === '' ? '' : ','
-    const text = `${row.slice(0, -1)}${comma}${more}}`
-    this.#texts[at] = text
-    return text
+  /** Writes the row's own part of a document. */
+  writeRow(at: number, into: GrowingBytes): void {
+    const row = this.#rows[at]
+    if (row === undefined || this.#document === undefined) throw new Error('a join without its rows')
+    this.#document.read(row.bytes, row.from, row.to)
+    const body = this.#document.body()
+    into.room(body.bytesMax)
+    into.at = body.write(into.bytes, into.at)
   }
 
-  #isShown(at: number): boolean {
-    return !this.#isFiltered || (this.#read(at)?.exists ?? true)
-  }
-
-  #read(at: number): RowDocument | undefined {
-    const bytes = Buffer.from(this.#rows[at]?.row ?? '', 'latin1')
-    this.#document?.read(bytes, 0, bytes.length)
-    return this.#document
+  #isShown({ bytes, from, to }: RelatedRow): boolean {
+    if (!this.#isFiltered) return true
+    this.#document?.read(bytes, from, to)
+    return this.#document?.exists ?? true
   }
 }
+
+const none = -1
 
 const documents = new WeakMap<Table, Map<object, RowDocument>>()
 

@@ -4,8 +4,7 @@
  */
 import type { Table } from '../change/change.ts'
 import { Failure } from '../change/failure.ts'
-import { textOf } from '../change/row.ts'
-import { textBody, type Operation, type Remark } from '../sink/sink.ts'
+import { textBody, textOfBody, type Operation, type Remark } from '../sink/sink.ts'
 import type { RelatedRow, RelatedRows } from '../source/source.ts'
 import type { DocumentDefinition, RowDefinition } from './definition.ts'
 import type { JoinedMapper, RowMapper } from './enricher.ts'
@@ -63,9 +62,8 @@ function shown(
   [row, ...others]: readonly RelatedRow[],
 ): Operation | undefined {
   if (row === undefined) return undefined
-  const bytes = Buffer.from(row.row, 'latin1')
-  document.read(bytes, 0, bytes.length)
-  const body = textBody(textOf(document.text()))
+  document.read(row.bytes, row.from, row.to)
+  const body = textBody(textOfBody(document.body()))
   const remark = others.length === 0 ? {} : { remark: tooMany(others.length + 1) }
   return { ...operation, op: 'index', repeatable: false, body, ...remark }
 }

@@ -146,13 +146,6 @@ export class RowDocument {
     return new RowBody(this, this.#hasForms ? this.#steps.map((step) => this.#formed(step)) : noTexts)
   }
 
-  /** The document as text, one character for each byte; to be asked only of a row that is whole. */
-  text(): string {
-    const body = this.body()
-    const target = Buffer.allocUnsafe(body.bytesMax)
-    return target.toString('latin1', 0, body.write(target, 0))
-  }
-
   /** What the document of a row of so many bytes takes at most, values in other forms not counted; each may be `null`. */
   bytesMaxOf(rowBytes: number): number {
     return this.#frameBytes + this.#showings * rowBytes + nullBytes.length * this.#steps.length

@@ -121,12 +121,19 @@ export interface RelatedRequest {
 
 export interface RelatedRow {
   readonly key: Key
-  readonly row: Row
+  /** The packed row (change/row.ts) lies here, from `from` to before `to`. */
+  readonly bytes: Buffer
+  readonly from: number
+  readonly to: number
   /**
    * For each column that marks were wanted of, a text that is equal where the source takes the values for equal: letters of
    * either case, as their collation says. undefined = SQL NULL, which equals nothing.
    */
   readonly marks: readonly (string | undefined)[]
+}
+
+export function relatedRow(key: Key, row: Row, marks: RelatedRow['marks'] = []): RelatedRow {
+  return { key, bytes: Buffer.from(row, 'latin1'), from: 0, to: row.length, marks }
 }
 
 export interface RelatedRows {

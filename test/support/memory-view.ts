@@ -1,7 +1,7 @@
 /** Rows of tables in memory by the values of their columns, as a view has them. */
 import type { Key, Row, Table } from '../../src/change/change.ts'
 import { packRow, textOf, unpackRow, type Cell } from '../../src/change/row.ts'
-import type { RelatedRequest, RelatedRows, View } from '../../src/source/source.ts'
+import { relatedRow, type RelatedRequest, type RelatedRows, type View } from '../../src/source/source.ts'
 import { compareKeys, keyValues } from './memory-page.ts'
 
 /** What of a database reads can see. */
@@ -49,18 +49,18 @@ function relatedRows(table: Table, visible: ReadonlyMap<Key, Row>, request: Rela
       }
       return compareKeys(keyValues(a.key), keyValues(b.key))
     })
-  const rows = found.slice(0, request.rowsMax).map(({ key, cells }) => ({
-    key,
-    row: packRow(part.columns.map(({ name }) => cells[at(name)])),
-    marks: request.marks.map((name) => cells[at(name)] ?? undefined),
-  }))
+  const rows = found.slice(0, request.rowsMax).map(({ key, cells }) => {
+    const row = packRow(part.columns.map(({ name }) => cells[at(name)]))
+    const marks = request.marks.map((name) => cells[at(name)] ?? undefined)
+    return relatedRow(key, row, marks)
+  })
   return { table: part, ...upTo(rows, request.bytesMax ?? Infinity) }
 }
 
 /** Rows up to so many bytes, but at least one. */
 function upTo(rows: RelatedRows['rows'], bytesMax: number): Omit<RelatedRows, 'table'> {
   let bytes = 0
-  const kept = rows.filter(({ row }, at) => (bytes += row.length) <= bytesMax || at === 0)
+  const kept = rows.filter(({ from, to }, at) => (bytes += to - from) <= bytesMax || at === 0)
   return { rows: kept, bytes, isCut: kept.length < rows.length }
 }
 

@@ -7,7 +7,7 @@
 import type { FieldPacket } from 'mysql2/promise'
 import { Failure } from '../../change/failure.ts'
 import { keyOf, packRow } from '../../change/row.ts'
-import type { AnswersRequest, Question, RelatedRows } from '../source.ts'
+import { relatedRow, type AnswersRequest, type Question, type RelatedRows } from '../source.ts'
 import { formatOfAnswer, typeOfAnswer } from './answer-columns.ts'
 import { describeColumn } from './column-type.ts'
 import { query, type Connection } from './connection.ts'
@@ -25,21 +25,14 @@ export class Answers {
   async ask(connection: Connection, shape: TableShape, request: AnswersRequest): Promise<RelatedRows> {
     await prepareLists(connection)
     const statement = await this.#statement(connection, shape, request)
-    const { rows, fields, ...size } = await rawAnswer(
-      connection,
-      statement,
-      request.bytesMax ?? Infinity,
-      attempt,
-    )
+    const { bytesMax = Infinity } = request
+    const { rows, fields, ...size } = await rawAnswer(connection, statement, bytesMax, attempt)
     const { table, formats } = this.#shapeOf(request, fields)
-    return {
-      ...size,
-      table,
-      rows: rows.map((values) => {
-        const cells = cellsOf(formats, values)
-        return { key: keyOf(table, cells), row: packRow(cells), marks: [] }
-      }),
-    }
+    const related = rows.map((values) => {
+      const cells = cellsOf(formats, values)
+      return relatedRow(keyOf(table, cells), packRow(cells))
+    })
+    return { ...size, table, rows: related }
   }
 
   async #statement(connection: Connection, shape: TableShape, request: AnswersRequest): Promise<Statement> {

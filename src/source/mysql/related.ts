@@ -1,18 +1,18 @@
 /** Rows of several tables at one point in time, found by the values of some of their columns. */
 import type { Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
-import { keyOf, packRow } from '../../change/row.ts'
-import type { RelatedRequest, RelatedRow, RelatedRows, View, ViewRequest } from '../source.ts'
+import type { RelatedRequest, RelatedRows, View, ViewRequest } from '../source.ts'
+import { AnsweredRows, type Mark } from './answered-rows.ts'
 import type { Answers } from './answers.ts'
 import type { ColumnType } from './column-type.ts'
 import type { Connection } from './connection.ts'
 import type { TableOptions, TableShape } from './describe.ts'
 import type { KnownShape, KnownShapes } from './known-shapes.ts'
-import { rawAnswer } from './raw-answer.ts'
+import { rawRows } from './raw-answer.ts'
 import { headAfter, prepareSession, withView, type ReadView } from './read-view.ts'
 import { afterKey } from './snapshot.ts'
-import { cellsOf, keyNames, parseCell, quoted, selectColumns, type Statement } from './table-rows.ts'
-import { keyValue } from './text-values.ts'
+import { keyNames, parseCell, quoted, selectColumns, type Statement } from './table-rows.ts'
+import { keyValue, type KeyValue } from './text-values.ts'
 
 /** What a view is read with. The connection is used by nobody else meanwhile. */
 export interface ViewReader extends Omit<ReadView, 'includes'> {
@@ -59,27 +59,18 @@ async function related(
   request: RelatedRequest,
 ): Promise<RelatedRows> {
   const shape = partOf(known.shape, request)
-  const { table, formats } = shape
   const marks = request.marks.map((name) => markOf(known, shape, name))
   const weights = marks.flatMap(({ weight }) => weight ?? [])
-  const answer = await rawAnswer(
-    connection,
-    relatedQuery(shape, weights, request),
-    request.bytesMax ?? Infinity,
-  )
-  const rows: RelatedRow[] = []
-  for (const values of answer.rows) {
-    const cells = cellsOf(formats, values)
-    let next = formats.length
-    const own = marks.map(({ at, weight, kind }) => {
-      if (weight !== undefined) return values[next++] ?? undefined
-      const cell = cells[at] ?? undefined
-      return kind === 'decimal' ? cell?.replace(/\.?0*"$/, '"') : cell
-    })
-    rows.push({ key: keyOf(table, cells), row: packRow(cells), marks: own })
-  }
-  return { table, rows, bytes: answer.bytes, isCut: answer.isCut }
+  const answered = new AnsweredRows(shape, marks, Math.min(request.rowsMax, rowsEach * request.values.length))
+  const { bytes, isCut } = await rawRows(connection, relatedQuery(shape, weights, request), {
+    bytesMax: request.bytesMax ?? Infinity,
+    take: (packet, from, to) => answered.take(packet, from, to),
+  })
+  return { table: shape.table, rows: answered.rows, bytes, isCut }
 }
+
+/** Of so many rows for each combination of values it is known beforehand what they may take. */
+const rowsEach = 4
 
 /** The shape of some of a table's columns; always the same object for the same columns. */
 function partOf(shape: TableShape, { columns, marks, by }: RelatedRequest): TableShape {
@@ -111,13 +102,6 @@ function narrowed(shape: TableShape, wanted: ReadonlySet<string>): TableShape {
     types: chosen.flatMap((at) => types[at] ?? []),
     formats: chosen.flatMap((at) => formats[at] ?? []),
   }
-}
-
-interface Mark {
-  readonly at: number
-  readonly kind: ColumnType['kind']
-  /** What to select to compare the values as the server does; undefined = the cell will do. */
-  readonly weight: string | undefined
 }
 
 function markOf({ collations }: KnownShape, { table, types }: TableShape, name: string): Mark {
@@ -176,13 +160,21 @@ export function valuesSql(
   const columnTypes = by.map((name) => typeAt(types, columnAt(table, name)))
   const parameters: (string | Buffer)[] = []
   const rows = combinations.map((cells) => {
-    const values = columnTypes.map((type, at) => keyValue(type, parseCell(cells[at] ?? 'null')))
+    const values = columnTypes.map((type, at) => cellValue(type, cells[at] ?? 'null'))
     for (const value of values) parameters.push(...value.parameters)
     const sql = values.map((value) => value.sql).join(', ')
     return by.length === 1 ? sql : `(${sql})`
   })
   return { sql: rows.join(', '), parameters }
 }
+
+/** Most keys are integers, and there is one for each document. */
+function cellValue(type: ColumnType, cell: string): KeyValue {
+  if (type.kind === 'integer' && wholeNumber.test(cell)) return { sql: cell, parameters: [] }
+  return keyValue(type, parseCell(cell))
+}
+
+const wholeNumber = /^-?\d+$/
 
 function typeAt(types: TableShape['types'], at: number): ColumnType {
   const type = types[at]

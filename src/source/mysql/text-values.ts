@@ -21,8 +21,18 @@ export function formatOf(type: ColumnType): TextFormat {
   return byKind(formats, type)
 }
 
+/**
+ * How a cell may come of a value's bytes without a string: `digits` are the cell, unless they begin with a zero of several;
+ * `characters` are, in quotes, if all are ASCII without escapes. undefined = not at all; a mask, for one, has none.
+ */
+export type Shortcut = 'digits' | 'characters' | undefined
+
+export function shortcutOf(format: TextFormat): Shortcut {
+  if (format === withoutZeroes) return 'digits'
+  return format === textCell ? 'characters' : undefined
+}
+
 const same = (): TextFormat => (text) => text
-const quotedText = (): TextFormat => (text) => `"${text}"`
 const characters = (): TextFormat => textCell
 const base64 = (): TextFormat => (text) => binaryCell(Buffer.from(text, 'latin1'), 0, text.length, 0)
 
@@ -37,8 +47,8 @@ const formats: ByKind<TextFormat> = {
   double: () => (text) => doubleCell(Number(text)),
   bit: same,
   json: jsonText,
-  date: quotedText,
-  time: quotedText,
+  date: characters,
+  time: characters,
   datetime: () => (text) => `"${text.replace(' ', 'T')}"`,
   timestamp: () => (text) => `"${text.replace(' ', 'T')}Z"`,
   string: characters,
@@ -52,8 +62,8 @@ const formats: ByKind<TextFormat> = {
   },
   vector: () => (text) => vectorCell(Buffer.from(text, 'latin1'), 0, text.length),
   geometry: () => (text) => geometryCell(Buffer.from(text, 'latin1'), 0, text.length),
-  uuid: quotedText,
-  address: quotedText,
+  uuid: characters,
+  address: characters,
 }
 
 /** ZEROFILL is a way of showing only. */

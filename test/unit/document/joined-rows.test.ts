@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Table } from '../../../src/change/change.ts'
-import { bytesOf, keyOf, packRow, textOf, type Cell } from '../../../src/change/row.ts'
+import { bytesOf, keyOf, packRow, type Cell } from '../../../src/change/row.ts'
 import { JoinedDocuments } from '../../../src/document/joined-rows.ts'
 import { joinsOf, markedColumns, parentColumns } from '../../../src/document/joins.ts'
-import type { RelatedRows } from '../../../src/source/source.ts'
+import { relatedRow, type RelatedRows } from '../../../src/source/source.ts'
 import { child, root } from '../../support/joined-definition.ts'
 
 type Values = readonly (number | string | null)[]
@@ -25,11 +25,8 @@ function rowsOf(
     table,
     rows: rows.map((values) => {
       const cells = values.map((value): Cell => (value === null ? null : bytesOf(JSON.stringify(value))))
-      return {
-        key: keyOf(table, cells),
-        row: packRow(cells),
-        marks: marks.map((mark) => cells[columns.indexOf(mark)] ?? undefined),
-      }
+      const own = marks.map((mark) => cells[columns.indexOf(mark)] ?? undefined)
+      return relatedRow(keyOf(table, cells), packRow(cells), own)
     }),
   }
 }
@@ -67,7 +64,8 @@ function members(
       return rowsOf(join.table, columns, markedColumns(joins, join), rows)
     }),
   })
-  return JSON.parse(textOf(`{${documents.members(marks)}}`))
+  const { from, to } = documents.write(marks)
+  return JSON.parse(`{${documents.bytes.toString('utf8', from, to)}}`)
 }
 
 test('rows come under their parents, filtered before the limit counts, in the order of the source', () => {

@@ -12,7 +12,7 @@ import { joinedLookUp, type JoinedLookUpParts } from '../../../src/pipeline/join
 import { Pace } from '../../../src/pipeline/pace.ts'
 import { Turnstile } from '../../../src/pipeline/turnstile.ts'
 import { textOfBody, type Operation } from '../../../src/sink/sink.ts'
-import type { RelatedRows, View } from '../../../src/source/source.ts'
+import { relatedRow, type RelatedRows, type View } from '../../../src/source/source.ts'
 import { child, root } from '../../support/joined-definition.ts'
 import { MemoryDatabase } from '../../support/memory-database.ts'
 import { viewOf } from '../../support/memory-view.ts'
@@ -91,7 +91,7 @@ test('a batch that takes too many bytes is read in pieces, and a document that t
       const found = await honest.related(request, signal)
       largest = Math.max(
         largest,
-        found.rows.reduce((sum, { row }) => sum + row.length, 0),
+        found.rows.reduce((sum, { from, to }) => sum + to - from, 0),
       )
       return found
     },
@@ -133,7 +133,7 @@ function answering(rows: readonly (readonly number[])[]): Enricher {
     table: answerTable,
     rows: rows.map((values) => {
       const cells = values.map(String)
-      return { key: keyOf(answerTable, cells), row: packRow(cells), marks: [] }
+      return relatedRow(keyOf(answerTable, cells), packRow(cells))
     }),
   }
   const honest = viewOf(database, ['orders', 'lines'], () => Promise.resolve())
