@@ -135,7 +135,7 @@ function taskName(upstream: string): string {
 }
 
 async function openUpstream(name: string, settings: UpstreamSettings, workshop: Workshop): Promise<Upstream> {
-  const { kind, url = '', module = '', headers = [], answers, value, method } = settings
+  const { kind, url = '', module = '', headers = [], answers, value, key, method } = settings
   const bounds = { questionsMax: settings.batch, timeoutMs: settings.timeoutSeconds * 1000 }
   if (kind === 'module') return await openModule({ name, path: module, ...bounds })
   if (kind === 'sql')
@@ -153,6 +153,7 @@ async function openUpstream(name: string, settings: UpstreamSettings, workshop: 
     headers: Object.fromEntries(headers.map(nameAndValue)),
     answers: answers?.split('.') ?? [],
     value: value?.split('.') ?? [],
+    key: key?.split('.') ?? [],
     responseBytesMax: Math.round(settings.responseMb * megabyte),
     ...bounds,
   })

@@ -103,7 +103,7 @@ function faultAt(
   { kind, url, module, query, source }: UpstreamSettings,
   sources: readonly string[],
 ): Fault | undefined {
-  if (kind === 'http') return url === undefined ? { path: 'url', found: 'is missing' } : undefined
+  if (kind === 'http') return urlFault(url)
   if (kind === 'module') return module === undefined ? { path: 'module', found: 'is missing' } : undefined
   if (query === undefined) return { path: 'query', found: 'is missing' }
   if (query.split(':keys').length !== 2) {
@@ -114,6 +114,13 @@ function faultAt(
   return { path: 'source', found, expected: `one of ${sources.join(', ')}` }
 }
 
+/** Which host is asked is for the settings to say, not for rows. */
+function urlFault(url: string | undefined): Fault | undefined {
+  if (url === undefined) return { path: 'url', found: 'is missing' }
+  if (!/^[^/]+\/\/[^/?#]*[{}]/.test(url)) return undefined
+  return { path: 'url', found: 'has a parameter in its host', expected: 'parameters in path and query alone' }
+}
+
 interface Fault {
   readonly path: string
   readonly found: string
@@ -121,10 +128,11 @@ interface Fault {
 }
 
 function parameterFault(
-  { kind, method, url = '' }: UpstreamSettings,
+  { kind, method, url = '', key }: UpstreamSettings,
   given: readonly string[],
 ): string | undefined {
   if (kind === 'sql' && given.length !== 1) return 'a query is asked with one value'
+  if (key !== undefined && given.length !== 1) return 'an upstream with a key is asked with one value'
   if (kind !== 'http' || method !== 'get') return undefined
   const wanted = [...url.matchAll(/\{([^{}]+)\}/g)].map(([, name]) => name ?? '')
   const missing = wanted.find((name) => !given.includes(name))

@@ -56,6 +56,11 @@ export const upstreamType = group(
         'Where the value is in an answer: http: a path such as current.temperature; sql: a column. Default: all of it.',
       ),
     ),
+    key: Type.Optional(
+      text(
+        'http: where an answer repeats the one value that it was asked with, such as city.id. Answers may then come in any order, what has none is not known, and an answer to something else is a failure. Default: answers in the order of the questions.',
+      ),
+    ),
     source: Type.Optional(source),
     query: Type.Optional(
       text('sql: a SELECT with :keys once; its first column is the key, the others are the answer.', {

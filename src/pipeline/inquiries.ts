@@ -49,6 +49,8 @@ export class Inquiries {
   #running = 0
   #failures = 0
   #openUntilMs = 0
+  /** So long it asked us to stay away. */
+  #quietUntilMs = 0
   #lastFailure: Failure | undefined
 
   constructor(parts: InquiryParts) {
@@ -165,19 +167,33 @@ export class Inquiries {
     }
   }
 
-  /** Waits for a place among those under way, and for the rate. */
+  /** Waits for a place among those under way, until it may be asked again, and for the rate. */
   async #turn(signal: AbortSignal): Promise<void> {
     const { name, limits, sharing } = this.#parts
     for (let seen = this.#freed.count; this.#running >= limits.concurrency;)
       seen = await this.#freed.next(seen, signal)
     this.#running++
     try {
-      await sharing.keepPace({ name: `upstream ${name}`, perSecond: limits.requestsPerSecond }, 1, signal)
+      const rate = { name: `upstream ${name}`, perSecond: limits.requestsPerSecond }
+      do {
+        await this.#untilWelcome(signal)
+        await sharing.keepPace(rate, 1, signal)
+      } while (this.#quietMs > 0)
     } catch (error) {
       this.#running--
       this.#freed.notify()
       throw error
     }
+  }
+
+  async #untilWelcome(signal: AbortSignal): Promise<void> {
+    for (let waitMs = this.#quietMs; waitMs > 0; waitMs = this.#quietMs)
+      await this.#parts.clock.sleep(waitMs, signal)
+  }
+
+  /** Who asks while it is left alone is not kept waiting. */
+  get #quietMs(): number {
+    return this.isLeftAlone ? 0 : this.#quietUntilMs - this.#parts.clock.elapsed()
   }
 
   #leftAlone(): Failure {
@@ -194,6 +210,8 @@ export class Inquiries {
 
   #failed(failure: Failure): void {
     const { limits, clock, observe, name } = this.#parts
+    const { retryAfterMs = 0 } = failure
+    this.#quietUntilMs = Math.max(this.#quietUntilMs, clock.elapsed() + retryAfterMs)
     this.#failures++
     if (this.#failures < limits.breakerFailures || this.isLeftAlone) return
     this.#openUntilMs = clock.elapsed() + limits.breakerMs

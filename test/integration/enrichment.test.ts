@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { Connection } from 'mysql2/promise'
 import { startStack, type Stack } from '../stack/stack.ts'
+import type { Status } from '../../src/control/operations.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace, type CommandResult } from '../support/command-process.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
@@ -69,7 +70,7 @@ suite('documents that are enriched and transformed', () => {
       'INSERT INTO trips.trip VALUES (9007199254740993, 6, 77)',
     )
     await untilCaughtUp(daemon, connection)
-    const index = new SearchIndex(stack.elasticsearch.url, 'trips')
+    const index = indexOf('trips')
     await index.refresh()
     assert.equal(await index.count(), 500 - 9 + 1 - 1 - 1 + 1)
     assert.deepEqual(await documentOf(index, '5'), {
@@ -112,39 +113,76 @@ suite('documents that are enriched and transformed', () => {
     assert.equal(indices, '', 'what was tried out is gone')
   })
 
-  test('an upstream that is down: documents are written without its part and made whole when it answers again', async () => {
+  test('an upstream that is down and lies: each document fares as its pipeline says, others do not notice, and all is made whole when it is well', async () => {
     await execute(
       'CREATE DATABASE partly',
       'CREATE TABLE partly.trip (id INT PRIMARY KEY, city INT)',
       `INSERT INTO partly.trip VALUES ${tuples(1, 50, (id) => `${id}, ${id % 7}`)}`,
     )
-    await using weather = await startService(() => ({ status: 500 }))
-    const options = daemonOptions('partly', {
-      settings: {
-        upstreams: {
-          weather: { url: weather.url, method: 'post', retries: 0, breakerSeconds: 1, completeSeconds: 2 },
-        },
-      },
-      pipeline: {
-        table: 'partly.trip',
-        enrich: [
-          {
-            field: 'degrees',
-            upstream: 'weather',
-            with: { city: 'city' },
-            onFailure: 'partial',
-            missing: 'omit',
-          },
-        ],
-      },
+    await using weather = await startService(troubles())
+    // It takes every question and answers none.
+    await using stuck = await startService(() => new Promise(() => {}))
+    const table = 'partly.trip'
+    const asking = (upstream: string, more: object) => ({
+      table,
+      enrich: [{ field: 'degrees', upstream, with: { city: 'city' }, ...more }],
     })
+    const options = {
+      ...daemonOptions('partly', {
+        settings: {
+          upstreams: {
+            weather: {
+              url: weather.url,
+              method: 'post',
+              responseMb: 0.001,
+              retries: 0,
+              breakerFailures: 2,
+              breakerSeconds: 0.5,
+              completeSeconds: 1,
+            },
+            stuck: { url: `${stuck.url}/{city}`, timeoutSeconds: 600 },
+          },
+        },
+        pipeline: {},
+      }),
+      pipelines: {
+        partly: asking('weather', { onFailure: 'partial', missing: 'omit' }),
+        partly_letters: asking('weather', { onFailure: 'dead-letter' }),
+        partly_stops: asking('weather', { onFailure: 'stop' }),
+        partly_stuck: asking('stuck', {}),
+        partly_plain: { table },
+      },
+    }
     await using daemon = await DaemonProcess.start(options)
-    await daemon.until('50 dead letters', ({ pipelines }) => pipelines[0]?.deadLetters === 50)
-    const index = new SearchIndex(stack.elasticsearch.url, 'partly')
-    assert.deepEqual(await documentOf(index, '5'), { id: 5, city: 5 })
+    const lettersOf = ({ pipelines }: Status, name: string) =>
+      pipelines.find((pipeline) => pipeline.name === name)?.deadLetters
+    await daemon.until(
+      'dead letters of two pipelines',
+      (status) => lettersOf(status, 'partly') === 50 && lettersOf(status, 'partly_letters') === 50,
+    )
+    assert.deepEqual(await documentOf(indexOf('partly'), '5'), { id: 5, city: 5 })
+    await daemon.until('every trouble', () => weather.requests.length >= replies.length)
+    await execute('INSERT INTO partly.trip VALUES (51, 2)')
+    await daemon.until('a change that needs no upstream', ({ pipelines }) =>
+      pipelines.some(({ name, indexed }) => name === 'partly_plain' && indexed === 51),
+    )
+    assert.deepEqual(await documentOf(indexOf('partly_plain'), '51'), { id: 51, city: 2 })
+    for (const name of ['partly_letters', 'partly_stops', 'partly_stuck']) {
+      await indexOf(name).refresh()
+      assert.equal(await indexOf(name).count(), 0, name)
+    }
+    assert.equal(lettersOf(await daemon.status(), 'partly_stops'), 0)
     weather.answer = ({ body }: ServiceRequest) => ({ body: temperatures(body, (degrees) => degrees) })
-    await daemon.until('no dead letter', ({ pipelines }) => pipelines[0]?.deadLetters === 0)
-    assert.deepEqual(await documentOf(index, '5'), { id: 5, city: 5, degrees: -5 })
+    await daemon.until(
+      'no dead letter',
+      (status) => lettersOf(status, 'partly') === 0 && lettersOf(status, 'partly_letters') === 0,
+    )
+    await daemon.until('what had stopped', ({ pipelines }) =>
+      pipelines.some(({ name, indexed }) => name === 'partly_stops' && (indexed ?? 0) >= 51),
+    )
+    for (const name of ['partly', 'partly_letters', 'partly_stops'])
+      assert.deepEqual(await documentOf(indexOf(name), '5'), { id: 5, city: 5, degrees: -5 }, name)
+    stuck.answer = () => ({ body: '1' })
   })
 
   test('two processes keep to one limit together and ask once for what both want; Redis killed in between does no harm', async () => {
@@ -197,7 +235,7 @@ suite('documents that are enriched and transformed', () => {
     const most = perSecond + 2 * concurrency + 1
     assert.ok(mostInASecond(prices.requests) <= most, `${mostInASecond(prices.requests)} in a second`)
     for (const name of ['shared-one', 'shared-other'])
-      assert.deepEqual(await documentOf(new SearchIndex(stack.elasticsearch.url, name), '5'), {
+      assert.deepEqual(await documentOf(indexOf(name), '5'), {
         id: 5,
         city: 5,
         degrees: -5,
@@ -242,7 +280,7 @@ suite('documents that are enriched and transformed', () => {
     )
     assert.equal(begun.out, 'learnt@primary: every document is made anew\n', begun.err)
     await untilCaughtUp(daemon, connection)
-    const index = new SearchIndex(stack.elasticsearch.url, 'learnt')
+    const index = indexOf('learnt')
     assert.deepEqual(await documentOf(index, '8'), { id: 8, city: 8, degrees: -108 })
     assert.deepEqual(await documentOf(index, '13'), { id: 13, city: 6, degrees: -106 })
     assert.equal(live.requests.length, 1, 'a refresh is a task')
@@ -268,6 +306,10 @@ suite('documents that are enriched and transformed', () => {
       pipelines: { [name]: pipeline },
       settings,
     }
+  }
+
+  function indexOf(name: string): SearchIndex {
+    return new SearchIndex(stack.elasticsearch.url, name)
   }
 
   async function execute(...statements: readonly string[]): Promise<void> {
@@ -297,6 +339,22 @@ async function previews(
   file(options, 'draft.yaml', JSON.stringify({ table: 'trips.trip', fields: { id: 'id', km: 'km' } }))
   const compared = await command('preview', 'trips', '--against', 'config/draft.yaml', '--rows', '10')
   assert.match(compared.out, /^0 documents are the same\n.* differ in .*metres/)
+}
+
+/** What an upstream says that has been down, slow or wrong in every way, one after the other. */
+const replies: readonly ServiceReply[] = [
+  { status: 500 },
+  { status: 429, headers: { 'retry-after': '1' } },
+  { body: '[1, 2' },
+  { body: '[1]' },
+  { body: '[1, 2]', isCut: true },
+  { body: `["${'x'.repeat(2000)}"]` },
+  { status: 503 },
+]
+
+function troubles(): () => ServiceReply {
+  let count = 0
+  return () => replies[count++ % replies.length] ?? {}
 }
 
 /** Beside the daemon's configuration. */

@@ -16,6 +16,8 @@ export interface ServiceReply {
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
+  /** The connection ends in the middle of the body. */
+  readonly isCut?: boolean
 }
 
 export type Answering = (request: ServiceRequest) => ServiceReply | Promise<ServiceReply>
@@ -43,8 +45,10 @@ export async function startService(answer: Answering): Promise<Service> {
       }
       requests.push(received)
       const reply = async (): Promise<void> => {
-        const { status = 200, headers = {}, body = '' } = await service.answer(received)
-        response.writeHead(status, headers).end(body)
+        const { status = 200, headers = {}, body = '', isCut = false } = await service.answer(received)
+        if (!isCut) return void response.writeHead(status, headers).end(body)
+        response.writeHead(status, { ...headers, 'content-length': 2 * Buffer.byteLength(body) + 2 })
+        response.write(body, () => response.destroy())
       }
       void reply()
     })

@@ -3,6 +3,8 @@
  *
  *   get   GET  http://host/weather/{city}           →  the answer; 404 = nothing
  *   post  POST {"keys":[{"city":1},{"city":2}]}     →  [answer, null]: one for each, in order; null = nothing
+ *
+ * Where answers repeat the value that they are about (`key`), they are told apart by it and not by their order.
  */
 import { explain, Failure } from '../../change/failure.ts'
 import { parseExact, textOfExact } from '../../change/exact-json.ts'
@@ -19,6 +21,8 @@ export interface HttpSettings {
   readonly answers: readonly string[]
   /** Where the value is in an answer; empty = the answer itself. */
   readonly value: readonly string[]
+  /** Where an answer repeats the one value that it was asked with; empty = answers come in the order of the questions. */
+  readonly key: readonly string[]
   readonly questionsMax: number
   readonly timeoutMs: number
   readonly responseBytesMax: number
@@ -42,28 +46,43 @@ export class HttpUpstream implements Upstream {
   async close(): Promise<void> {}
 
   async #askOne(question: Question, signal: AbortSignal): Promise<Answer> {
-    const { url, value } = this.#settings
-    const text = await this.#send(filled(url, question), undefined, signal)
-    return text === undefined ? undefined : this.#answer(this.#parse(text), value)
+    const { url, name } = this.#settings
+    const text = await this.#send(filled(url, question, name), undefined, signal)
+    return text === undefined ? undefined : this.#inOrder([question], [this.#parse(text)])[0]
   }
 
   async #askMany(questions: readonly Question[], signal: AbortSignal): Promise<readonly Answer[]> {
-    const { url, answers, value } = this.#settings
+    const { url, answers, key } = this.#settings
     const keys = questions.map((question) => {
       const members = Object.entries(question).map(([name, text]) => `${JSON.stringify(name)}:${text}`)
       return `{${members.join(',')}}`
     })
     const text = await this.#send(url, `{"keys":[${keys.join(',')}]}`, signal)
     const list = at(this.#parse(text ?? 'null'), answers)
-    if (!Array.isArray(list) || list.length !== questions.length) {
+    if (!Array.isArray(list) || (key.length === 0 && list.length !== questions.length)) {
       const found = Array.isArray(list) ? `${list.length} answers` : 'no list of answers'
       throw this.#broken(`${found} to ${questions.length} questions`)
     }
-    return list.map((answer: unknown) => this.#answer(answer, value))
+    return this.#inOrder(questions, list)
   }
 
-  #answer(answer: unknown, path: readonly string[]): Answer {
-    const value = at(answer, path)
+  /** One for each question. */
+  #inOrder(questions: readonly Question[], found: readonly unknown[]): readonly Answer[] {
+    const { key } = this.#settings
+    if (key.length === 0) return found.map((answer) => this.#valueIn(answer))
+    const asked = questions.map((question) => plain(Object.values(question)[0] ?? 'null'))
+    const byKey = new Map<string, unknown>()
+    for (const answer of found.filter((each) => each !== null)) {
+      const about = plain(textOfExact(at(answer, key)) ?? 'null')
+      if (!asked.includes(about)) throw this.#broken('an answer to something that was not asked')
+      if (byKey.has(about)) throw this.#broken('two answers to one question')
+      byKey.set(about, answer)
+    }
+    return asked.map((about) => this.#valueIn(byKey.get(about)))
+  }
+
+  #valueIn(answer: unknown): Answer {
+    const value = at(answer, this.#settings.value)
     return value === undefined || value === null ? undefined : textOfExact(value)
   }
 
@@ -151,10 +170,15 @@ function causeOf(error: unknown): unknown {
   return error instanceof Error && error.cause !== undefined ? error.cause : error
 }
 
-function filled(url: string, question: Question): string {
-  return url.replace(/\{([^{}]+)\}/g, (_whole, name: string) =>
-    encodeURIComponent(plain(question[name] ?? '')),
-  )
+/** Throws a Failure of kind `rejected` where a value would lead to another place of the host. */
+function filled(url: string, question: Question, upstream: string): string {
+  return url.replace(/\{([^{}]+)\}/g, (_whole, name: string) => {
+    const value = plain(question[name] ?? '')
+    // No spelling of these is a name: they mean folders, whoever reads the URL.
+    if (value === '.' || value === '..')
+      throw new Failure('rejected', `the upstream ${upstream} cannot be asked with ${name}: "${value}"`)
+    return encodeURIComponent(value)
+  })
 }
 
 /** A value as it stands in a URL: strings without their quotes. */

@@ -190,6 +190,22 @@ test('a request that fails is tried again after the wait that was asked for, or 
   assert.equal(oracle.requests.length, 6)
 })
 
+test('nobody asks an upstream before the time that it named, however many want to', async () => {
+  const { oracle, ask, clock } = subject({ retries: 1, requestsPerSecond: 100, concurrency: 2 }, 1)
+  oracle.fail = () => (oracle.requests.length === 1 ? failure('overload', 7000) : undefined)
+  const replies = await clock.until(Promise.all([ask([1]), ask([2, 3, 4]), ask([5])]))
+  assert.deepEqual(
+    said(replies.flat()),
+    [1, 2, 3, 4, 5].map((id) => `"answer ${id}"`),
+  )
+  const [refusedMs = 0, ...later] = oracle.atMs
+  // One more was under way when it was refused.
+  const early = later.filter((atMs) => atMs < refusedMs + 7000)
+  assert.ok(early.length <= 1, `${early.length} were early`)
+  for (const [at, beganMs] of later.entries())
+    assert.ok(at < 2 || beganMs - (later[at - 1] ?? 0) >= 9, 'the rate is kept when it is asked again')
+})
+
 test('one question that can never be answered does not take the others with it', async () => {
   const { oracle, ask } = subject({}, 8)
   oracle.fail = (questions) => (questions.some(({ id }) => id === '5') ? failure('rejected') : undefined)

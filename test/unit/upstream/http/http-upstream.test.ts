@@ -14,6 +14,7 @@ function upstream(service: Service, more: Partial<HttpSettings> = {}): HttpUpstr
     headers: { authorization: 'Bearer secret' },
     answers: [],
     value: [],
+    key: [],
     questionsMax: 10,
     timeoutMs: 5000,
     responseBytesMax: 1000,
@@ -55,6 +56,50 @@ test('post asks many at once, and finds answers and values by their paths, digit
   const answers = await weather.ask([{ city: '1' }, { city: '2' }, { city: '"x"' }], never)
   assert.deepEqual(answers, ['12345678901234567890.10', undefined, undefined])
   assert.equal(service.requests[0]?.body, '{"keys":[{"city":1},{"city":2},{"city":"x"}]}')
+})
+
+test('answers that repeat what they are about may come in any order, and none may be about something else', async () => {
+  await using service = await startService(({ method, body }) => {
+    const { keys } = JSON.parse(method === 'POST' ? body : '{"keys":[]}') as { keys: { city: unknown }[] }
+    return { body: JSON.stringify(keys.toReversed().map(({ city }) => ({ of: { id: city }, t: city }))) }
+  })
+  const keyed = { method: 'post', url: service.url, key: ['of', 'id'], value: ['t'] } as const
+  const weather = upstream(service, keyed)
+  assert.deepEqual(await weather.ask([{ city: '1' }, { city: '"x"' }, { city: '3' }], never), [
+    '1',
+    '"x"',
+    '3',
+  ])
+  const replies: readonly (readonly [string, RegExp | readonly (string | undefined)[]])[] = [
+    ['[{"of":{"id":"2"},"t":20}]', [undefined, '20']],
+    ['[null,null]', [undefined, undefined]],
+    ['[{"of":{"id":3},"t":30}]', /something that was not asked/],
+    ['[{"t":30}]', /something that was not asked/],
+    ['[{"of":{"id":1}},{"of":{"id":1}}]', /two answers to one question/],
+  ]
+  for (const [body, wanted] of replies) {
+    service.answer = () => ({ body })
+    const asked = weather.ask([{ city: '1' }, { city: '2' }], never)
+    if (wanted instanceof RegExp) await assert.rejects(asked, failing('transient', wanted))
+    else assert.deepEqual(await asked, wanted)
+  }
+  service.answer = ({ url }) => ({ body: url.endsWith('/1') ? '{"of":{"id":1},"t":7}' : '{"of":{"id":9}}' })
+  const one = upstream(service, { key: ['of', 'id'], value: ['t'] })
+  assert.deepEqual(await one.ask([{ city: '1' }], never), ['7'])
+  await assert.rejects(one.ask([{ city: '2' }], never), failing('transient', /was not asked/))
+})
+
+test('a value cannot lead to another place of the host than the URL means', async () => {
+  await using service = await startService(() => ({ body: '1' }))
+  const weather = upstream(service)
+  for (const city of ['"."', '".."']) {
+    await assert.rejects(weather.ask([{ city }], never), failing('rejected', /cannot be asked with city/))
+  }
+  await weather.ask([{ city: '"../../x?y#z"' }], never)
+  assert.deepEqual(
+    service.requests.map(({ url }) => url),
+    ['/weather/..%2F..%2Fx%3Fy%23z'],
+  )
 })
 
 test('a service that lies is found out', async (t) => {
