@@ -4,6 +4,7 @@ import type { ChildDefinition, DocumentDefinition, RowDefinition } from '../docu
 import type { Pipeline } from './pipeline.ts'
 import type { PipelineFile } from './pipeline-schema.ts'
 import type { Complain } from './problems.ts'
+import { mayRead } from './query-reads.ts'
 import type { Settings } from './schema.ts'
 
 type MaskFile = NonNullable<PipelineFile['masks']>[string]
@@ -33,11 +34,12 @@ export function masksOf(pipelines: readonly Pipeline[]): Record<string, Record<s
 
 /** What masks of one file contradict: columns that have to be known as they are, and a secret that is missing. */
 export function examineMasks(
-  { definition, key = [] }: Pipeline,
+  { definition, key = [], policy: { canary } }: Pipeline,
   { masks: { secret } }: Pick<Settings, 'masks'>,
   complain: Complain,
 ): void {
-  const plain = [...plainColumns(definition), ...key.map((column) => [definition.table, column] as const)]
+  const own = [...key, ...(canary === undefined ? [] : [canary.column])]
+  const plain = [...plainColumns(definition), ...own.map((column) => [definition.table, column] as const)]
   for (const { path, masks = {}, table, fields = {} } of usesIn(definition)) {
     for (const [column, mask] of Object.entries(masks)) {
       const at = [...path, 'masks', column]
@@ -54,19 +56,39 @@ export function examineMasks(
 /** A column leaves the source in one form, so all pipelines have to want the same. */
 export function examineMasksTogether(
   pipelines: readonly Pipeline[],
-  complain: (pipeline: Pipeline, path: readonly string[], found: string) => void,
+  settings: Settings,
+  complain: ComplainOf,
 ): void {
   // Of a file with several targets, one stands for all.
   const files = [...new Map(pipelines.map((pipeline) => [pipeline.origin, pipeline])).values()]
   for (const masking of files)
-    for (const other of files) if (masking.source === other.source) examinePair(masking, other, complain)
+    for (const other of files) {
+      if (masking.source === other.source) examinePair(masking, other, complain)
+      examineQueries(masking, other, settings, complain)
+    }
 }
 
-function examinePair(
-  masking: Pipeline,
-  other: Pipeline,
-  complain: Parameters<typeof examineMasksTogether>[1],
-): void {
+type ComplainOf = (pipeline: Pipeline, path: readonly string[], found: string) => void
+
+/** What a query answers with goes into documents as it is. */
+function examineQueries(masking: Pipeline, other: Pipeline, settings: Settings, complain: ComplainOf): void {
+  const asked = other.enrich.flatMap(({ upstream: name }) => {
+    const { source = masking.source, query } = settings.upstreams[name] ?? {}
+    return query !== undefined && source === masking.source ? [query] : []
+  })
+  const { sql } = other.definition
+  const own = sql !== undefined && other.source === masking.source ? [sql.query] : []
+  for (const { path, table, masks = {} } of usesIn(masking.definition))
+    for (const column of Object.keys(masks))
+      if ([...own, ...asked].some((text) => mayRead(text, table, column)))
+        complain(
+          masking,
+          [...path, 'masks', column],
+          `${table}.${column} may be read by a query of ${other.origin}`,
+        )
+}
+
+function examinePair(masking: Pipeline, other: Pipeline, complain: ComplainOf): void {
   for (const { path, table, masks = {} } of usesIn(masking.definition))
     for (const [column, mask] of Object.entries(masks)) {
       const rival = usesIn(other.definition).find(

@@ -120,13 +120,13 @@ export function readPipelines(
       pipelines.push(pipeline)
     }
   }
-  examineMasksTogether(pipelines, ({ origin }, path, found) =>
+  examineMasksTogether(pipelines, settings, ({ origin }, path, found) =>
     problems.push({
       origin,
       line: documents.find((each) => each.origin === origin)?.lineOf(path),
       path: path.join('.'),
       found,
-      expected: 'the same mask in all pipelines that use the column',
+      expected: 'a column that leaves the database in one form alone',
     }),
   )
   return { pipelines: freeze(pipelines), problems }

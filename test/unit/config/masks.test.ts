@@ -43,6 +43,10 @@ test('a mask, and the secret of a hash, alter the fingerprint', (t) => {
   assert.equal(new Set(prints).size, prints.length)
 })
 
+const queried = (query: string): object => ({
+  table: 'a.b',
+  sql: { query, triggers: { 'a.people': { on: { id: 'id' } } } },
+})
 const people = { table: 'a.people', masks: { email: 'hash' } }
 const contradictions: readonly (readonly [string, RegExp, Readonly<Record<string, object>>, object?])[] = [
   ['a hash without a secret', /masks\.secret/, { people }, { masks: {} }],
@@ -77,6 +81,40 @@ const contradictions: readonly (readonly [string, RegExp, Readonly<Record<string
     /used otherwise/,
     { people, other: { table: 'a.people', target: { index: 'o' }, masks: { email: { truncate: 2 } } } },
   ],
+  [
+    'a canary in that column',
+    /decides on documents/,
+    { people: { ...people, policy: { canary: { row: '1', column: 'email' } } } },
+  ],
+  [
+    'a key that stands in for the primary one',
+    /decides on documents/,
+    { people: { ...people, key: ['email'] } },
+  ],
+  [
+    'a query that documents are made of',
+    /may be read by a query of config\/pipelines\/query\.yaml/,
+    {
+      people,
+      query: queried(
+        'SELECT b.id, CONCAT(p.`EMail`) AS x FROM a.b b JOIN a.people p USING (id) WHERE b.id IN (:ids)',
+      ),
+    },
+  ],
+  [
+    'a query of whole rows',
+    /may be read by a query/,
+    {
+      people,
+      query: queried('SELECT b.id, p.* FROM a.b b JOIN a . `people` p USING (id) WHERE id IN (:ids)'),
+    },
+  ],
+  [
+    'an upstream that is asked for it',
+    /may be read by a query of config\/pipelines\/people\.yaml/,
+    { people: { ...people, enrich: [{ field: 'mail', upstream: 'mails', with: { id: 'id' } }] } },
+    { upstreams: { mails: { kind: 'sql', query: 'SELECT id, email FROM a.people WHERE id IN (:keys)' } } },
+  ],
 ]
 
 for (const [what, found, pipelines, more] of contradictions)
@@ -93,5 +131,7 @@ test('pipelines that do not use a masked column, or mask it alike, go together',
     same: { ...people, target: { index: 'same' } },
     without: { table: 'a.people', exclude: ['email'], target: { index: 'without' } },
     chosen: { table: 'a.people', fields: { id: 'id' }, target: { index: 'chosen' } },
+    counted: queried('SELECT b.id, (SELECT COUNT(*) FROM a.people) AS n FROM a.b b WHERE b.id IN (:ids)'),
+    elsewhere: queried('SELECT b.*, b.email FROM a.b b WHERE b.id IN (:ids)'),
   })
 })
