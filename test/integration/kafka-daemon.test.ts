@@ -12,6 +12,14 @@ import { differencesOfItems } from '../support/items.ts'
 import { independentClient, withAdmin } from '../support/kafka-options.ts'
 import { MirroredTable } from '../support/mirrored-table.ts'
 import { SearchIndex } from '../support/search-index.ts'
+import {
+  assertMasked,
+  createPeople,
+  filesWith,
+  hiddenText,
+  maskSecret,
+  peoplePipelines,
+} from '../support/people.ts'
 import { changesOf } from '../support/topic-changes.ts'
 import { createItems, Workload } from '../support/workload.ts'
 
@@ -151,6 +159,42 @@ suite('a daemon with its log in Kafka', () => {
       await workload.stop()
       await daemon.kill()
     }
+  })
+
+  test('what is masked is in no topic, neither in values nor in keys nor in headers', async () => {
+    const name = 'hidden'
+    await createPeople(connection, name, 60)
+    const {
+      settings: { log },
+      ...plain
+    } = options(name)
+    const people = {
+      ...plain,
+      pipelines: peoplePipelines(name),
+      settings: {
+        log: { ...log, kafka: { ...log.kafka, compression: 'none' } },
+        masks: { secret: maskSecret },
+      },
+    }
+    await using daemon = await DaemonProcess.start(people)
+    await untilCaughtUp(daemon, connection)
+    for (const sql of [
+      `UPDATE ${name}.people SET email = '${hiddenText('changed')}' WHERE id = 1`,
+      `UPDATE ${name}.people SET code = 'no number' WHERE id = 2`,
+      `DELETE FROM ${name}.people WHERE id = 3`,
+      `UPDATE ${name}.notes SET body = '${hiddenText('moved')}', person = 5 WHERE id = 4`,
+    ])
+      await connection.query(sql)
+    await untilCaughtUp(daemon, connection)
+    await daemon.until('a dead letter', ({ pipelines }) =>
+      pipelines.some(({ deadLetters }) => deadLetters === 1),
+    )
+    // All that the broker has, of whatever topic.
+    const { dataDirectory } = stack.kafka
+    assert.deepEqual(filesWith(dataDirectory, 'not-to-be-seen'), [])
+    assert(filesWith(dataDirectory, 'no number').length > 0, 'what is not masked is there as it is')
+    const index = new SearchIndex(stack.elasticsearch.url, `${name}_joined`)
+    await assertMasked(connection, name, index)
   })
 
   test('the index follows the table through kills of the daemon and of the broker, each change once; a broker is waited for at the start', async () => {
