@@ -5,9 +5,18 @@ import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
+import { millrace } from '../support/command-process.ts'
 import { differencesOfItems } from '../support/items.ts'
 import { differencesOf } from '../support/mirror.ts'
+import { Random } from '../support/random.ts'
 import { SearchIndex } from '../support/search-index.ts'
+import {
+  changeShop,
+  createShop,
+  differencesOfShop,
+  shopPipeline,
+  shopQueryPipeline,
+} from '../support/shop.ts'
 import { createItems, Workload } from '../support/workload.ts'
 
 suite('sources of other kinds and versions', () => {
@@ -44,6 +53,55 @@ suite('sources of other kinds and versions', () => {
       ['maria_family', stack.mariadb],
     ] as const)
       await cascaded(name, server)
+  })
+
+  test('MariaDB: documents of several tables, joined and by a query, are what the database would build, through a kill', async () => {
+    const schema = 'maria_shop'
+    const server = stack.mariadb
+    const connection = await server.connect()
+    const one: DaemonOptions = {
+      directory: join(stack.directory, `daemon-${schema}`),
+      mysqlUrl: server.cdcUrl,
+      elasticsearchUrl: stack.elasticsearch.url,
+      pipelines: {
+        [schema]: shopPipeline(schema),
+        [`${schema}_query`]: shopQueryPipeline(schema, 'mariadb'),
+      },
+    }
+    const names = Object.keys(one.pipelines)
+    const assertEqual = async (): Promise<void> => {
+      for (const name of names) {
+        const index = new SearchIndex(stack.elasticsearch.url, name)
+        const reference = { schema, flavor: 'mariadb' } as const
+        const { documents, differences } = await differencesOfShop(connection, reference, index)
+        assert.deepEqual(differences.slice(0, 5), [])
+        assert(documents > 0)
+      }
+    }
+    try {
+      await createShop(connection, schema, 100)
+      await using first = await DaemonProcess.start(one)
+      await untilCaughtUp(first, connection)
+      await assertEqual()
+      const changes = { schema, random: new Random(19), orders: 110, cascades: true }
+      for (let count = 0; count < 100; count++) await changeShop(connection, changes)
+      await first.kill()
+      for (let count = 0; count < 100; count++) await changeShop(connection, changes)
+      await using second = await DaemonProcess.start(one)
+      await untilCaughtUp(second, connection)
+      await assertEqual()
+      assert.equal((await second.stop()).code, 0)
+      for (const words of [['verify'], ['preview', '1', '2', '3']] as const) {
+        const [command, ...keys] = words
+        const { out, err } = await millrace([command, names[1] ?? '', ...keys], one.directory, {
+          MYSQL_URL: one.mysqlUrl,
+          ELASTICSEARCH_URL: one.elasticsearchUrl,
+        })
+        assert.match(out, expected[command], out + err)
+      }
+    } finally {
+      connection.destroy()
+    }
   })
 
   /** These servers do not write the children's deletion to the binlog. */
@@ -158,3 +216,9 @@ suite('sources of other kinds and versions', () => {
     }
   }
 })
+
+/** What commands say of documents that a query answers. */
+const expected = {
+  verify: /^equal: \d+ documents/,
+  preview: /"items":\[/,
+} as const

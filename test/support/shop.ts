@@ -120,13 +120,20 @@ export function shopPipeline(schema: string): object {
   }
 }
 
+/** Whose SQL it is: MariaDB has no type for JSON, and takes for a text what another part of a query made of it. */
+type Flavor = 'mysql' | 'mariadb'
+
+function json(text: string, flavor: Flavor): string {
+  return flavor === 'mysql' ? `CAST(${text} AS JSON)` : `JSON_COMPACT(${text})`
+}
+
 /** The same documents, by a query of the pipeline's own. */
-export function shopQueryPipeline(schema: string): object {
+export function shopQueryPipeline(schema: string, flavor: Flavor = 'mysql'): object {
   return {
     table: `${schema}.orders`,
     sql: {
-      query: `SELECT o.id, o.customer_id, o.state, o.note, ${customerOf(schema)} AS customer, ${itemsOf(schema)} AS items,
-          ${tagsOf(schema)} AS tags FROM ${schema}.orders o WHERE o.state <> 'draft' AND o.id IN (:ids)`,
+      query: `SELECT o.id, o.customer_id, o.state, o.note, ${customerOf(schema, flavor)} AS customer,
+          ${itemsOf(schema, flavor)} AS items, ${tagsOf(schema, flavor)} AS tags FROM ${schema}.orders o WHERE o.state <> 'draft' AND o.id IN (:ids)`,
       triggers: {
         [`${schema}.customers`]: { on: { id: 'customer_id' } },
         [`${schema}.line_items`]: { on: { order_id: 'id' } },
@@ -141,27 +148,37 @@ export function shopQueryPipeline(schema: string): object {
         },
       },
     },
+    ...(flavor === 'mysql' ? {} : { forms: { customer: 'json', items: 'json', tags: 'json' } }),
     target: { index: `${schema}_query`, settings: { number_of_replicas: 0 } },
   }
 }
 
-function customerOf(schema: string): string {
-  return `(SELECT JSON_OBJECT('name', c.name, 'land', c.country) FROM ${schema}.customers c WHERE c.id = o.customer_id)`
+function customerOf(schema: string, flavor: Flavor): string {
+  return json(
+    `(SELECT JSON_OBJECT('name', c.name, 'land', c.country) FROM ${schema}.customers c WHERE c.id = o.customer_id)`,
+    flavor,
+  )
 }
 
-function itemsOf(schema: string): string {
-  return `CAST(COALESCE((SELECT CONCAT('[', GROUP_CONCAT(
-      JSON_OBJECT('place', i.place, 'amount', i.amount, 'product',
-        (SELECT JSON_OBJECT('code', p.code, 'name', p.name, 'price', CAST(p.price AS CHAR))
-           FROM ${schema}.products p WHERE p.code = i.product))
+function itemsOf(schema: string, flavor: Flavor): string {
+  const product = `(SELECT JSON_OBJECT('code', p.code, 'name', p.name, 'price', CAST(p.price AS CHAR))
+    FROM ${schema}.products p WHERE p.code = i.product)`
+  return json(
+    `COALESCE((SELECT CONCAT('[', GROUP_CONCAT(
+      JSON_OBJECT('place', i.place, 'amount', i.amount, 'product', ${json(product, flavor)})
       ORDER BY i.amount DESC, i.place SEPARATOR ','), ']')
-    FROM ${schema}.line_items i WHERE i.order_id = o.id AND i.amount > 0), '[]') AS JSON)`
+    FROM ${schema}.line_items i WHERE i.order_id = o.id AND i.amount > 0), '[]')`,
+    flavor,
+  )
 }
 
-function tagsOf(schema: string): string {
-  return `CAST(COALESCE((SELECT CONCAT('[', GROUP_CONCAT(JSON_OBJECT('id', t.id, 'label', t.label)
+function tagsOf(schema: string, flavor: Flavor): string {
+  return json(
+    `COALESCE((SELECT CONCAT('[', GROUP_CONCAT(JSON_OBJECT('id', t.id, 'label', t.label)
       ORDER BY t.label DESC, t.id SEPARATOR ','), ']')
-    FROM ${schema}.order_tags ot JOIN ${schema}.tags t ON t.id = ot.tag_id WHERE ot.order_id = o.id), '[]') AS JSON)`
+    FROM ${schema}.order_tags ot JOIN ${schema}.tags t ON t.id = ot.tag_id WHERE ot.order_id = o.id), '[]')`,
+    flavor,
+  )
 }
 
 /** What a service says that is asked for the ratings of customers; `body` = `{"keys":[{"customer":7},...]}`. */
@@ -170,25 +187,32 @@ export function ratings(body: string): string {
   return JSON.stringify(keys.map(({ customer }) => 7 * customer))
 }
 
+interface ShopReference {
+  readonly schema: string
+  readonly isRated?: boolean
+  readonly flavor?: Flavor
+}
+
 /** The same documents, built by the database; ordered lists by GROUP_CONCAT, which unlike JSON_ARRAYAGG has an order. */
-function referenceOf(schema: string, isRated: boolean): string {
+function referenceOf({ schema, isRated = false, flavor = 'mysql' }: ShopReference): string {
   return `SELECT o.id, JSON_OBJECT(${isRated ? "'rating', 7 * o.customer_id," : ''}
       'id', o.id, 'customer_id', o.customer_id, 'state', o.state, 'note', o.note,
-      'customer', ${customerOf(schema)}, 'items', ${itemsOf(schema)}, 'tags', ${tagsOf(schema)}) AS document
+      'customer', ${customerOf(schema, flavor)}, 'items', ${itemsOf(schema, flavor)},
+      'tags', ${tagsOf(schema, flavor)}) AS document
     FROM ${schema}.orders o WHERE o.state <> 'draft'`
 }
 
 /** The first differences between what the database builds and the index, in words; none = equal. Both must be at rest. */
 export async function differencesOfShop(
   connection: Connection,
-  { schema, isRated = false }: { readonly schema: string; readonly isRated?: boolean },
+  shop: ShopReference,
   index: SearchIndex,
 ): Promise<{ readonly documents: number; readonly differences: readonly string[] }> {
   await index.refresh()
   const documents = new Map<string, Source>()
   for await (const { _id: id, _source: source } of index.documents()) documents.set(id, source)
   await connection.query('SET SESSION group_concat_max_len = 1000000')
-  const [rows] = await connection.query<RowDataPacket[]>(referenceOf(schema, isRated))
+  const [rows] = await connection.query<RowDataPacket[]>(referenceOf(shop))
   const differences: string[] = []
   for (const { id, document } of rows) {
     const wanted = canonical(typeof document === 'string' ? JSON.parse(document) : document)
