@@ -2,17 +2,19 @@
 import { randomUUID } from 'node:crypto'
 import { openAtRest, type AtRest, oneIndex } from './at-rest.ts'
 import type { Key, Row, Table } from './change/change.ts'
+import { Failure } from './change/failure.ts'
 import { keyFrom } from './change/key.ts'
 import { textOf, unpackRow } from './change/row.ts'
 import type { PreviewComparison, PreviewedOperation, PreviewedRow } from './cli/parts.ts'
-import type { Pipeline } from './config/pipeline.ts'
-import { Entries } from './log/log.ts'
+import { groupOf, type Pipeline } from './config/pipeline.ts'
+import { Entries, type Control } from './log/log.ts'
 import { chunkRecords } from './pipeline/chunk-records.ts'
 import { compareDocuments } from './pipeline/compare-documents.ts'
+import { versionOf } from './pipeline/numbering.ts'
 import { textOfBody, type Operation, type Outcome } from './sink/sink.ts'
 import type { Chunk } from './source/source.ts'
 import { megabyte } from './units.ts'
-import type { Workshop } from './workshop.ts'
+import { mapperOf, type Workshop } from './workshop.ts'
 
 /** `keys` as people spell them. Where `tried`, the target is asked what it thinks of the documents. */
 export async function preview(
@@ -26,13 +28,41 @@ export async function preview(
   const keys = texts.map((text) => keyFrom(table, text))
   const request = { table: table.name, keys, includes: await source.head() }
   const { rows } = await source.rows(request, signal)
-  const operations = await operationsOf(parts, rows, signal)
+  const version = await nextVersion(workshop, pipeline)
+  const operations = await operationsOf(parts, rows, version, signal)
   const opinions = tried ? await opinionsOn(parts, pipeline, operations.flat(), signal) : new Map()
+  const requestOf = (operation: Operation) => parts.target.request(pipeline, operation)
+  const group = groupOf(pipeline)
   const previewed = rows.map(({ key, row }, at): PreviewedRow => {
-    const own = (operations[at] ?? []).map((operation) => shown(operation, opinions))
-    return { key: textOf(key), row: rowText(table, row), operations: own }
+    const own = (operations[at] ?? []).map((operation) => shown(operation, { opinions, requestOf }))
+    return { group, key: textOf(key), row: rowText(table, row), operations: own }
   })
-  return [...previewed, ...missing(keys, rows)]
+  const gone = missing(keys, rows).map((key): PreviewedRow => {
+    const deletion = shown(mapperOf(pipeline, undefined).gone(table, key, version), { opinions, requestOf })
+    return { group, key: textOf(key), row: undefined, operations: [deletion] }
+  })
+  return [...previewed, ...gone]
+}
+
+/** That of a change now; where there is no log yet, the first one of the first. */
+async function nextVersion(workshop: Workshop, { source }: Pipeline): Promise<bigint> {
+  const { epoch, seq } = (await controlOf(workshop, source)) ?? { epoch: 1, seq: 0 }
+  return versionOf(epoch, seq + 1)
+}
+
+/** undefined = there is no log yet. */
+async function controlOf(workshop: Workshop, source: string): Promise<Control | undefined> {
+  try {
+    const log = await workshop.readLog(source)
+    try {
+      return await log.control()
+    } finally {
+      await log.close()
+    }
+  } catch (error) {
+    if (error instanceof Failure && error.kind === 'lost') return undefined
+    throw error
+  }
 }
 
 /** The documents of the first rows of the table, as two files would make them. */
@@ -83,7 +113,7 @@ async function documentsOf(
       },
       signal,
     )
-    for (const operation of (await operationsOf(parts, rows, signal)).flat())
+    for (const operation of (await operationsOf(parts, rows, 1n, signal)).flat())
       if (operation.op === 'index') documents.set(operation.id, textOfBody(operation.body))
     if (last === undefined) break
     after = last
@@ -94,19 +124,20 @@ async function documentsOf(
 
 const chunkBytesMax = 4 * megabyte
 
-/** For each row, what is to be done. */
+/** For each row, what is to be done: the first with this version. */
 async function operationsOf(
   { enrich, table }: AtRest,
   rows: Chunk['rows'],
+  version: bigint,
   signal: AbortSignal,
 ): Promise<readonly (readonly Operation[])[]> {
   const operations: Operation[][] = rows.map(() => [])
-  const entries = Entries.all(chunkRecords(table, rows), { offset: 0, version: 1n })
+  const entries = Entries.all(chunkRecords(table, rows), { offset: 0, version })
   for (const { at, operation } of await enrich(entries, signal)) operations[at]?.push(operation)
   return operations
 }
 
-/** By id: what the target says of a document that it is given in an index of its own, which is thrown away afterwards. */
+/** By id: what the target says of a document, asked by its index as it is, or by one of its own that is thrown away afterwards. */
 async function opinionsOn(
   { index, target }: AtRest,
   pipeline: Pipeline,
@@ -117,15 +148,23 @@ async function opinionsOn(
     .filter(({ op, remark }) => op === 'index' && remark?.kind !== 'refused')
     .map(inOneIndex)
   if (written.length === 0 || target.discard === undefined) return new Map()
+  const simulated = await index().simulate?.(written, signal)
+  if (simulated !== undefined) return opinionsBy(written, simulated)
   const alias = `${pipeline.target.index}-preview-${randomUUID().slice(0, 8)}`
   const passing = oneIndex(pipeline, alias)
   const state = await index(alias).create({ pipeline: pipeline.name, lineage: 'preview', epoch: 1 })
   try {
-    const outcomes = await target.sink(passing, state, 5 * megabyte).write(written, signal)
-    return new Map(written.map(({ id }, at) => [id, outcomes[at] ?? { kind: 'applied' }]))
+    return opinionsBy(written, await target.sink(passing, state, 5 * megabyte).write(written, signal))
   } finally {
     await target.discard(state)
   }
+}
+
+function opinionsBy(
+  written: readonly Operation[],
+  outcomes: readonly Outcome[],
+): ReadonlyMap<string, Outcome> {
+  return new Map(written.map(({ id }, at) => [id, outcomes[at] ?? { kind: 'applied' }]))
 }
 
 /** Whatever the period: the indexes that are filled are left alone. */
@@ -137,7 +176,16 @@ function inOneIndex(operation: Operation): Operation {
     : { ...placed, op: 'delete', body: undefined }
 }
 
-function shown(operation: Operation, opinions: ReadonlyMap<string, Outcome>): PreviewedOperation {
+function shown(
+  operation: Operation,
+  {
+    opinions,
+    requestOf,
+  }: {
+    readonly opinions: ReadonlyMap<string, Outcome>
+    readonly requestOf: (operation: Operation) => readonly string[]
+  },
+): PreviewedOperation {
   const { id, op, routing, remark } = operation
   const outcome = opinions.get(id)
   return {
@@ -145,18 +193,17 @@ function shown(operation: Operation, opinions: ReadonlyMap<string, Outcome>): Pr
     id,
     ...(routing === undefined ? {} : { routing }),
     ...(operation.body === undefined ? {} : { document: textOfBody(operation.body) }),
+    request: remark?.kind === 'refused' ? [] : requestOf(operation),
     ...(remark === undefined ? {} : { remark: remark.reason }),
     ...(outcome === undefined ? {} : { target: 'reason' in outcome ? outcome.reason : 'accepts it' }),
   }
 }
 
-function missing(keys: readonly Key[], rows: Chunk['rows']): readonly PreviewedRow[] {
+function missing(keys: readonly Key[], rows: Chunk['rows']): readonly Key[] {
   const found = new Set(rows.map(({ key }) => key))
   // A key that the server takes for equal may be spelled differently: then nobody can tell which of them is missing.
   if (rows.length >= keys.length) return []
-  return keys
-    .filter((key) => !found.has(key))
-    .map((key) => ({ key: textOf(key), row: undefined, operations: [] }))
+  return keys.filter((key) => !found.has(key))
 }
 
 function rowText({ columns }: Table, row: Row): string {

@@ -7,17 +7,18 @@ import type { Shape } from './document/definition.ts'
 import { dataNodesOf, examineSearch, examineService } from './examine.ts'
 import { openStore } from './open-store.ts'
 import { connectPlain, connectTarget } from './open-target.ts'
-import { HttpService } from './sink/service/http-service.ts'
+import { HttpService, textOfOperation } from './sink/service/http-service.ts'
 import { ModuleService } from './sink/service/module-service.ts'
 import { ServiceAdmin } from './sink/service/service-admin.ts'
-import { ServiceSink } from './sink/service/service-sink.ts'
+import { serviceOperation, ServiceSink } from './sink/service/service-sink.ts'
 import type { Service } from './sink/service/service.ts'
+import { bulkRequest } from './sink/search/bulk-call.ts'
 import { FamilyIndex } from './sink/search/family-index.ts'
 import { FamilySink } from './sink/search/family-sink.ts'
 import { SearchIndex } from './sink/search/index-admin.ts'
 import type { IndexChild } from './sink/search/index-definition.ts'
 import { SearchSink } from './sink/search/search-sink.ts'
-import type { IndexAdmin, IndexState, Sink } from './sink/sink.ts'
+import type { IndexAdmin, IndexState, Operation, Sink } from './sink/sink.ts'
 import type { Finding } from './source/source.ts'
 import { systemClock } from './system-clock.ts'
 import type { Store } from './store/store.ts'
@@ -30,6 +31,8 @@ export interface Target {
   index(pipeline: Pipeline, fields: Shape['fields'], children: readonly IndexChild[]): IndexAdmin
   /** A sink that writes to this very index, in requests of at most so many bytes. */
   sink(pipeline: Pipeline, index: IndexState, bytesMax: number): Sink
+  /** How an operation is sent: the call, then the lines of its body that are the operation's. */
+  request(pipeline: Pipeline, operation: Operation): readonly string[]
   /** Deletes an index that was made to try something out; undefined = nothing is tried out there. */
   readonly discard: ((index: IndexState) => Promise<void>) | undefined
   /** How many nodes hold documents; undefined = it does not say. Never throws for a bad one. */
@@ -58,6 +61,8 @@ export function openTarget(configuration: Configuration, name: string): Target {
       if (family === undefined) return new SearchSink({ client, alias, uuid, bulkBytesMax })
       return new FamilySink({ place: { client, alias, ...family }, uuid, bulkBytesMax, clock: systemClock })
     },
+    request: ({ target: { index: alias, family } }, operation) =>
+      bulkRequest(alias, family !== undefined, operation),
     discard: async ({ name: index }) => {
       if (index.includes('*')) throw new Error(`${index} is more than one index`)
       await client.send(
@@ -95,6 +100,10 @@ function serviceTarget(configuration: Configuration, name: string, settings: Tar
       }),
     sink: ({ target }, { uuid }, batchBytesMax) =>
       new ServiceSink({ service, index: target.index, uuid, batchBytesMax }),
+    request: (_pipeline, operation) => [
+      settings.kind === 'http' ? 'POST /write' : 'write(...)',
+      textOfOperation(serviceOperation(operation)),
+    ],
     discard: undefined,
     dataNodes: () => Promise.resolve(undefined),
     examine: async ({ target }) => [

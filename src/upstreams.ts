@@ -151,9 +151,9 @@ async function openUpstream(name: string, settings: UpstreamSettings, workshop: 
     url,
     method,
     headers: Object.fromEntries(headers.map(nameAndValue)),
-    answers: answers?.split('.') ?? [],
-    value: value?.split('.') ?? [],
-    key: key?.split('.') ?? [],
+    answers: pathOf(answers),
+    value: pathOf(value),
+    key: pathOf(key),
     responseBytesMax: Math.round(settings.responseMb * megabyte),
     ...bounds,
   })
@@ -162,6 +162,10 @@ async function openUpstream(name: string, settings: UpstreamSettings, workshop: 
 /** Answers to another way of asking are other answers. */
 function digestOf(settings: UpstreamSettings): string {
   return createHash('sha256').update(JSON.stringify(settings)).digest('base64url').slice(0, 12)
+}
+
+function pathOf(text: string | undefined): readonly string[] {
+  return text?.split('.') ?? []
 }
 
 function nameAndValue(header: string): readonly [string, string] {

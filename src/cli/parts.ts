@@ -105,6 +105,8 @@ export interface Plan {
 
 /** A row that was asked for by its key; texts are JSON. */
 export interface PreviewedRow {
+  /** PIPELINE@TARGET. */
+  readonly group: string
   readonly key: string
   /** undefined = the table has none. */
   readonly row: string | undefined
@@ -116,6 +118,8 @@ export interface PreviewedOperation {
   readonly id: string
   readonly routing?: string
   readonly document?: string
+  /** What would be sent, line by line: the call, then what of its body is the operation's; none for what is refused. */
+  readonly request: readonly string[]
   /** Why it would be refused, or what it lacks. */
   readonly remark?: string
   /** What the target says of it. */

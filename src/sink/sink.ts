@@ -140,6 +140,11 @@ export interface IndexAdmin {
    * put. An empty answer = it can hold them.
    */
   reconcile(): Promise<readonly string[]>
+  /**
+   * What the index, as it is and with the fields that it would get, thinks of documents that it does not take: one outcome
+   * for each; undefined = it cannot be asked, or there is none.
+   */
+  simulate?(operations: readonly Operation[], signal: AbortSignal): Promise<readonly Outcome[] | undefined>
   /** Writes lineage and epoch into the mapping's `_meta`; before the first document of an epoch. */
   mark(mark: IndexMark): Promise<void>
   refresh(): Promise<void>

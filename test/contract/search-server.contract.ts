@@ -247,6 +247,25 @@ function existing(): void {
     assert.deepEqual(mappings.properties, { name: { type: 'keyword' }, quantity: { type: 'integer' } })
   })
 
+  it('says what it thinks of documents that it does not take, with the fields that it would get', async () => {
+    const { alias, admin } = open()
+    const documents = [put('a', 1n, { quantity: 7 }), put('b', 1n, { quantity: 'seven' })]
+    assert.equal(await admin.simulate(documents, never), undefined, 'there is none')
+    await succeed('PUT', `/${alias}-made`, { aliases: { [alias]: {} }, mappings: { dynamic: 'strict' } })
+    const opinions = await admin.simulate(documents, never)
+    const { simulates } = await client.dialect(never)
+    if (simulates) {
+      const [good, bad] = opinions ?? []
+      assert.deepEqual(good, { kind: 'applied' })
+      assert.equal(bad?.kind, 'rejected')
+      assert.match(bad.reason, /failed to parse field \[quantity\] of type \[integer\]/)
+    } else assert.equal(opinions, undefined)
+    await admin.refresh()
+    assert.equal((await admin.inspect())?.documents, 0)
+    const { mappings } = (await read(`/${alias}-made`))[`${alias}-made`]
+    assert.equal(mappings.properties, undefined)
+  })
+
   it('is refused, field by field, where it cannot hold the values', async () => {
     const { alias, admin } = open()
     await succeed('PUT', `/${alias}-made`, {

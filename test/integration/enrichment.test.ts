@@ -9,7 +9,8 @@ import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace, type CommandResult } from '../support/command-process.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { SearchIndex } from '../support/search-index.ts'
-import { startService, type ServiceReply, type ServiceRequest } from '../support/service.ts'
+import { startService, type ServiceRequest } from '../support/service.ts'
+import { citiesOf, colder, temperatures, troubled, troubles } from '../support/weather.ts'
 
 suite('documents that are enriched and transformed', () => {
   let stack: Stack
@@ -119,7 +120,7 @@ suite('documents that are enriched and transformed', () => {
       'CREATE TABLE partly.trip (id INT PRIMARY KEY, city INT)',
       `INSERT INTO partly.trip VALUES ${tuples(1, 50, (id) => `${id}, ${id % 7}`)}`,
     )
-    await using weather = await startService(troubles())
+    await using weather = await startService(troubled())
     // It takes every question and answers none.
     await using stuck = await startService(() => new Promise(() => {}))
     const table = 'partly.trip'
@@ -154,14 +155,12 @@ suite('documents that are enriched and transformed', () => {
       },
     }
     await using daemon = await DaemonProcess.start(options)
-    const lettersOf = ({ pipelines }: Status, name: string) =>
-      pipelines.find((pipeline) => pipeline.name === name)?.deadLetters
     await daemon.until(
       'dead letters of two pipelines',
       (status) => lettersOf(status, 'partly') === 50 && lettersOf(status, 'partly_letters') === 50,
     )
     assert.deepEqual(await documentOf(indexOf('partly'), '5'), { id: 5, city: 5 })
-    await daemon.until('every trouble', () => weather.requests.length >= replies.length)
+    await daemon.until('every trouble', () => weather.requests.length >= troubles.length)
     await execute('INSERT INTO partly.trip VALUES (51, 2)')
     await daemon.until('a change that needs no upstream', ({ pipelines }) =>
       pipelines.some(({ name, indexed }) => name === 'partly_plain' && indexed === 51),
@@ -323,38 +322,41 @@ async function previews(
   options: DaemonOptions,
 ): Promise<void> {
   const shown = await command('preview', 'trips', '101', '100', '102')
-  assert.deepEqual(shown.out.split('\n').slice(0, -1), [
-    'key [100]',
-    '  row       {"id":100,"city":2,"km":1}',
-    '  request   delete 100',
-    'key [101]',
-    '  row       {"id":101,"city":5,"km":101}',
-    '  request   index 101',
-    '  document  {"id":101,"city":5,"degrees":-5,"metres":101000}',
-    '  target    accepts it',
-    'key [102]',
-    '  row       is not there: a document of this key would be deleted',
-  ])
+  const call = 'POST /trips/_bulk?filter_path=errors%2Citems.*.status%2Citems.*.error&require_alias=true'
+  assert.deepEqual(
+    shown.out
+      .replaceAll(/"version":\d{15,}/g, '"version":N')
+      .split('\n')
+      .slice(0, -1),
+    [
+      'key [100]',
+      '  row       {"id":100,"city":2,"km":1}',
+      `  request   ${call}`,
+      action('delete', 100, 'external_gte'),
+      'key [101]',
+      '  row       {"id":101,"city":5,"km":101}',
+      `  request   ${call}`,
+      action('index', 101, 'external'),
+      '            {"id":101,"city":5,"degrees":-5,"metres":101000}',
+      '  target    accepts it',
+      'key [102]',
+      '  row       is not there',
+      `  request   ${call}`,
+      action('delete', 102, 'external'),
+    ],
+  )
   assert.equal(shown.code, 1)
   file(options, 'draft.yaml', JSON.stringify({ table: 'trips.trip', fields: { id: 'id', km: 'km' } }))
   const compared = await command('preview', 'trips', '--against', 'config/draft.yaml', '--rows', '10')
   assert.match(compared.out, /^0 documents are the same\n.* differ in .*metres/)
 }
 
-/** What an upstream says that has been down, slow or wrong in every way, one after the other. */
-const replies: readonly ServiceReply[] = [
-  { status: 500 },
-  { status: 429, headers: { 'retry-after': '1' } },
-  { body: '[1, 2' },
-  { body: '[1]' },
-  { body: '[1, 2]', isCut: true },
-  { body: `["${'x'.repeat(2000)}"]` },
-  { status: 503 },
-]
+function action(op: string, id: number, type: string): string {
+  return `            {"${op}":{"_id":"${id}","version":N,"version_type":"${type}"}}`
+}
 
-function troubles(): () => ServiceReply {
-  let count = 0
-  return () => replies[count++ % replies.length] ?? {}
+function lettersOf({ pipelines }: Status, name: string): number | undefined {
+  return pipelines.find((pipeline) => pipeline.name === name)?.deadLetters
 }
 
 /** Beside the daemon's configuration. */
@@ -365,17 +367,6 @@ function file({ directory }: DaemonOptions, name: string, text: string): void {
 
 function tuples(first: number, count: number, tuple: (id: number) => string): string {
   return Array.from({ length: count }, (_, at) => `(${tuple(first + at)})`).join(', ')
-}
-
-function citiesOf(body: string): readonly number[] {
-  return (JSON.parse(body) as { keys: readonly { city: number }[] }).keys.map(({ city }) => city)
-}
-
-function temperatures(
-  body: string,
-  shape: (degrees: number) => unknown = (degrees) => ({ degrees }),
-): string {
-  return JSON.stringify(citiesOf(body).map((city) => shape(-city)))
 }
 
 function timesShared(daemon: DaemonProcess): number {
@@ -396,8 +387,4 @@ async function rawDocument(index: SearchIndex, id: string): Promise<string> {
 
 async function documentOf(index: SearchIndex, id: string): Promise<unknown> {
   return JSON.parse(await rawDocument(index, id))
-}
-
-function colder({ body }: ServiceRequest): ServiceReply {
-  return { body: temperatures(body, (degrees) => degrees - 100) }
 }

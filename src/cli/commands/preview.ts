@@ -15,8 +15,10 @@ export const preview: Command = {
     rows: { value: 'COUNT', help: 'How many rows are compared. Default: 1000' },
   },
   about: `Reads each row, makes its document with all that the pipeline file says (filter, forms, rows of other tables, upstreams,
-transform) and shows the row, the document and the request. The target is asked by writing the documents into an index of
-its own, PIPELINE-preview-..., made with the same mappings and thrown away at once; a write service is not asked.
+transform) and shows the row and the very request that each target would get, with the version that a change would have now.
+Elasticsearch from 8.17 on is asked what it thinks of the document without taking it (_simulate, by the mapping of the index as it
+is, with the fields that it would get). Where that cannot be asked, or there is no index yet, the document is written into an
+index of its own, PIPELINE-preview-..., made with the same mappings and thrown away at once. A write service is not asked.
 
 With --against FILE nothing is written anywhere: the documents of the first rows as the pipeline makes them are held against
 those that the other file would make.
@@ -34,7 +36,8 @@ A key is spelled as for millrace touch: 42, or '["de",7]' where it has several c
   async run(args, context) {
     const [name = '', ...keys] = args.positionals
     const configuration = configured(args, context)
-    const [pipeline] = pipelinesNamed(configuration, name)
+    const pipelines = pipelinesNamed(configuration, name)
+    const [pipeline] = pipelines
     const parts = await composed(configuration, context)
     const json = args.has('json')
     const against = args.value('against')
@@ -51,8 +54,10 @@ A key is spelled as for millrace touch: 42, or '["de",7]' where it has several c
       return isSame(found) ? exit.ok : exit.bad
     }
     if (keys.length === 0) throw new UsageError('millrace preview needs a KEY, or --against FILE')
-    const rows = await parts.preview(pipeline, { keys, tried: !args.has('untried') }, context.signal)
-    for (const row of rows) context.out(json ? JSON.stringify(row) : describeRow(row))
+    const rows: PreviewedRow[] = []
+    for (const each of pipelines)
+      rows.push(...(await parts.preview(each, { keys, tried: !args.has('untried') }, context.signal)))
+    for (const row of rows) context.out(json ? JSON.stringify(row) : describeRow(row, pipelines.length > 1))
     return rows.every(isWell) ? exit.ok : exit.bad
   },
 }
@@ -71,27 +76,17 @@ function isWell({ row, operations }: PreviewedRow): boolean {
 
 const accepted = 'accepts it'
 
-function describeRow({ key, row, operations }: PreviewedRow): string {
-  const lines = [
-    `key ${key}`,
-    `  row       ${row ?? 'is not there: a document of this key would be deleted'}`,
-  ]
+function describeRow({ group, key, row, operations }: PreviewedRow, hasMany: boolean): string {
+  const lines = [hasMany ? `key ${key}, ${group}` : `key ${key}`, `  row       ${row ?? 'is not there'}`]
   if (row !== undefined && operations.length === 0) lines.push('  document  none: the filter leaves it out')
   return [...lines, ...operations.flatMap(describeOperation)].join('\n')
 }
 
-function describeOperation({
-  op,
-  id,
-  routing,
-  document,
-  remark,
-  target,
-}: PreviewedOperation): readonly string[] {
-  const place = routing === undefined ? id : `${id}, routing ${routing}`
+function describeOperation({ document, request, remark, target }: PreviewedOperation): readonly string[] {
+  const [call, ...lines] = request
   return [
-    `  request   ${op} ${place}`,
-    ...(document === undefined ? [] : [`  document  ${document}`]),
+    ...(call === undefined ? [`  document  ${document}`] : [`  request   ${call}`]),
+    ...lines.map((line) => `            ${line}`),
     ...(remark === undefined ? [] : [`  remark    ${remark}`]),
     ...(target === undefined ? [] : [`  target    ${target}`]),
   ]

@@ -19,6 +19,8 @@ export interface Dialect {
   readonly release: Release
   /** How a view of an index is frozen and read page by page; undefined = only by scrolling. */
   readonly pointInTime: PointInTimeCalls | undefined
+  /** Whether it says what it thinks of documents without taking them, by a mapping with fields added. */
+  readonly simulates: boolean
   /** A mapping in the words of this product. */
   readonly mapping: (mapping: FieldMapping) => FieldMapping
 }
@@ -33,6 +35,7 @@ export function dialectOf(release: Release): Dialect {
   return {
     release,
     pointInTime: pointInTimeOf(release),
+    simulates: simulatesIn(release),
     mapping: (mapping) => translate(mapping, words),
   }
 }
@@ -75,6 +78,12 @@ function pointInTimeOf({ product, version }: Release): PointInTimeCalls | undefi
   // Before 3.3 nothing sorts the documents of a point in time but their ids, which must be loaded for that.
   const sorts = version !== undefined && (version.major > 3 || (version.major === 3 && version.minor >= 3))
   return sorts ? openPointInTime : undefined
+}
+
+/** Mappings with additions came with 8.17. */
+function simulatesIn({ product, version }: Release): boolean {
+  if (product !== 'elasticsearch' || version === undefined) return false
+  return version.major > 8 || (version.major === 8 && version.minor >= 17)
 }
 
 const elasticPointInTime: PointInTimeCalls = {

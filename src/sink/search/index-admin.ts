@@ -1,12 +1,21 @@
 /** The index behind an alias: made, compared, marked and read. */
 import { Failure } from '../../change/failure.ts'
-import type { IndexAdmin, IndexMark, IndexState, ScanOptions, StoredDocument } from '../sink.ts'
+import type {
+  IndexAdmin,
+  IndexMark,
+  IndexState,
+  Operation,
+  Outcome,
+  ScanOptions,
+  StoredDocument,
+} from '../sink.ts'
 import { creationOf, type IndexWishes } from './index-definition.ts'
 import type { ExistingMapping } from './mapping-difference.ts'
 import { failureOf } from './outcomes.ts'
 import { membersOf, objectsOf } from '../../change/raw-json.ts'
 import { documentOf, scan } from './scan.ts'
 import type { Answer, Call, SearchClient } from './search-client.ts'
+import { simulate } from './simulation.ts'
 import { searchByIds } from './strays.ts'
 import { WantedIndex } from './wanted-index.ts'
 
@@ -68,6 +77,17 @@ export class SearchIndex implements IndexAdmin {
     const found = await this.#wanted.reconcile(name, mappings)
     await this.#wanted.rememberDeletes(name, settings.index)
     return found
+  }
+
+  async simulate(
+    operations: readonly Operation[],
+    signal: AbortSignal,
+  ): Promise<readonly Outcome[] | undefined> {
+    const { simulates } = await this.#client.dialect(signal)
+    const found = simulates ? await this.#find() : undefined
+    if (found === undefined) return undefined
+    const missing = await this.#wanted.missing(found.mappings)
+    return await simulate(this.#client, { alias: this.#alias, missing, operations }, signal)
   }
 
   async mark(mark: IndexMark): Promise<void> {

@@ -281,6 +281,11 @@ function sentence({ type, reason, cause }: ServerError): string {
 
 const reasonCharactersMax = 600
 
+/** Why a document would be refused, by the error that the server shows. */
+export function rejectionOf(error: unknown): Outcome {
+  return rejected(serverError(error))
+}
+
 /** Why a document was refused, for people: the document itself lies beside it, so its values are left out. */
 function rejected(error: ServerError): Extract<Outcome, { kind: 'rejected' }> {
   const reason = sentence({

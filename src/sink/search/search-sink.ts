@@ -4,6 +4,7 @@ import { Failure } from '../../change/failure.ts'
 import type { List } from '../../change/list.ts'
 import { hasUnusual, type Operation, type Operations, type Outcome, type Sink } from '../sink.ts'
 import { bulkParts, type BulkPart } from './bulk-body.ts'
+import { bulkCall } from './bulk-call.ts'
 import { failureOf, readBulk, refusal } from './outcomes.ts'
 import type { Answer, SearchClient } from './search-client.ts'
 import { findStrays } from './strays.ts'
@@ -75,9 +76,8 @@ export class SearchSink implements Sink {
   /** Sends a request; one that is refused as a whole is halved until the documents to blame stand alone. */
   async #send(part: BulkPart, operations: List<Operation>, signal: AbortSignal): Promise<readonly Outcome[]> {
     const { client, alias } = this.#options
-    const own = this.#options.verify === undefined
-    const [path, query] = own ? [`${this.#path}/_bulk`, bulkQuery] : ['/_bulk', namedQuery]
-    const answer = await client.send({ method: 'POST', path, query, body: part.body, lines: true }, signal)
+    const call = bulkCall(alias, this.#options.verify !== undefined)
+    const answer = await client.send({ ...call, body: part.body, lines: true }, signal)
     if (answer.status !== 200) return await this.#halve(answer, [...operations], signal)
     // The server has read all of it; after any other answer, bytes of it may still be on their way.
     this.#buffers.give(part.body)
@@ -136,8 +136,6 @@ export class SearchSink implements Sink {
 const verifiedForMs = 1000
 
 const applied: Outcome = { kind: 'applied' }
-const namedQuery = { filter_path: 'errors,items.*.status,items.*.error' }
-const bulkQuery = { ...namedQuery, require_alias: 'true' }
 const uuidQuery = { filter_path: '*.settings.index.uuid' }
 
 interface IndexSettings {

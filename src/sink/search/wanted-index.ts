@@ -4,6 +4,7 @@ import {
   defineIndex,
   deletesRemembered,
   withoutType,
+  type FieldMapping,
   type IndexDefinition,
   type IndexWishes,
 } from './index-definition.ts'
@@ -51,6 +52,12 @@ export class WantedIndex {
     if (answer.status !== 400) throw failure
     // What the server refuses for good is a difference like the others.
     return [...compared.sentences, failure.message]
+  }
+
+  /** What an index lacks and can get. */
+  async missing(mappings: ExistingMapping): Promise<Readonly<Record<string, FieldMapping>>> {
+    const { properties: wanted } = await this.#translated()
+    return compareMappings(mappings, wanted, this.#typed).missing
   }
 
   /** An index of others forgets deletes after a minute, unless it was told otherwise: too soon for a late request. */

@@ -93,7 +93,8 @@ export class HttpService implements Service {
 /** Short calls end by the sender's own limit. */
 const untilAnswered = new AbortController().signal
 
-function textOfOperation({ op, id, version, repeatable, routing, json }: ServiceOperation): string {
+/** As it stands in the request. */
+export function textOfOperation({ op, id, version, repeatable, routing, json }: ServiceOperation): string {
   const place = routing === undefined ? '' : `,"routing":${JSON.stringify(routing)}`
   const document = json === undefined ? '' : `,"document":${json}`
   return `{"op":"${op}","id":${JSON.stringify(id)},"version":"${version}","repeatable":${repeatable}${place}${document}}`

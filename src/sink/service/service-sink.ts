@@ -50,18 +50,23 @@ function* batches(operations: List<Operation>, bytesMax: number): Generator<read
   let batch: ServiceOperation[] = []
   let bytes = 0
   for (const operation of operations) {
-    const { op, id, version, repeatable, routing, body } = operation
-    const json = body === undefined ? undefined : textOfBody(body)
-    const added = frameBytes + id.length + (json?.length ?? 0)
+    const given = serviceOperation(operation)
+    const added = frameBytes + given.id.length + (given.json?.length ?? 0)
     if (batch.length > 0 && bytes + added > bytesMax) {
       yield batch
       batch = []
       bytes = 0
     }
-    batch.push({ op, id, version, repeatable, routing, json })
+    batch.push(given)
     bytes += added
   }
   if (batch.length > 0) yield batch
+}
+
+/** As services get it. */
+export function serviceOperation(operation: Operation): ServiceOperation {
+  const { op, id, version, repeatable, routing, body } = operation
+  return { op, id, version, repeatable, routing, json: body === undefined ? undefined : textOfBody(body) }
 }
 
 /** About what an operation takes beside its id and document. */

@@ -66,7 +66,6 @@ for (const [what, found, upstreams, pipeline = trips] of mistakes)
   })
 
 test('each kind of upstream can be asked, parameters stand in path and query', (t) => {
-  const step = (upstream: string) => ({ field: upstream, upstream, with: { city: 'city' } })
   const upstreams = {
     get: { url: 'http://h:9/weather?city={city}' },
     post: { url: 'https://h/', method: 'post', key: 'city.id' },
@@ -88,3 +87,7 @@ test('each kind of upstream can be asked, parameters stand in path and query', (
     Object.keys(upstreams).map((name) => [name, { city: ['city'] }, 'stop', 'null']),
   )
 })
+
+function step(upstream: string): object {
+  return { field: upstream, upstream, with: { city: 'city' } }
+}

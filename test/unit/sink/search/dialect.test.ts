@@ -24,6 +24,17 @@ test('types are named in the words of the product, in objects and sub-fields too
   assert.deepEqual(elastic.mapping(words), words)
 })
 
+test('documents are judged without being taken from Elasticsearch 8.17 on, and nowhere else', () => {
+  const simulates = (product: 'elasticsearch' | 'opensearch', major: number, minor: number) =>
+    dialectOf({ product, version: { major, minor } }).simulates
+  assert.deepEqual(
+    [simulates('elasticsearch', 8, 16), simulates('elasticsearch', 8, 17), simulates('elasticsearch', 9, 0)],
+    [false, true, true],
+  )
+  assert.deepEqual([simulates('opensearch', 3, 8), simulates('elasticsearch', 7, 17)], [false, false])
+  assert.equal(dialectOf({ product: 'elasticsearch', version: undefined }).simulates, false)
+})
+
 test('a point in time is read where its documents can be sorted without loading their ids', () => {
   assert.deepEqual(
     [has(1, 3), has(2, 19), has(3, 2), has(3, 3), has(4, 0)],
