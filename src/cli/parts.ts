@@ -100,6 +100,10 @@ export interface Plan {
   /** How many reads the table is loaded in, and how long one takes. */
   readonly chunks: number
   readonly chunkMs: number
+  /** What the load asks of the database, documents included; null = the source cannot tell. */
+  readonly queries: number | null
+  readonly rowsExamined: number | null
+  readonly bytesSent: number | null
   readonly atLeastSeconds: number
 }
 

@@ -217,6 +217,14 @@ export interface TableDescription {
   readonly rowsEstimate: number
 }
 
+/** What reading asks of a server. */
+export interface ReadCost {
+  readonly queries: number
+  /** Rows that the server looked at, in tables and in results on their way. */
+  readonly rowsExamined: number
+  readonly bytesSent: number
+}
+
 export type FindingLevel = 'ok' | 'warning' | 'fatal'
 
 /** One fact that doctor reports. */
@@ -246,6 +254,8 @@ export interface SourceAdmin {
   indexes(table: string): Promise<readonly (readonly string[])[]>
   /** Every precondition of capture for these tables, good or bad. Never throws for a bad one. */
   examine(tables: readonly string[]): Promise<readonly Finding[]>
+  /** What its open connections have asked so far, looks at it included; nothing may be read meanwhile. Absent = it cannot be told. */
+  cost?(): Promise<ReadCost>
   /** How far the reading is from losing its place. */
   headroom(): Promise<Headroom>
   close(): Promise<void>

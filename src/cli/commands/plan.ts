@@ -16,7 +16,8 @@ export const plan: Command = {
   },
   about: `Reads the first rows of the table, makes their documents with all that the pipeline file says, and extends what was found to
 the table, whose size is the server's own estimate. Nothing is written. The time is that of reading and of making documents
-here, one after the other: a daemon does both at once, and the target may be slower than both.
+here, one after the other: a daemon does both at once, and the target may be slower than both. What the database is asked is
+counted by its own counters of our connections: rows looked at are rows that it read of tables, and of what it sorts.
 
 Shards: one for every 30 GB of documents. Replicas: one, or none where the cluster has no second node to hold it. Write both into
 target.settings (number_of_shards, number_of_replicas) before the first run.`,
@@ -53,6 +54,13 @@ function describe(found: Plan): string {
     ],
     ['log', `about ${showBytes(found.logBytes)} for the load, kept until it is delivered`],
     ['database', `${showCount(chunks)} reads of about ${showCount(chunkMs)} ms each`],
+    ...loadOn(found),
     ['time', `at least ${showDuration(atLeastSeconds)}`],
   ])}`
+}
+
+function loadOn({ queries, rowsExamined, bytesSent }: Plan): readonly (readonly [string, string])[] {
+  if (queries === null || rowsExamined === null || bytesSent === null) return []
+  const asked = `about ${showCount(queries)} queries, which look at ${showCount(rowsExamined)} rows`
+  return [['', `${asked} and answer with ${showBytes(bytesSent)}`]]
 }

@@ -17,6 +17,7 @@ import type {
   TellServers,
   View,
   ViewRequest,
+  ReadCost,
 } from '../source.ts'
 import { Answers } from './answers.ts'
 import { BinlogStream } from './binlog-stream.ts'
@@ -32,6 +33,7 @@ import { readHead } from './read-view.ts'
 import { ReadingReplica, type RowReader } from './reading-replica.ts'
 import { readView } from './related.ts'
 import { addressOf, openSession, Sessions, type Session } from './sessions.ts'
+import { addCosts, readCost } from './session-cost.ts'
 import { readChunk, readKeys } from './snapshot.ts'
 
 /**
@@ -169,6 +171,11 @@ class MysqlSource implements Source, SourceAdmin {
       keptSeconds: await readRetentionSeconds(connection),
       behindBytes: reached === undefined ? undefined : bytesAfter(await readBinlogFiles(connection), reached),
     }))
+  }
+
+  async cost(): Promise<ReadCost> {
+    const here = await this.#sessions.each(({ connection }) => readCost(connection))
+    return addCosts([...here, ...((await this.#replica?.costs()) ?? [])])
   }
 
   async close(): Promise<void> {

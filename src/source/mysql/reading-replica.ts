@@ -4,11 +4,12 @@
  */
 import type { Position } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
-import type { Finding } from '../source.ts'
+import type { Finding, ReadCost } from '../source.ts'
 import { Answers } from './answers.ts'
 import type { ReadsSettings } from './connection.ts'
 import { KnownShapes } from './known-shapes.ts'
 import { withView } from './read-view.ts'
+import { readCost } from './session-cost.ts'
 import { openSession, Sessions, type Session } from './sessions.ts'
 import { XaEnds } from './xa-ends.ts'
 
@@ -72,6 +73,10 @@ export class ReadingReplica {
       } = error
       return { level: 'warning', fact, found, remedies: { mysql: remedy } }
     }
+  }
+
+  async costs(): Promise<readonly ReadCost[]> {
+    return await this.#sessions.each(({ connection }) => readCost(connection))
   }
 
   async close(): Promise<void> {

@@ -42,6 +42,13 @@ export class Sessions {
     return await this.#useOnce(await this.#open(), use)
   }
 
+  /** Uses every connection that waits, one after the other. */
+  async each<Result>(use: (session: Session) => Promise<Result>): Promise<readonly Result[]> {
+    const results: Result[] = []
+    for (const session of this.#idle) results.push(await use(session))
+    return results
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     const idle = this.#idle.splice(0)
