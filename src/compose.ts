@@ -3,12 +3,11 @@ import { Failure } from './change/failure.ts'
 import type { Parts } from './cli/parts.ts'
 import type { Configuration } from './config/load.ts'
 import type { Pipeline } from './config/pipeline.ts'
-import { documentType, typesHead } from './document/document-types.ts'
 import { transformed } from './document/transform.ts'
+import { documentTypes } from './document-types.ts'
 import { examineCache } from './open-cache.ts'
 import { examineStore, existingStore } from './open-store.ts'
 import { examineJoins } from './join-findings.ts'
-import { describeFields } from './joined.ts'
 import { examineState } from './examine.ts'
 import { letterKinds, lettersOf, type LetterPlace } from './dead-letters.ts'
 import type { Log } from './log/log.ts'
@@ -72,21 +71,6 @@ export function compose(configuration: Configuration, listeners: readonly Observ
     proposeMappings: (table) =>
       Object.fromEntries(table.columns.map((column) => [column.name, mappingOf(column)])),
   }
-}
-
-async function documentTypes(workshop: Workshop, pipelines: readonly Pipeline[]): Promise<string> {
-  const texts = [typesHead]
-  for (const { name, source: from, definition, enrich } of pipelines) {
-    const source = await workshop.openSource(from, [definition.table])
-    try {
-      const fields = await describeFields(definition, source)
-      const elsewhere = enrich.map(({ field }) => ({ field, column: undefined, form: undefined }))
-      texts.push(documentType(name, definition.table, [...fields, ...elsewhere]))
-    } finally {
-      await source.close()
-    }
-  }
-  return texts.join('\n')
 }
 
 async function localStatus(workshop: Workshop): ReturnType<Parts['localStatus']> {

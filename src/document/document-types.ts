@@ -9,6 +9,14 @@ export interface TypedField {
   readonly form: Form | undefined
 }
 
+/** Rows of another table, as the documents show them: one as an object or null, many as an array. */
+export interface TypedChild {
+  readonly field: string
+  readonly table: string
+  readonly kind: 'one' | 'many'
+  readonly fields: readonly (TypedField | TypedChild)[]
+}
+
 /** What stands once above the types of all pipelines. */
 export const typesHead = `/** Made by "millrace types" from the live tables: make it anew when they change. */
 
@@ -19,19 +27,34 @@ export interface RawNumber {
 `
 
 /** One interface; its name follows from the pipeline's: `order-lines` makes `OrderLinesDocument`. */
-export function documentType(pipeline: string, table: string, fields: readonly TypedField[]): string {
+export function documentType(
+  pipeline: string,
+  table: string,
+  fields: readonly (TypedField | TypedChild)[],
+): string {
   const name = pipeline.replace(/(^|[-_])([a-z0-9])/g, (_match, _before, letter: string) =>
     letter.toUpperCase(),
   )
-  const lines = fields.map(({ field, column, form }) => {
-    const doc = column === undefined ? 'from elsewhere' : column.type
-    const member = /^[A-Za-z_$][\w$]*$/.test(field) ? field : JSON.stringify(field)
-    return `  /** ${doc.replaceAll('*/', '* /')} */\n  readonly ${member}: ${typeOf(column, form)}\n`
-  })
   return `/** A document of the pipeline ${pipeline}, from ${table}. */
 export interface ${/^\d/.test(name) ? '_' : ''}${name}Document {
-${lines.join('')}}
+${membersOf(fields, '  ')}}
 `
+}
+
+function membersOf(fields: readonly (TypedField | TypedChild)[], indent: string): string {
+  const lines = fields.map((each) => {
+    const { field } = each
+    const member = /^[A-Za-z_$][\w$]*$/.test(field) ? field : JSON.stringify(field)
+    const doc = 'fields' in each ? each.table : (each.column?.type ?? 'from elsewhere')
+    const type = 'fields' in each ? childType(each, indent) : typeOf(each.column, each.form)
+    return `${indent}/** ${doc.replaceAll('*/', '* /')} */\n${indent}readonly ${member}: ${type}\n`
+  })
+  return lines.join('')
+}
+
+function childType({ kind, fields }: TypedChild, indent: string): string {
+  const object = `{\n${membersOf(fields, `${indent}  `)}${indent}}`
+  return kind === 'one' ? `${object} | null` : `readonly ${object}[]`
 }
 
 function typeOf(column: Column | undefined, form: Form | undefined): string {

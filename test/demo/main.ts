@@ -30,7 +30,7 @@ application would. Servers that this machine lacks are fetched once and kept in 
   --minutes N    the same after N minutes of live changes
   --rate N       changes a second (default 300)
   --pipeline P   what is shown: cities (one table, the default), or regions (a document of three tables: a region, its
-                 country and its largest cities)
+                 country and its largest cities), or weather (the same with what a service over HTTP knows)
   --help         this text`
 
 interface Options {
@@ -98,11 +98,16 @@ async function run(stack: Stack, options: Options, { screen, interrupt }: Termin
   const index = new SearchIndex(stack.elasticsearch.url, play.name)
   const searchCommand = `curl -s '${stack.elasticsearch.url}/${play.name}/_search?${play.search}&pretty&filter_path=hits.hits._source'`
   screen.say(`When the first documents are there, try:\n  ${searchCommand}`)
+  await using surroundings = await play.surround()
   await using daemon = await DaemonProcess.start({
     directory: join(stack.directory, 'daemon'),
     mysqlUrl: stack.mysql.cdcUrl,
     elasticsearchUrl: stack.elasticsearch.url,
-    pipelines: { [play.name]: readFileSync(new URL(`${play.name}.yaml`, pipelineFiles), 'utf8') },
+    pipelines: {
+      [play.name]: readFileSync(new URL(`${play.folder}/${play.name}.yaml`, configuration), 'utf8'),
+    },
+    settings: surroundings.settings,
+    environment: surroundings.environment,
   })
   const writer = new LiveWriter(connection, ids)
   const over = new AbortController()
@@ -185,7 +190,7 @@ function interruption(): AbortSignal {
   return interrupt.signal
 }
 
-const pipelineFiles = new URL('../../config/pipelines/', import.meta.url)
+const configuration = new URL('../../config/', import.meta.url)
 const onceMs = 10_000
 const loadTimeoutMs = 600_000
 const catchUpTimeoutMs = 120_000

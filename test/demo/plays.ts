@@ -3,10 +3,20 @@ import type { Connection } from 'mysql2/promise'
 import type { SearchIndex } from '../support/search-index.ts'
 import { compareCities, type Comparison } from './checker.ts'
 import { compareRegions, loadRegions, renameCountries } from './regions.ts'
+import { compareWeather, serveWeather } from './weather.ts'
+
+/** What a pipeline needs besides its tables, and the settings that name it. */
+export interface Surroundings extends AsyncDisposable {
+  readonly settings: Readonly<Record<string, unknown>>
+  readonly environment: Readonly<Record<string, string>>
+}
 
 export interface Play {
   /** Of the file, of the pipeline and of its index. */
   readonly name: string
+  /** Where its file is, below config/. */
+  readonly folder: string
+  readonly surround: () => Promise<Surroundings>
   /** What the cities' table does not have yet. */
   readonly prepare: (connection: Connection) => Promise<void>
   /** Changes besides those of cities, until the signal aborts. */
@@ -18,11 +28,15 @@ export interface Play {
   readonly search: string
 }
 
+const alone = (): Promise<Surroundings> =>
+  Promise.resolve({ settings: {}, environment: {}, [Symbol.asyncDispose]: nothing })
 const nothing = (): Promise<void> => Promise.resolve()
 
 export const plays: readonly Play[] = [
   {
     name: 'cities',
+    folder: 'pipelines',
+    surround: alone,
     prepare: nothing,
     change: nothing,
     compare: (connection, { server, name }) => compareCities(connection, server, name),
@@ -31,10 +45,22 @@ export const plays: readonly Play[] = [
   },
   {
     name: 'regions',
+    folder: 'pipelines',
+    surround: alone,
     prepare: loadRegions,
     change: renameCountries,
     compare: compareRegions,
     documentsMin: 2000,
     search: 'q=nation.name:iceland&size=3',
+  },
+  {
+    name: 'weather',
+    folder: 'enrichment/pipelines',
+    surround: serveWeather,
+    prepare: loadRegions,
+    change: renameCountries,
+    compare: compareWeather,
+    documentsMin: 2000,
+    search: 'q=weather.sky:clear&sort=weather.degrees:desc&size=3',
   },
 ]

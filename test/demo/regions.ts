@@ -32,7 +32,11 @@ export async function renameCountries(connection: Connection, signal: AbortSigna
 }
 
 /** Both sides must be at rest, and everything written must be findable. */
-export async function compareRegions(connection: Connection, index: SearchIndex): Promise<Comparison> {
+export async function compareRegions(
+  connection: Connection,
+  index: SearchIndex,
+  moreOf: (country: string, code: string) => object = () => ({}),
+): Promise<Comparison> {
   const documents = new Map<string, string>()
   for await (const { _id: id, _source: source } of index.documents())
     documents.set(id, JSON.stringify(source))
@@ -45,7 +49,9 @@ export async function compareRegions(connection: Connection, index: SearchIndex)
   for (const { country, code, name } of rows) {
     const id = `${country}|${code}`
     const nation = name === null ? null : { name: String(name) }
-    const wanted = JSON.stringify({ country, code, nation, cities: cities.get(id.toLowerCase()) ?? [] })
+    const more = moreOf(String(country), String(code))
+    const largest = cities.get(id.toLowerCase()) ?? []
+    const wanted = JSON.stringify({ country, code, nation, cities: largest, ...more })
     if (documents.get(id) !== wanted) differing.push(`region ${id}: ${wanted} is ${documents.get(id)}`)
     documents.delete(id)
   }

@@ -31,6 +31,6 @@ test('the examples of settings are settings', () => {
   )
   assert.deepEqual(
     enrichment?.pipelines.map(({ name, enrich }) => [name, enrich.map(({ upstream }) => upstream)]),
-    [['trips', ['weather']]],
+    [['weather', ['weather']]],
   )
 })
