@@ -25,8 +25,6 @@ test('types are named in the words of the product, in objects and sub-fields too
 })
 
 test('documents are judged without being taken from Elasticsearch 8.17 on, and nowhere else', () => {
-  const simulates = (product: 'elasticsearch' | 'opensearch', major: number, minor: number) =>
-    dialectOf({ product, version: { major, minor } }).simulates
   assert.deepEqual(
     [simulates('elasticsearch', 8, 16), simulates('elasticsearch', 8, 17), simulates('elasticsearch', 9, 0)],
     [false, true, true],
@@ -43,6 +41,10 @@ test('a point in time is read where its documents can be sorted without loading 
   assert.equal(dialectOf({ product: 'opensearch', version: undefined }).pointInTime, undefined)
   assert.notEqual(dialectOf({ product: 'elasticsearch', version: undefined }).pointInTime, undefined)
 })
+
+function simulates(product: 'elasticsearch' | 'opensearch', major: number, minor: number): boolean {
+  return dialectOf({ product, version: { major, minor } }).simulates
+}
 
 function has(major: number, minor: number): boolean {
   return dialectOf({ product: 'opensearch', version: { major, minor } }).pointInTime !== undefined
