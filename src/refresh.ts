@@ -5,7 +5,10 @@ import { Failure } from './change/failure.ts'
 import type { RefreshAnswer, RefreshRequest } from './control/operations.ts'
 import type { Captured } from './pipeline/captured.ts'
 import type { Clock } from './pipeline/clock.ts'
+import type { Observe } from './pipeline/facts.ts'
 import { refresh, type Refreshed } from './pipeline/refresh.ts'
+import { failureOf } from './pipeline/retry-policy.ts'
+import { supervise } from './pipeline/supervise.ts'
 import type { SourceAdmin } from './source/source.ts'
 
 interface RefreshableSource {
@@ -33,30 +36,49 @@ export async function refreshPipelines(
   return { groups, busy }
 }
 
+interface ScheduledSource extends Omit<RefreshableSource, 'name'> {
+  readonly clock: Clock
+  readonly observe: Observe
+}
+
 /**
  * For each pipeline that has a schedule what refreshes it whenever that says so, until the signal aborts; while its table
- * is being read, not this time.
+ * is being read, not this time. A failure ends neither this nor what runs beside it.
  */
 export function refreshSchedules(
   pipelines: readonly Pipeline[],
-  source: Omit<RefreshableSource, 'name'> & { readonly clock: Clock },
+  source: ScheduledSource,
 ): readonly ((signal: AbortSignal) => Promise<void>)[] {
   return pipelines.flatMap((pipeline) => {
     const { refresh: wish } = pipeline
     if (wish === undefined) return []
     const { clock } = source
-    // What is due stays due when it cannot be begun at once.
-    let dueMs: number | undefined
     const keepTo = async (signal: AbortSignal): Promise<void> => {
       for (;;) {
-        dueMs ??= nextTime(wish, clock.now()) ?? Infinity
-        await until(dueMs, clock, signal)
-        await begin(source, pipeline, wish.rowsPerSecond)
-        dueMs = undefined
+        await until(nextTime(wish, clock.now()) ?? Infinity, clock, signal)
+        await beginDue(source, pipeline, wish, signal)
       }
     }
     return [keepTo]
   })
+}
+
+/** Again, until it is begun; what waiting does not mend is said, and tried again when the schedule comes round. */
+async function beginDue(
+  source: ScheduledSource,
+  pipeline: Pipeline,
+  wish: NonNullable<Pipeline['refresh']>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, observe } = source
+  const part = `the schedule of ${pipeline.label}`
+  const run = async (): Promise<void> => void (await begin(source, pipeline, wish.rowsPerSecond))
+  try {
+    await supervise({ part, clock, observe }, run, signal)
+  } catch (error) {
+    const waitMs = (nextTime(wish, clock.now()) ?? Infinity) - clock.now()
+    observe({ kind: 'restarting', part, failure: failureOf(error), attempt: 1, waitMs })
+  }
 }
 
 /** Timers take no more than some weeks, and clocks are set. */

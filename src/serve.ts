@@ -267,7 +267,7 @@ function daemonSource({ workshop, options, observe, board }: Serving, opened: Op
     groups: own.map(fedGroup),
     restart: own.every((pipeline) => isMeant(pipeline, options.reload)),
   })
-  const schedules = refreshSchedules(own, { source, capture: leading, clock: systemClock })
+  const schedules = refreshSchedules(own, { source, capture: leading, clock: systemClock, observe })
   return {
     name,
     feed: captures.work(

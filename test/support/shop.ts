@@ -181,6 +181,14 @@ function tagsOf(schema: string, flavor: Flavor): string {
   )
 }
 
+/** The same as shopPipeline, and of orders with a customer what a service says. */
+export function ratedShopPipeline(schema: string): object {
+  return {
+    ...shopPipeline(schema),
+    enrich: [{ field: 'rating', upstream: 'ratings', with: { customer: 'customer_id' } }],
+  }
+}
+
 /** What a service says that is asked for the ratings of customers; `body` = `{"keys":[{"customer":7},...]}`. */
 export function ratings(body: string): string {
   const { keys } = JSON.parse(body) as { readonly keys: readonly { readonly customer: number }[] }

@@ -51,11 +51,9 @@ async function running() {
 test('a schedule refreshes at its time, again and again, and what could not be begun is made up for', async () => {
   const { world, process, source } = await running()
   const stop = new AbortController()
-  const [schedule] = refreshSchedules([items], { ...source, clock: world.clock })
-  const kept = async (): Promise<void> => {
-    while (!stop.signal.aborted) await schedule?.(stop.signal).catch(() => undefined)
-  }
-  const keeping = kept()
+  const { observe } = process.facts
+  const [schedule] = refreshSchedules([items], { ...source, clock: world.clock, observe })
+  const keeping = schedule?.(stop.signal).catch(() => undefined)
   const loads = (): number => process.facts.of('load-finished').length
   await world.clock.advance(50_000)
   assert.equal(loads(), 1, 'the minute is not over yet')
@@ -63,6 +61,32 @@ test('a schedule refreshes at its time, again and again, and what could not be b
   assert.equal(loads(), 2)
   await world.clock.advance(60_000)
   assert.equal(loads(), 3)
+  stop.abort()
+  await keeping
+  await process.end()
+})
+
+test('a refresh that cannot be begun is tried again, or at the next time, and ends nothing that runs beside it', async () => {
+  const { world, process, source } = await running()
+  const stop = new AbortController()
+  const { observe } = process.facts
+  const failures = [new Failure('configuration', 'no such table'), new Failure('transient', 'away')]
+  const describe = async () => {
+    const failure = failures.shift()
+    if (failure !== undefined) throw failure
+    return await source.source.describe()
+  }
+  const failing = { ...source, source: { describe }, clock: world.clock, observe }
+  const [schedule] = refreshSchedules([items], failing)
+  const keeping = schedule?.(stop.signal).catch(() => undefined)
+  const loads = (): number => process.facts.of('load-finished').length
+  await world.clock.advance(70_000)
+  assert.equal(loads(), 1)
+  const [told] = process.facts.of('restarting')
+  assert.match(`${told?.part}: ${told?.failure.message}`, /the schedule of items: no such table/)
+  assert(told !== undefined && told.waitMs > 50_000 && told.waitMs <= 60_000)
+  await world.clock.advance(60_000)
+  assert.equal(loads(), 2, 'what passes by itself is waited for')
   stop.abort()
   await keeping
   await process.end()
