@@ -75,6 +75,26 @@ for (const name of names) {
       await one.close()
     })
 
+    test('tells keys apart that are spelled alike, as the collation has it, and refuses rows of other keys', async () => {
+      const asked = [{ code: '"FR"' }, { code: '"fr"' }, { code: '"Fr"' }]
+      for (const [collation, wanted] of [
+        ['utf8mb4_bin', [undefined, '{"id":2}', undefined]],
+        ['utf8mb4_general_ci', ['{"id":2}', '{"id":2}', '{"id":2}']],
+      ] as const) {
+        const one = upstream(
+          `SELECT code, MIN(id) AS id FROM geo.places WHERE CONVERT(code USING utf8mb4) COLLATE ${collation} IN (:keys) GROUP BY code`,
+        )
+        assert.deepEqual(await one.ask(asked, never), wanted, collation)
+        await one.close()
+      }
+      const turned = upstream('SELECT name, id FROM geo.places WHERE id IN (:keys)')
+      await assert.rejects(
+        turned.ask([{ id: '2' }], never),
+        failing('configuration', /a row for a key that was not asked for/),
+      )
+      await turned.close()
+    })
+
     test('writes nothing, and says what is wrong with a query or a server', async () => {
       const writing = upstream('DELETE FROM geo.places WHERE id IN (:keys)')
       await assert.rejects(writing.ask([{ id: '2' }], never), failing(undefined, /read.only/i))

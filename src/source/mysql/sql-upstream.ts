@@ -10,6 +10,7 @@ import { parseExact } from '../../change/exact-json.ts'
 import { textOf } from '../../change/row.ts'
 import type { Answer, Question, Upstream } from '../../upstream/upstream.ts'
 import { formatOfAnswer } from './answer-columns.ts'
+import { attributed, rounds } from './answer-keys.ts'
 import { connect, hangUp, type Connection, type MysqlSettings } from './connection.ts'
 import { failureOf } from './server-errors.ts'
 import { timeLimit } from './time-limit.ts'
@@ -43,10 +44,13 @@ export class SqlUpstream implements Upstream {
 
   async ask(questions: readonly Question[], signal: AbortSignal): Promise<readonly Answer[]> {
     const keys = questions.map((question) => Object.values(question)[0] ?? 'null')
-    const found = await this.#rows(keys, signal)
-    const byKey = new Map<string, string[]>()
-    for (const { key, answer } of found) byKey.set(key, [...(byKey.get(key) ?? []), answer])
-    return keys.map((key) => this.#answer(byKey.get(key) ?? alike(byKey, key)))
+    const answers = new Map<string, Answer>()
+    for (const asked of rounds(keys)) {
+      const byKey = attributed(asked, await this.#rows(asked, signal))
+      if (byKey === undefined) throw this.#beside()
+      for (const key of asked) answers.set(key, this.#answer(byKey.get(key)?.map(({ answer }) => answer)))
+    }
+    return keys.map((key) => answers.get(key))
   }
 
   async close(): Promise<void> {
@@ -63,6 +67,15 @@ export class SqlUpstream implements Upstream {
       {
         remedy: `say upstreams.${name}.rows: many, or make the query answer with one`,
       },
+    )
+  }
+
+  #beside(): Failure {
+    const { name } = this.#settings
+    return new Failure(
+      'configuration',
+      `the query of the upstream ${name} gave a row for a key that was not asked for`,
+      { remedy: 'let its first column be the very column that is compared with :keys' },
     )
   }
 
@@ -145,14 +158,6 @@ function parameterOf(text: string): unknown {
   const value = parseExact(text)
   // A decimal that JavaScript would round stays its text.
   return typeof value === 'object' && value !== null ? text : value
-}
-
-/** The server's collation may take texts for equal that are spelled differently. */
-function alike(rows: ReadonlyMap<string, string[]>, key: string): readonly string[] | undefined {
-  if (!key.startsWith('"')) return undefined
-  const wanted = key.toLowerCase()
-  for (const [found, answers] of rows) if (found.toLowerCase() === wanted) return answers
-  return undefined
 }
 
 function withoutColumn(upstream: string, value: string, names: readonly string[]): Failure {
