@@ -87,7 +87,7 @@ function nameOf(mapping: FieldMapping): string {
 }
 
 function sameType(existing: FieldMapping, wanted: FieldMapping): boolean {
-  return typeOf(existing) === typeOf(wanted) && (typeOf(wanted) !== 'date' || readsDates(existing))
+  return typeOf(existing) === typeOf(wanted) && (typeOf(wanted) !== 'date' || readsDates(existing, wanted))
 }
 
 /** Whether every value that the wanted mapping takes is taken by the existing one too. */
@@ -95,7 +95,7 @@ function holds(existing: FieldMapping, wanted: FieldMapping): boolean {
   const [found, needed] = [typeOf(existing), typeOf(wanted)]
   if (found === 'object') return needed === 'object' && existing['enabled'] === false
   if (needed === 'object') return false
-  if (needed === 'date' && (found === 'date' || found === 'date_nanos')) return readsDates(existing)
+  if (needed === 'date' && (found === 'date' || found === 'date_nanos')) return readsDates(existing, wanted)
   return found === needed || takesText.has(found) || (widerThan[needed]?.includes(found) ?? false)
 }
 
@@ -116,14 +116,18 @@ const widerThan: Readonly<Record<string, readonly string[]>> = {
   scaled_float: ['float', 'double'],
 }
 
-function readsDates(existing: FieldMapping): boolean {
-  const format = existing['format']
-  return typeof format !== 'string' || format.split('||').some((each) => isoFormats.has(each))
+/** Whether dates in every format that is wanted are read. */
+function readsDates(existing: FieldMapping, wanted: FieldMapping): boolean {
+  const read = formatsOf(existing) ?? [usualFormat, 'epoch_millis']
+  const readsIso = read.some((each) => isoFormats.has(each))
+  const needed = formatsOf(wanted) ?? [usualFormat]
+  return needed.every((each) => read.includes(each) || (readsIso && isoFormats.has(each)))
 }
 
-const isoFormats = new Set([
-  'strict_date_optional_time',
-  'date_optional_time',
-  'strict_date_optional_time_nanos',
-  'iso8601',
-])
+function formatsOf({ format }: FieldMapping): readonly string[] | undefined {
+  return typeof format === 'string' ? format.split('||') : undefined
+}
+
+const usualFormat = 'strict_date_optional_time'
+
+const isoFormats = new Set([usualFormat, 'date_optional_time', 'strict_date_optional_time_nanos', 'iso8601'])

@@ -39,6 +39,14 @@ describe('an existing mapping', () => {
     assert.ok(fits({ type: 'date_nanos' }, wanted))
     assert.ok(fits({ type: 'date', format: 'epoch_millis||strict_date_optional_time' }, wanted))
     assert.ok(!fits({ type: 'date', format: 'yyyy-MM-dd' }, wanted))
+    assert.ok(fits({ type: 'date', format: 'iso8601' }, { type: 'date' }))
+    const ours = { type: 'date', format: 'strict_date||epoch_millis' }
+    const typed = new Set(['f'])
+    assert.ok(fits(ours, ours, typed), 'a format of the pipeline file')
+    assert.ok(fits({ ...ours, format: 'epoch_millis||yyyy||strict_date' }, ours, typed))
+    assert.ok(!fits({ ...ours, format: 'strict_date' }, ours, typed))
+    assert.ok(fits({ type: 'date' }, { type: 'date', format: 'epoch_millis' }), 'which is read by default')
+    assert.ok(!fits({ type: 'date' }, { type: 'date', format: 'epoch_second' }))
   })
 
   it('holds whole JSON values only where it does not index them', () => {
