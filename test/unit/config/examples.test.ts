@@ -14,8 +14,14 @@ const environment = {
 }
 
 test('the examples of settings are settings', () => {
-  const files = ['millrace.yaml', 'kafka.yaml', 'debezium/millrace.yaml', 'enrichment/millrace.yaml']
-  const [first, kafka, debezium, enrichment] = files
+  const files = [
+    'millrace.yaml',
+    'kafka.yaml',
+    'debezium/millrace.yaml',
+    'enrichment/millrace.yaml',
+    'mappings/millrace.yaml',
+  ]
+  const [first, kafka, debezium, enrichment, mappings] = files
     .map((name) => `config/${name}`)
     .map((file) => loadConfiguration({ environment, workingDirectory: root, file }))
   assert.equal(first?.settings.log.kind, 'embedded')
@@ -32,5 +38,9 @@ test('the examples of settings are settings', () => {
   assert.deepEqual(
     enrichment?.pipelines.map(({ name, enrich }) => [name, enrich.map(({ upstream }) => upstream)]),
     [['weather', ['weather']]],
+  )
+  assert.deepEqual(
+    mappings?.pipelines.map(({ name, transform }) => [name, transform?.path.endsWith('places.ts')]),
+    [['places', true]],
   )
 })
