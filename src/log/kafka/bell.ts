@@ -16,12 +16,14 @@ export class Bell {
     this.#waiting ??= Promise.withResolvers()
     const { promise, resolve } = Promise.withResolvers<void>()
     const timer = setTimeout(resolve, waitMs)
-    signal.addEventListener('abort', () => resolve(), { once: true })
+    const abort = (): void => resolve()
+    signal.addEventListener('abort', abort)
     try {
       await Promise.race([this.#waiting.promise, promise])
     } finally {
       clearTimeout(timer)
-      resolve()
+      // The signal outlives many waits.
+      signal.removeEventListener('abort', abort)
     }
   }
 }

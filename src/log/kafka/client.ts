@@ -1,5 +1,5 @@
 /** The calls to brokers that the log is made of. */
-import { readCommitted, type Fetched } from './committed-records.ts'
+import { Fetched } from './committed-records.ts'
 import {
   Connections,
   groupBy,
@@ -10,11 +10,10 @@ import {
   type Topic,
 } from './connections.ts'
 import { hasCode } from './failures.ts'
+import { readFetchAnswer } from './fetch-answer.ts'
 import { GroupCalls } from './group-calls.ts'
 import {
   addPartitionsToTxnV3,
-  compressionsAlgorithms,
-  crc32c,
   createAPI,
   createTopicsV7,
   deleteTopicsV6,
@@ -23,13 +22,10 @@ import {
   fetchV13,
   initProducerIdV4,
   listOffsetsV7,
-  murmur2,
   produceV9,
   Writer,
   type API,
 } from './library.ts'
-
-export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 
 export interface TopicWish {
   readonly name: string
@@ -158,7 +154,7 @@ export class Client extends Connections {
         const answer = await this.call(
           node,
           'reading from topics',
-          fetchV13.api,
+          fetchApi,
           limits.waitMs,
           1,
           limits.bytes,
@@ -169,11 +165,11 @@ export class Client extends Connections {
           [],
           '',
         )
-        return answer.responses.flatMap(({ topicId, partitions }) =>
+        return answer.topics.flatMap(({ id, partitions }) =>
           partitions.map((each) => {
-            const topic = names.get(topicId) ?? ''
-            const from = own.find((one) => one.topic === topic && one.partition === each.partitionIndex)
-            return readCommitted({ topic, partition: each.partitionIndex }, from?.offset ?? 0n, each)
+            const place = { topic: names.get(id) ?? '', partition: each.partition }
+            const asked = own.find((one) => one.topic === place.topic && one.partition === place.partition)
+            return new Fetched(place, asked?.offset ?? 0n, each)
           }),
         )
       }),
@@ -249,14 +245,7 @@ export class Client extends Connections {
   }
 }
 
-/** What records are made with: the library has the algorithms. */
-export const algorithms = {
-  crc: (bytes: Buffer): number => crc32c(bytes) >>> 0,
-  compress: (how: Compression, bytes: Buffer): Buffer => compressionsAlgorithms[how].compressSync(bytes),
-  compressionBits: (how: Compression): number => compressionsAlgorithms[how].bitmask,
-  /** Where every other client puts a key, of so many partitions. */
-  partitionOf: (key: Buffer, partitions: number): number => (murmur2(key) & 0x7fffffff) % partitions,
-}
+const fetchApi = createAPI(1, 13, fetchV13.createRequest, readFetchAnswer)
 
 /** The library makes batches from objects; ours are bytes already. */
 const produceApi = createAPI(

@@ -13,7 +13,7 @@
 import type { Barrier, Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import type { Control } from '../log.ts'
-import type { FetchedRecord } from './committed-records.ts'
+import type { FetchedRecord } from './fetched-batch.ts'
 import { FirstRecords } from './first-records.ts'
 import { parseTable } from './schemas.ts'
 

@@ -3,8 +3,10 @@
  * is kept here of each is where it lies: documents would fill the memory, and are read again when they are listed.
  */
 import type { DeadLetter, DeadLetters } from '../log.ts'
-import { algorithms, type Client } from './client.ts'
+import { algorithms } from './algorithms.ts'
+import type { Client } from './client.ts'
 import type { Fetched } from './committed-records.ts'
+import type { FetchedRecord } from './fetched-batch.ts'
 import { placeName, type Place } from './connections.ts'
 import { BatchBuilder } from './record-batch.ts'
 
@@ -99,7 +101,7 @@ export class TopicDeadLetters implements DeadLetters {
     return page ?? { records: [], next: offset }
   }
 
-  #take({ offset, key, value }: Fetched['records'][number]): void {
+  #take({ offset, key, value }: FetchedRecord): void {
     const [group = '', id = ''] = namesIn(key)
     const own = this.#kept.get(group) ?? new Map<string, Kept>()
     this.#kept.set(group, own)
@@ -118,7 +120,7 @@ export class TopicDeadLetters implements DeadLetters {
     for (const [id, letter] of letters) {
       const value = letter === undefined ? undefined : Buffer.from(JSON.stringify(letter))
       builder.add(Buffer.from(JSON.stringify([group, id])), value, noHeaders)
-      if (builder.bytes >= batchBytes) await this.#send(builder)
+      if (builder.at >= batchBytes) await this.#send(builder)
     }
     if (builder.count > 0) await this.#send(builder)
   }

@@ -8,7 +8,7 @@ import type { Group, GroupLag, LogAdmin } from '../log.ts'
 import type { Client } from './client.ts'
 import { placeName, type Place } from './connections.ts'
 import { nobody } from './group-calls.ts'
-import type { FetchedRecord } from './committed-records.ts'
+import type { FetchedRecord } from './fetched-batch.ts'
 import { barriersBehind, groupKey, type ControlState, type DefinedGroup } from './control-state.ts'
 import { plainBatch } from './dead-letters.ts'
 import type { Follower } from './follower.ts'
@@ -34,6 +34,8 @@ export interface GroupAdminParts {
 }
 
 const noHeaders = Buffer.from([0])
+/** As a rule one batch will do. */
+const firstPieceBytes = 1
 const pieceBytes = 2 ** 20
 /** So many pieces are looked through for the oldest undelivered change; beyond them the answer is what is certain by then. */
 const piecesMax = 16
@@ -158,10 +160,11 @@ export class GroupAdmin {
     })
     offset ??= (await client.ends([place], 'first')).get(placeName(place)) ?? 0n
     for (let piece = 0; piece < piecesMax; piece++) {
-      const limits = { waitMs: 0, bytes: pieceBytes, partitionBytes: pieceBytes }
+      const bytes = piece === 0 ? firstPieceBytes : pieceBytes
+      const limits = { waitMs: 0, bytes, partitionBytes: bytes }
       const [fetched] = await client.fetch([{ ...place, offset }], limits)
-      const record = fetched?.records.find((each) => isBehind(each, from.next, group, state))
-      if (record !== undefined) return { seq: readHeaders(record.headers).seq, atMs: ageOf(record, state) }
+      const record = fetched?.find((each) => isBehind(each, from.next, group, state))
+      if (record !== undefined) return { seq: readHeaders(record).seq, atMs: ageOf(record, state) }
       if (fetched === undefined || fetched.next === offset) return undefined
       offset = fetched.next
     }
@@ -220,15 +223,15 @@ async function isLost(
 }
 
 function isBehind(record: FetchedRecord, next: number, group: DefinedGroup, state: ControlState): boolean {
-  const headers = readHeaders(record.headers)
+  const headers = readHeaders(record)
   return headers.seq > next && isWanted(group, headers, tableOf(state, headers.fingerprint))
 }
 
 /** When a record was committed; one that was read has no such time and is as old as its place in the log. */
 function ageOf(record: FetchedRecord, state: ControlState): number {
-  const headers = readHeaders(record.headers)
+  const headers = readHeaders(record)
   const builder = new RecordsBuilder()
-  readerOf(tableOf(state, headers.fingerprint)).read(builder, record.key, record.value ?? noHeaders, headers)
+  readerOf(tableOf(state, headers.fingerprint)).read(builder, record, headers)
   const cursor = builder.finish().cursor()
   cursor.next()
   return cursor.committedAtMs === 0 ? record.appendedAtMs : cursor.committedAtMs

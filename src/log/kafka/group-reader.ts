@@ -31,7 +31,7 @@ export interface GroupReaderParts {
 const waitMs = 250
 /** While some partitions have enough waiting, brokers are asked for the others only briefly. */
 const shortWaitMs = 25
-const partitionBytes = 2 ** 20
+const partitionBytes = 2 ** 18
 const waitingBytesMax = 2 * 2 ** 20
 const fetchBytes = 8 * 2 ** 20
 /** A lane that gets nothing is told how far it has passed this often, ms. */

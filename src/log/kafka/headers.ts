@@ -1,13 +1,14 @@
 /**
  * Headers of a record: `version` (decimal digits), `schema` (fingerprint of the table's definition), `op`, `epoch`, and
  * where they say something `addressee` (the group that it is for alone), `gtid` (the transaction that it comes from) and
- * `jsonNulls` (see envelope.ts).
+ * `jsonNulls` (see envelope-writer.ts).
  */
 import { Failure } from '../../change/failure.ts'
+import { Varints } from './varints.ts'
 
-export interface RecordHeaders {
+/** What many records have alike. */
+export interface AlikeHeaders {
   readonly epoch: number
-  readonly seq: number
   readonly op: string
   readonly fingerprint: string
   /** Empty = for all. */
@@ -17,44 +18,13 @@ export interface RecordHeaders {
   readonly gtid: string
 }
 
-const versionName = varintText('version')
-
-/** Writes them as they stand in a record, with their count in front. All but the version is the same for many. */
-export class HeaderWriter {
-  readonly #rests = new Map<string, Buffer>()
-  readonly #bytes = Buffer.allocUnsafe(64 * 1024)
-
-  /** Looked at before the next call. */
-  write(headers: RecordHeaders): Buffer {
-    const { epoch, seq, op, fingerprint, addressee, jsonNulls, gtid } = headers
-    const rest =
-      jsonNulls === ''
-        ? this.#rest(`${fingerprint} ${op} ${epoch} ${addressee} ${gtid}`, headers)
-        : restOf(headers)
-    const version = String((BigInt(epoch) << 48n) | BigInt(seq))
-    const bytes = this.#bytes
-    bytes[0] = 2 * (4 + (addressee === '' ? 0 : 1) + (jsonNulls === '' ? 0 : 1) + (gtid === '' ? 0 : 1))
-    let at = 1 + versionName.copy(bytes, 1)
-    bytes[at++] = 2 * version.length
-    at += bytes.write(version, at, 'latin1')
-    if (at + rest.length > bytes.length) throw new Failure('unsupported', 'a row with too many JSON nulls')
-    at += rest.copy(bytes, at)
-    return bytes.subarray(0, at)
-  }
-
-  #rest(name: string, headers: RecordHeaders): Buffer {
-    const known = this.#rests.get(name)
-    if (known !== undefined) return known
-    const made = restOf(headers)
-    if (this.#rests.size > restsMax) this.#rests.clear()
-    this.#rests.set(name, made)
-    return made
-  }
+export interface RecordHeaders extends AlikeHeaders {
+  readonly seq: number
 }
 
-const restsMax = 10_000
-
-function restOf({ op, fingerprint, epoch, addressee, jsonNulls, gtid }: RecordHeaders): Buffer {
+/** Headers as they stand in a record, their count in front, up to the digits of the version, which come last. */
+export function alikeBytes(headers: AlikeHeaders): Buffer {
+  const { op, fingerprint, epoch, addressee, gtid, jsonNulls } = headers
   const pairs = [
     ['schema', fingerprint],
     ['op', op],
@@ -63,8 +33,44 @@ function restOf({ op, fingerprint, epoch, addressee, jsonNulls, gtid }: RecordHe
     ...(gtid === '' ? [] : [['gtid', gtid]]),
     ...(jsonNulls === '' ? [] : [['jsonNulls', jsonNulls]]),
   ]
-  return Buffer.concat(pairs.flat().map(varintText))
+  const count = Buffer.from([2 * (pairs.length + 1)])
+  return Buffer.concat([count, ...pairs.flat().map(varintText), versionName])
 }
+
+/** The versions of one record after the other, in decimal digits behind their length. */
+export class VersionDigits {
+  #bytes: Buffer = Buffer.alloc(0)
+  #epoch = -1
+  #seq = -1
+
+  /** Goes on to the version of this number; looked at before the next call. */
+  next(epoch: number, seq: number): Buffer {
+    if (epoch !== this.#epoch || seq !== this.#seq + 1 || !countUp(this.#bytes))
+      this.#bytes = varintText(String((BigInt(epoch) << 48n) | BigInt(seq)))
+    this.#epoch = epoch
+    this.#seq = seq
+    return this.#bytes
+  }
+}
+
+/** Adds one to the digits behind the first byte; false = there would be one digit more. */
+function countUp(bytes: Buffer): boolean {
+  for (let at = bytes.length - 1; at > 0; at--) {
+    const digit = bytes[at] ?? 0
+    if (digit < nine) {
+      bytes[at] = digit + 1
+      return true
+    }
+    bytes[at] = zero
+  }
+  return false
+}
+
+const zero = 0x30
+const nine = 0x39
+
+/** How the header begins that is written last. */
+export const versionName = varintText('version')
 
 /** A text behind its length, which is a zigzag varint. */
 function varintText(text: string): Buffer {
@@ -75,40 +81,53 @@ function varintText(text: string): Buffer {
   return Buffer.concat([Buffer.from([...length, code]), bytes])
 }
 
-/** Throws a Failure of kind `corrupt` where they are not those of a record. */
-export function readHeaders(
-  headers: readonly (readonly [Buffer | null, Buffer | null])[],
-): RecordHeaders & { readonly version: bigint } {
-  const {
-    version: digits = '',
-    schema = '',
-    op = '',
-    addressee = '',
-    jsonNulls = '',
-    gtid = '',
-  } = textsOf(headers)
-  if (!/^\d+$/.test(digits))
-    throw new Failure('corrupt', 'a record in a topic of the log has no version', {
-      remedy:
-        'nothing but millrace may write to the topics of its log: find out what did, then reload the pipelines',
-    })
-  const version = BigInt(digits)
-  return {
-    version,
-    epoch: Number(version >> 48n),
-    seq: Number(version & seqMask),
-    op,
-    fingerprint: schema,
-    addressee,
-    jsonNulls,
-    gtid,
-  }
+/** Where the headers of a record lie, with their count in front. */
+export interface HeaderPlace {
+  readonly bytes: Buffer
+  readonly headersAt: number
+  readonly end: number
 }
 
-function textsOf(headers: readonly (readonly [Buffer | null, Buffer | null])[]): Record<string, string> {
-  const found: Record<string, string> = {}
-  for (const [name, value] of headers) found[name?.toString('latin1') ?? ''] = value?.toString('utf8') ?? ''
-  return found
+export type NumberedHeaders = RecordHeaders & { readonly version: bigint }
+
+/** Throws a Failure of kind `corrupt` where they are not those of a record. */
+export function readHeaders(place: HeaderPlace): NumberedHeaders {
+  const found = textsOf(place)
+  const digits = found.get('version') ?? ''
+  if (!/^\d+$/.test(digits)) throw withoutVersion()
+  const version = BigInt(digits)
+  const seq = Number(version & seqMask)
+  return { ...alikeOf(found), version, epoch: Number(version >> 48n), seq }
 }
 
 const seqMask = (1n << 48n) - 1n
+
+function textsOf({ bytes, headersAt, end }: HeaderPlace): ReadonlyMap<string, string> {
+  const reading = new Varints(bytes, headersAt)
+  const text = (): string => {
+    const length = Math.max(0, reading.next())
+    if (reading.at + length > end) throw withoutVersion()
+    return bytes.toString('utf8', reading.at, (reading.at += length))
+  }
+  const texts = new Map<string, string>()
+  for (let left = reading.next(); left > 0; left--) texts.set(text(), text())
+  return texts
+}
+
+function alikeOf(found: ReadonlyMap<string, string>): Omit<AlikeHeaders, 'epoch'> {
+  const text = (name: string): string => found.get(name) ?? ''
+  return {
+    op: text('op'),
+    fingerprint: text('schema'),
+    addressee: text('addressee'),
+    jsonNulls: text('jsonNulls'),
+    gtid: text('gtid'),
+  }
+}
+
+function withoutVersion(): Failure {
+  return new Failure('corrupt', 'a record in a topic of the log has no version', {
+    remedy:
+      'nothing but millrace may write to the topics of its log: find out what did, then reload the pipelines',
+  })
+}

@@ -27,9 +27,10 @@ import type {
   LogStretch,
   Retention,
 } from '../log.ts'
-import { algorithms, Client, type Compression } from './client.ts'
+import type { Compression } from './algorithms.ts'
+import { Client } from './client.ts'
 import { placeName, type ClientSettings, type Place } from './connections.ts'
-import type { FetchedRecord } from './committed-records.ts'
+import type { FetchedRecord } from './fetched-batch.ts'
 import type { ControlState } from './control-state.ts'
 import { TopicDeadLetters } from './dead-letters.ts'
 import { keyBytes } from './envelope.ts'
@@ -40,6 +41,7 @@ import { readHeaders } from './headers.ts'
 import { readerOf, tableOf } from './lane.ts'
 import { LastMembers } from './last-members.ts'
 import { namesOf, type Names } from './names.ts'
+import { partitionOf } from './partition.ts'
 import { appendAt, recordsOf, stretchesOf } from './stretches.ts'
 import { Topics, type TopicSettings } from './topics.ts'
 import { Writer } from './writer.ts'
@@ -225,7 +227,7 @@ class KafkaLog implements Log {
     for (const form of forms)
       for (const topic of topics) {
         const bytes = Buffer.from(form, 'latin1')
-        const place = { topic, partition: algorithms.partitionOf(bytes, lanes) }
+        const place = { topic, partition: partitionOf(bytes, bytes.length, lanes) }
         found.push(...(await this.#found(place, bytes)))
       }
     yield* found
@@ -274,14 +276,9 @@ class KafkaLog implements Log {
 }
 
 function entryOf(record: FetchedRecord, state: ControlState): FoundEntry {
-  const headers = readHeaders(record.headers)
+  const headers = readHeaders(record)
   const builder = new RecordsBuilder()
-  readerOf(tableOf(state, headers.fingerprint)).read(
-    builder,
-    record.key,
-    record.value ?? Buffer.alloc(0),
-    headers,
-  )
+  readerOf(tableOf(state, headers.fingerprint)).read(builder, record, headers)
   const [change] = builder.finish()
   if (change === undefined) throw new Error('one record was read')
   const { version, seq, addressee } = headers

@@ -7,34 +7,17 @@ import type { Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import { RecordsBuilder } from '../../change/records.ts'
 import { Entries, isAddressedTo, noEntries, type LaneBatch } from '../log.ts'
-import type { Fetched, FetchedRecord } from './committed-records.ts'
+import { Arriving } from './arriving.ts'
+import type { Fetched } from './committed-records.ts'
 import { barriersBehind, type ControlState, type DefinedGroup } from './control-state.ts'
 import { placeName, type Place } from './connections.ts'
-import { EnvelopeReader } from './envelope.ts'
-import { readHeaders, type RecordHeaders } from './headers.ts'
+import { EnvelopeReader } from './envelope-reader.ts'
+import type { RecordForm } from './header-reader.ts'
 import type { KnownOffset, LanePlace } from './places.ts'
 import type { Starved } from './watchdog.ts'
 
-interface Arrived {
-  readonly headers: RecordHeaders & { readonly version: bigint }
-  readonly record: FetchedRecord
-}
-
 /** The group, and the tables that it wants. */
 export type Wanted = Pick<DefinedGroup, 'name' | 'tables'>
-
-/** One partition of the lane. */
-interface Part {
-  readonly topic: string
-  /** Of the topic of that name that it was begun in. */
-  readonly id: string
-  /** Where to read on. */
-  next: bigint
-  /** Everything up to this sequence number has arrived. */
-  arrivedTo: number
-  readonly waiting: Arrived[]
-  bytes: number
-}
 
 /** Everything before `bound` lies before these offsets. */
 interface Mark {
@@ -46,7 +29,9 @@ const batchBytes = 256 * 1024
 
 export class GroupLane {
   readonly lane: number
-  readonly #parts = new Map<string, Part>()
+  readonly #parts = new Map<string, Arriving>()
+  /** What is made of the records of a form; undefined = they are not wanted. */
+  readonly #readers = new WeakMap<RecordForm, EnvelopeReader | undefined>()
   readonly #wanted: Wanted
   readonly #builder = new RecordsBuilder(2 * batchBytes)
   #marks: Mark[] = []
@@ -66,7 +51,7 @@ export class GroupLane {
   }
 
   get hasEntries(): boolean {
-    return [...this.#parts.values()].some(({ waiting }) => waiting.length > 0)
+    return [...this.#parts.values()].some(({ head }) => head !== undefined)
   }
 
   has(topic: string): boolean {
@@ -80,7 +65,7 @@ export class GroupLane {
 
   /** A partition joins, to be read from `offset` on; nothing of the lane lies before it that was not given out. */
   add(topic: string, { id, offset }: KnownOffset): void {
-    this.#parts.set(topic, { topic, id, next: offset, arrivedTo: this.#given, waiting: [], bytes: 0 })
+    this.#parts.set(topic, new Arriving({ topic, id, next: offset }, this.#given))
   }
 
   /** What is to be read next, less partitions of which enough is waiting. */
@@ -100,17 +85,8 @@ export class GroupLane {
       .map(({ topic, arrivedTo }) => ({ name: placeName({ topic, partition: this.lane }), arrivedTo }))
   }
 
-  take({ topic, records, next }: Fetched): void {
-    const part = this.#parts.get(topic)
-    if (part === undefined) return
-    for (const record of records) {
-      const headers = readHeaders(record.headers)
-      if (headers.seq <= part.arrivedTo) continue
-      part.waiting.push({ headers, record })
-      part.bytes += bytesOf(record)
-      part.arrivedTo = headers.seq
-    }
-    part.next = next
+  take(fetched: Fetched): void {
+    this.#parts.get(fetched.topic)?.add(fetched)
   }
 
   /** How far every partition has arrived, where the ends that the state names are those of its control record. */
@@ -139,10 +115,7 @@ export class GroupLane {
 
   #passed(given: Omit<LaneBatch, 'next'>, next: number): LaneBatch {
     this.#given = next
-    const offsets = [...this.#parts.values()].map(
-      ({ topic, id, waiting, next: end }) =>
-        [topic, { id, offset: waiting[0]?.record.offset ?? end }] as const,
-    )
+    const offsets = [...this.#parts.values()].map(({ topic, id, offset }) => [topic, { id, offset }] as const)
     this.#marks.push({ bound: next, offsets: new Map(offsets) })
     return { ...given, next }
   }
@@ -163,23 +136,24 @@ export class GroupLane {
   ): { readonly entries: Entries; readonly bytes: number; readonly to: number } {
     const places: number[] = []
     const ordinals: number[] = []
-    let first: Arrived['headers'] | undefined
+    let first: { readonly seq: number; readonly epoch: number; readonly version: bigint } | undefined
     let to = bound
-    for (let arrived = this.#earliest(bound); arrived !== undefined; arrived = this.#earliest(bound)) {
-      const { headers, record, part } = arrived
-      if (this.#builder.at >= batchBytes || (first !== undefined && first.epoch !== headers.epoch)) {
-        to = headers.seq - 1
+    for (let part = this.#earliest(bound); part !== undefined; part = this.#earliest(bound)) {
+      const { head, headers } = part
+      const { seq, epoch } = headers
+      if (this.#builder.at >= batchBytes || (first !== undefined && first.epoch !== epoch)) {
+        to = seq - 1
         break
       }
-      part.waiting.shift()
-      part.bytes -= bytesOf(record)
-      const table = tableOf(state, headers.fingerprint)
-      if (!isWanted(this.#wanted, headers, table)) continue
-      first ??= headers
-      places.push(this.#builder.at)
-      ordinals.push(headers.seq - first.seq)
-      this.#builder.within(headers.gtid)
-      readerOf(table).read(this.#builder, record.key, valueOf(record), headers)
+      const reader = this.#readerOf(headers.form, state)
+      if (reader !== undefined && head !== undefined) {
+        first ??= { seq, epoch, version: headers.version }
+        places.push(this.#builder.at)
+        ordinals.push(seq - first.seq)
+        this.#builder.within(headers.form.gtid)
+        reader.read(this.#builder, head, headers.form)
+      }
+      part.take()
     }
     if (first === undefined) return { entries: noEntries, bytes: 0, to }
     const records = this.#builder.finish()
@@ -188,28 +162,27 @@ export class GroupLane {
     return { entries, bytes: records.bytes.length, to }
   }
 
-  #earliest(bound: number): (Arrived & { readonly part: Part }) | undefined {
-    let found: (Arrived & { readonly part: Part }) | undefined
+  #readerOf(form: RecordForm, state: ControlState): EnvelopeReader | undefined {
+    if (this.#readers.has(form)) return this.#readers.get(form)
+    const table = tableOf(state, form.fingerprint)
+    const reader = isWanted(this.#wanted, form, table) ? readerOf(table) : undefined
+    this.#readers.set(form, reader)
+    return reader
+  }
+
+  /** The partition whose next record comes first in the log. */
+  #earliest(bound: number): Arriving | undefined {
+    let found: Arriving | undefined
     for (const part of this.#parts.values()) {
-      const arrived = part.waiting[0]
-      if (arrived === undefined || arrived.headers.seq > bound) continue
-      if (found === undefined || arrived.headers.seq < found.headers.seq) found = { ...arrived, part }
+      if (part.head === undefined || part.headers.seq > bound) continue
+      if (found === undefined || part.headers.seq < found.headers.seq) found = part
     }
     return found
   }
 }
 
-export function isWanted({ name, tables }: Wanted, { addressee }: RecordHeaders, table: Table): boolean {
+export function isWanted({ name, tables }: Wanted, { addressee }: RecordForm, table: Table): boolean {
   return isAddressedTo(addressee === '' ? undefined : addressee, name) && tables.includes(table.name)
-}
-
-function bytesOf({ key, value }: FetchedRecord): number {
-  return 100 + key.length + (value?.length ?? 0)
-}
-
-function valueOf({ value }: FetchedRecord): Buffer {
-  if (value === null) throw new Failure('corrupt', 'a record in a topic of the log has no value')
-  return value
 }
 
 export function tableOf({ tables }: ControlState, fingerprint: string): Table {

@@ -153,9 +153,9 @@ export async function seqAt(
       bytes: 1,
       partitionBytes: 1,
     })
-    const record = fetched?.records[0]
+    const record = fetched?.find(() => true)
     if (record !== undefined) {
-      const { seq } = readHeaders(record.headers)
+      const { seq } = readHeaders(record)
       return { seq, offset: record.offset, appendedAtMs: record.appendedAtMs }
     }
     if (fetched === undefined || fetched.next === from) return undefined

@@ -4,7 +4,7 @@ import { noRecords, RecordsBuilder, type Records } from '../../change/records.ts
 import type { LogPlace, LogStretch } from '../log.ts'
 import type { Client } from './client.ts'
 import { placeName, type Place } from './connections.ts'
-import type { FetchedRecord } from './committed-records.ts'
+import type { FetchedRecord } from './fetched-batch.ts'
 import { ControlState, type KnownBarrier } from './control-state.ts'
 import { keptFrom } from './group-admin.ts'
 import { readHeaders, type RecordHeaders } from './headers.ts'
@@ -13,7 +13,6 @@ import { beginning, lost, seqAt } from './places.ts'
 
 const pieceBytes = 2 ** 20
 const stretchRecords = 500
-const noBytes = Buffer.alloc(0)
 
 interface Append {
   readonly first: Offset
@@ -137,7 +136,7 @@ class Gathering {
     this.#first ??= headers
     const reader = readerOf(tableOf(this.#state, headers.fingerprint))
     this.#builder.within(headers.gtid)
-    reader.read(this.#builder, record.key, record.value ?? noBytes, headers)
+    reader.read(this.#builder, record, headers)
   }
 
   finish(): LogStretch {
@@ -164,7 +163,7 @@ async function* behind(
 ): AsyncGenerator<Numbered> {
   const begin = await beginning(client, state, { ...place, next: from, committed: undefined })
   for await (const record of recordsOf(client, place, begin)) {
-    const headers = readHeaders(record.headers)
+    const headers = readHeaders(record)
     if (headers.seq > from) yield { headers, record }
   }
 }

@@ -4,10 +4,10 @@
  */
 import type { Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
-import { transactionAt } from '../../change/origins.ts'
-import { countOf, operations, RecordCursor } from '../../change/records.ts'
+import { countOf } from '../../change/records.ts'
 import type { Control, LogBatch } from '../log.ts'
-import { algorithms, type Client, type Compression, type Producer } from './client.ts'
+import type { Compression } from './algorithms.ts'
+import type { Client, Producer } from './client.ts'
 import { placeName, type Place } from './connections.ts'
 import {
   barrierKey,
@@ -18,11 +18,11 @@ import {
   type KnownBarrier,
   type TopicState,
 } from './control-state.ts'
-import { EnvelopeWriter, opName, type EnvelopeSource } from './envelope.ts'
+import type { EnvelopeSource } from './envelope-writer.ts'
 import type { Follower } from './follower.ts'
 import type { Names } from './names.ts'
-import { HeaderWriter } from './headers.ts'
-import { BatchBuilder } from './record-batch.ts'
+import { BuilderPool, Outgoing } from './outgoing.ts'
+import { RecordEncoder, type Home } from './record-encoder.ts'
 import { fingerprintOf, tableText } from './schemas.ts'
 import type { Topics } from './topics.ts'
 
@@ -38,18 +38,11 @@ export interface WriterParts {
 
 /** How long brokers keep an unfinished transaction of a capture that is gone, unless another takes over first. */
 const transactionTimeoutMs = 30_000
-/** A batch is closed at this size: far below what brokers take, so that only a single row can be too large. */
-const batchBytes = 512 * 1024
-
-/** What is to be written to one partition, in order. */
-interface Outgoing extends Place {
-  readonly builder: BatchBuilder
-  readonly batches: Buffer[]
-}
 
 export class Writer {
   readonly #parts: WriterParts
-  readonly #envelopes: EnvelopeWriter
+  readonly #encoder: RecordEncoder
+  readonly #builders = new BuilderPool()
   /** Of the next batch, by partition: brokers refuse what does not follow. */
   readonly #sequences = new Map<string, number>()
   #producer: Producer | undefined
@@ -59,13 +52,12 @@ export class Writer {
   #tables = new Set<string>()
   /** Topics whose new state goes out with the next append. */
   readonly #renewed = new Set<string>()
-  readonly #headers = new HeaderWriter()
   /** Calls come one after the other. */
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(parts: WriterParts) {
     this.#parts = parts
-    this.#envelopes = new EnvelopeWriter(parts.source)
+    this.#encoder = new RecordEncoder(parts.source)
   }
 
   /** Fences earlier writers; the last control record that is finished. */
@@ -130,11 +122,18 @@ export class Writer {
     // A log that goes on from another one keeps nothing of what was before.
     const since = this.#control === undefined ? batch.firstSeq - 1 : 0
     await this.#topic(names.work, lanes, since)
-    const outgoing = new Map<string, Outgoing>()
-    const changed = await this.#encode(batch, producer, outgoing)
-    this.#encodeControl(batch, changed, { producer, outgoing })
+    const outgoing = new Outgoing({
+      producer,
+      sequences: this.#sequences,
+      builders: this.#builders,
+      compression: this.#parts.compression,
+      appendedAtMs: this.#parts.now(),
+    })
+    const changed = await this.#encode(batch, outgoing)
+    this.#encodeControl(batch, changed, outgoing)
+    outgoing.finish()
     try {
-      await client.addPartitions(producer, [...outgoing.values()])
+      await client.addPartitions(producer, outgoing.partitions)
       await this.#produce(producer, outgoing)
     } catch (error) {
       // Readers wait for what is open; the next one to take over undoes it where this is not heard.
@@ -151,52 +150,29 @@ export class Writer {
   }
 
   /** Encodes the rows; answers what is new of topics and tables, by keys of the control topic. */
-  async #encode(
-    batch: LogBatch,
-    producer: Producer,
-    outgoing: Map<string, Outgoing>,
-  ): Promise<ReadonlyMap<string, string>> {
+  async #encode(batch: LogBatch, outgoing: Outgoing): Promise<Map<string, string>> {
     const { names, now } = this.#parts
     const changed = new Map([...this.#renewed].map((name) => [topicKey(name), '']))
-    const nowMs = now()
     const { epoch, lanes } = batch.control
+    const work = outgoing.topic(names.work)
+    const append = { epoch, lanes, addressee: batch.addressee ?? '', nowMs: now(), outgoing, work }
     let seq = batch.firstSeq
     for (const records of batch.records) {
-      const homes = await this.#homesOf(records.tables, batch, changed)
-      for (const cursor = new RecordCursor(records); cursor.next(); seq++) {
-        const home = homes[cursor.tableNumber]
-        if (home === undefined) throw new Failure('corrupt', 'a record of an unknown table')
-        const key = this.#envelopes.key(cursor)
-        const partition = algorithms.partitionOf(key, lanes)
-        const inWork = batch.addressee !== undefined || cursor.operation === operations.touch
-        const out = outgoingAt(outgoing, { topic: inWork ? names.work : home.topic, partition })
-        // The encoder's buffer is used for the value next.
-        const ownKey = Buffer.from(key)
-        const value = this.#envelopes.value(cursor, nowMs)
-        const headers = this.#headers.write({
-          epoch,
-          seq,
-          op: opName(cursor.operation),
-          fingerprint: home.fingerprint,
-          addressee: batch.addressee ?? '',
-          jsonNulls: this.#envelopes.jsonNulls,
-          gtid: transactionAt(records.origins, cursor.place),
-        })
-        out.builder.add(ownKey, value, headers)
-        this.#moveEnd(out, seq, changed)
-        if (out.builder.bytes >= batchBytes) this.#close(out, producer, nowMs)
-      }
+      const homes = await this.#homesOf(records.tables, batch, { outgoing, changed })
+      this.#encoder.encode(records, seq, homes, append)
+      seq += records.count
     }
+    this.#moveEnds(outgoing, changed)
     return changed
   }
 
   async #homesOf(
     tables: readonly Table[],
     { addressee, control }: LogBatch,
-    changed: Map<string, string>,
-  ): Promise<readonly { readonly topic: string; readonly fingerprint: string }[]> {
+    { outgoing, changed }: { readonly outgoing: Outgoing; readonly changed: Map<string, string> },
+  ): Promise<readonly Home[]> {
     const { names } = this.#parts
-    const homes: { readonly topic: string; readonly fingerprint: string }[] = []
+    const homes: Home[] = []
     for (const table of tables) {
       const topic = names.table(table.name)
       if (addressee === undefined) await this.#topic(topic, control.lanes)
@@ -205,62 +181,44 @@ export class Writer {
         this.#tables.add(fingerprint)
         changed.set(tableKey(fingerprint), tableText(table))
       }
-      homes.push({ topic, fingerprint })
+      homes.push({ topic: outgoing.topic(topic), fingerprint, headers: [], gtid: '' })
     }
     return homes
   }
 
-  #moveEnd({ topic, partition }: Outgoing, seq: number, changed: Map<string, string>): void {
-    const known = this.#topics.get(topic)
-    if (known === undefined) throw new Error(`nothing is known of ${topic}`)
-    const ends = known.ends as number[]
-    ends[partition] = seq
-    changed.set(topicKey(topic), '')
+  #moveEnds({ partitions }: Outgoing, changed: Map<string, string>): void {
+    for (const { topic, partition, lastSeq } of partitions) {
+      const known = this.#topics.get(topic)
+      if (known === undefined) throw new Error(`nothing is known of ${topic}`)
+      const ends = known.ends as number[]
+      ends[partition] = lastSeq
+      changed.set(topicKey(topic), '')
+    }
   }
 
   #encodeControl(
     { control, barriers, firstSeq, records }: LogBatch,
     changed: ReadonlyMap<string, string>,
-    { producer, outgoing }: { readonly producer: Producer; readonly outgoing: Map<string, Outgoing> },
+    outgoing: Outgoing,
   ): void {
-    const out = outgoingAt(outgoing, { topic: this.#parts.names.control, partition: 0 })
+    const { builder } = outgoing.topic(this.#parts.names.control).at(0)
     for (const [key, text] of changed) {
       const value = text === '' ? JSON.stringify(this.#topics.get(key.slice(topicKey('').length))) : text
-      out.builder.add(Buffer.from(key), Buffer.from(value), noHeaders)
+      builder.add(Buffer.from(key), Buffer.from(value), noHeaders)
     }
     const firstBarrier = firstSeq + countOf(records)
     for (const [at, barrier] of barriers.entries()) {
       const seq = firstBarrier + at
       const known: KnownBarrier = { seq, epoch: control.epoch, appendedAtMs: this.#parts.now(), barrier }
-      out.builder.add(Buffer.from(barrierKey(seq)), Buffer.from(JSON.stringify(known)), noHeaders)
+      builder.add(Buffer.from(barrierKey(seq)), Buffer.from(JSON.stringify(known)), noHeaders)
     }
-    out.builder.add(Buffer.from(controlKey), Buffer.from(controlText(control, this.#appends + 1)), noHeaders)
-    for (const each of outgoing.values()) this.#close(each, producer, this.#parts.now())
-  }
-
-  #close(out: Outgoing, producer: Producer, appendedAtMs: number): void {
-    const { builder, batches } = out
-    if (builder.count === 0) return
-    const { compression } = this.#parts
-    const place = placeName(out)
-    const firstSequence = this.#sequences.get(place) ?? 0
-    this.#sequences.set(place, (firstSequence + builder.count) % 0x8000_0000)
-    batches.push(
-      builder.finish({
-        producer,
-        firstSequence,
-        appendedAtMs,
-        compressionBits: algorithms.compressionBits(compression),
-        compress: (bytes) => algorithms.compress(compression, bytes),
-        crc: algorithms.crc,
-      }),
-    )
+    builder.add(Buffer.from(controlKey), Buffer.from(controlText(control, this.#appends + 1)), noHeaders)
   }
 
   /** A request holds at most one batch of each partition. */
-  async #produce({ transactionalId }: Producer, outgoing: ReadonlyMap<string, Outgoing>): Promise<void> {
+  async #produce({ transactionalId }: Producer, { partitions }: Outgoing): Promise<void> {
     for (let round = 0; ; round++) {
-      const batches = [...outgoing.values()].flatMap(({ topic, partition, batches: own }) => {
+      const batches = partitions.flatMap(({ topic, partition, batches: own }) => {
         const batch = own[round]
         return batch === undefined ? [] : [{ topic, partition, batch }]
       })
@@ -285,10 +243,10 @@ export class Writer {
     const firsts = await client.ends(places, 'first')
     const filled = places.filter((place) => (ends.get(placeName(place)) ?? 0n) > 0n)
     if (filled.length === 0) return
-    const limits = { waitMs: 0, bytes: batchBytes, partitionBytes: batchBytes }
+    const limits = { waitMs: 0, bytes: 1, partitionBytes: 1 }
     const from = filled.map((place) => ({ ...place, offset: firsts.get(placeName(place)) ?? 0n }))
     const found = await client.fetch(from, limits)
-    if (found.every(({ records }) => records.length === 0)) return
+    if (found.every((each) => each.find(() => true) === undefined)) return
     throw new Failure('conflict', `the topic ${name} holds records that this log did not write`, {
       remedy:
         'its control topic was deleted, or another log writes here: delete the topics of the log, or set another log.kafka.prefix',
@@ -322,12 +280,3 @@ export class Writer {
 }
 
 const noHeaders = Buffer.from([0])
-
-function outgoingAt(outgoing: Map<string, Outgoing>, place: Place): Outgoing {
-  const name = placeName(place)
-  const known = outgoing.get(name)
-  if (known !== undefined) return known
-  const made = { ...place, builder: new BatchBuilder(), batches: [] }
-  outgoing.set(name, made)
-  return made
-}

@@ -4,7 +4,9 @@ import * as fc from 'fast-check'
 import type { Change, Table } from '../../../../src/change/change.ts'
 import { packRecords, RecordsBuilder } from '../../../../src/change/records.ts'
 import { bytesOf, keyOf, packRow, type Cell } from '../../../../src/change/row.ts'
-import { EnvelopeReader, EnvelopeWriter, keyBytes, opName } from '../../../../src/log/kafka/envelope.ts'
+import { keyBytes, opName } from '../../../../src/log/kafka/envelope.ts'
+import { EnvelopeReader, type EnvelopePlace } from '../../../../src/log/kafka/envelope-reader.ts'
+import { EnvelopeWriter } from '../../../../src/log/kafka/envelope-writer.ts'
 
 const table: Table = {
   name: 'shop.größe',
@@ -44,14 +46,18 @@ test('whatever a change holds comes back from its envelope, which is JSON', () =
     fc.property(change, (given) => {
       const cursor = packRecords([given]).cursor()
       cursor.next()
-      const key = Buffer.from(writer.key(cursor))
-      const value = Buffer.from(writer.value(cursor, 5))
+      writer.writeKey(cursor)
+      const key = Buffer.from(writer.key.bytes.subarray(0, writer.key.at))
+      const value = Buffer.alloc(writer.measure(cursor, 5))
+      const into = { bytes: value, at: 0 }
+      writer.write(cursor, into)
+      assert.equal(into.at, value.length)
       assert.deepEqual(key, keyBytes(table, given.key))
       const shown = JSON.parse(value.toString()) as { readonly source: object; readonly op: string }
       assert.equal(shown.op, opName(cursor.operation))
       assert.deepEqual(Object.keys(JSON.parse(key.toString()) as object).toSorted(), ['id', 'quo"te'])
       const builder = new RecordsBuilder()
-      reader.read(builder, key, value, { op: shown.op, jsonNulls: writer.jsonNulls })
+      reader.read(builder, placed(key, value), { op: shown.op, jsonNulls: writer.jsonNulls })
       assert.deepEqual([...builder.finish()], [given])
     }),
   )
@@ -65,5 +71,19 @@ test('what is no envelope of the table is a Failure', () => {
 function read(value: string): void {
   const reader = new EnvelopeReader(table)
   const key = Buffer.from('{"quo\\"te":"a","id":1}')
-  reader.read(new RecordsBuilder(), key, Buffer.from(value), { op: 'c', jsonNulls: '' })
+  reader.read(new RecordsBuilder(), placed(key, Buffer.from(value)), { op: 'c', jsonNulls: '' })
+}
+
+/** As they lie in a batch, among others. */
+function placed(key: Buffer, value: Buffer): EnvelopePlace {
+  const other = Buffer.from('{"id":1,"ts_ms":2}"')
+  const bytes = Buffer.concat([other, key, other, value, other])
+  const valueAt = 2 * other.length + key.length
+  return {
+    bytes,
+    keyAt: other.length,
+    keyEnd: other.length + key.length,
+    valueAt,
+    valueEnd: valueAt + value.length,
+  }
 }

@@ -1,0 +1,21 @@
+/** What batches of records are made with: the library has the algorithms. */
+import { compressionsAlgorithms, compressionsAlgorithmsByBitmask, crc32c } from './library.ts'
+import { Failure } from '../../change/failure.ts'
+
+export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+
+export const algorithms = {
+  crc: (bytes: Buffer): number => crc32c(bytes) >>> 0,
+  compress: (how: Compression, bytes: Buffer): Buffer => compressionsAlgorithms[how].compressSync(bytes),
+  compressionBits: (how: Compression): number => compressionsAlgorithms[how].bitmask,
+  /** Undoes what the attributes of a batch name. */
+  unpack: (attributes: number, bytes: Buffer): Buffer => {
+    const bits = attributes & compressionMask
+    if (bits === 0) return bytes
+    const algorithm = compressionsAlgorithmsByBitmask[bits]
+    if (algorithm !== undefined) return algorithm.decompressSync(bytes)
+    throw new Failure('unsupported', `a batch of records is packed in the unknown way ${bits}`)
+  },
+}
+
+const compressionMask = 7
