@@ -83,7 +83,8 @@ export async function countTo(
   }
 }
 
-const intervalMs = 100
+/** Each question costs the daemon some of the CPU time that is measured. */
+const intervalMs = 500
 
 /** Ends a daemon. Throws with its output where it did not end well. */
 export async function stopWell(daemon: DaemonProcess): Promise<void> {
