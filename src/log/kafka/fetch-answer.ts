@@ -13,7 +13,7 @@ export interface FetchedPartition {
   readonly batches: Buffer
 }
 
-export interface AbortedTransaction {
+interface AbortedTransaction {
   readonly producerId: bigint
   readonly firstOffset: bigint
 }
