@@ -3,6 +3,7 @@ import { Failure } from './change/failure.ts'
 import type { Parts } from './cli/parts.ts'
 import type { Configuration } from './config/load.ts'
 import type { Pipeline } from './config/pipeline.ts'
+import { listsOf } from './document/query-mapper.ts'
 import { transformed } from './document/transform.ts'
 import { documentTypes } from './document-types.ts'
 import { examineCache } from './open-cache.ts'
@@ -149,6 +150,7 @@ async function* verifyPipeline(
       source,
       index,
       enrich: keptOnly(pipeline, enrich),
+      lists: listsOf(pipeline.definition),
       chunkRows: load.chunkRows,
       chunkBytes: load.chunkMb * megabyte,
       idsMax: verifyIdsMax,

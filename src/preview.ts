@@ -9,6 +9,7 @@ import type { PreviewComparison, PreviewedOperation, PreviewedRow } from './cli/
 import { groupOf, type Pipeline } from './config/pipeline.ts'
 import { Entries, type Control } from './log/log.ts'
 import { chunkRecords } from './pipeline/chunk-records.ts'
+import { listsOf } from './document/query-mapper.ts'
 import { compareDocuments } from './pipeline/compare-documents.ts'
 import { versionOf } from './pipeline/numbering.ts'
 import { textOfBody, type Operation, type Outcome } from './sink/sink.ts'
@@ -77,11 +78,13 @@ export async function comparePipelines(
     await documentsOf(workshop, after, rowsMax, signal),
   ]
   const differences: { id: string; fields: readonly string[] }[] = []
+  const definitions = [before.definition, after.definition]
+  const lists = definitions.some((each) => listsOf(each) === 'unordered') ? 'unordered' : 'ordered'
   let equal = 0
   for (const [id, document] of old) {
     const other = fresh.get(id)
     if (other === undefined) continue
-    const fields = compareDocuments(document, other)
+    const fields = compareDocuments(document, other, lists)
     if (fields.length === 0) equal++
     else differences.push({ id, fields })
   }

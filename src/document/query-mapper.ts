@@ -38,6 +38,11 @@ export function queryMapper(definition: DocumentDefinition, query: string, rows:
   }
 }
 
+/** Servers make lists by JSON_ARRAYAGG in any order, and in another one the next time. */
+export function listsOf({ sql }: DocumentDefinition): 'ordered' | 'unordered' {
+  return /\bJSON_ARRAYAGG\b/i.test(sql?.query ?? '') ? 'unordered' : 'ordered'
+}
+
 /** What there is where no root has a document. */
 const noAnswer: RelatedRows = { table: { name: '', columns: [], key: [] }, rows: [] }
 

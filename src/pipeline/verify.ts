@@ -21,6 +21,8 @@ export interface VerifyParts {
   readonly source: Source
   readonly index: IndexAdmin
   readonly enrich: Enricher
+  /** Whether the order of lists in documents means anything. */
+  readonly lists: 'ordered' | 'unordered'
   readonly chunkRows: number
   readonly chunkBytes: number
   /** Ids that are remembered in one pass; a larger table takes several passes to find orphans. */
@@ -142,7 +144,7 @@ async function differencesIn(
 }
 
 async function differences(
-  { index }: VerifyParts,
+  { index, lists }: VerifyParts,
   expected: ReadonlyMap<string, Expected>,
 ): Promise<Difference[]> {
   const ids = [...expected].map(([id, { routing }]) => ({ id, routing }))
@@ -155,7 +157,7 @@ async function differences(
       found.push({ kind: 'missing', id })
       continue
     }
-    const fields = compareDocuments(text, document.source)
+    const fields = compareDocuments(text, document.source, lists)
     if (fields.length > 0) found.push({ kind: 'different', id, fields })
   }
   return found

@@ -52,6 +52,7 @@ async function verified(world: World, refused: ReadonlySet<string>): Promise<str
       source: world.plainSource(),
       index: world.target.index,
       enrich: (entries) => Promise.resolve(mapper.map(entries).works),
+      lists: 'ordered',
       chunkRows: 40,
       chunkBytes: 10_000,
       idsMax: 70,

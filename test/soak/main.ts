@@ -5,9 +5,11 @@ import { startStack, type Stack } from '../stack/stack.ts'
 import { startFleetStack } from '../support/fleet.ts'
 import { moveCapture } from './capture-moves.ts'
 import { refuseSome } from './hostile-rows.ts'
+import { heatParent } from './hot-parent.ts'
 import { passHugeTransaction } from './huge-transaction.ts'
 import { troubleDeliverers } from './kafka-deliverers.ts'
 import { moveLeaders } from './leader-moves.ts'
+import { troubleReference } from './reference.ts'
 import { changeOnline } from './schema-change.ts'
 import { fillBehindSlowTarget } from './slow-target.ts'
 
@@ -29,6 +31,14 @@ const help = `npm run test:soak -- NAME [options]
     --seed N          what happens when (default: drawn)
   capture-moves       capture moves between two processes, killed or frozen, over Kafka (about 10 minutes)
     --moves N         how often (default 50)
+  hot-parent          a row that very many documents show changes every second, and others stay fresh (5 minutes)
+    --roots N         documents that show it (default 100000)
+    --seconds N       how long it changes (default 180)
+  reference           documents of several tables under load equal what the database builds, through kills and broken networks
+    --deliverers N    1: one process (default); more: so many, with two that capture, over Kafka
+    --replica         documents are read on a replica, five seconds behind
+    --seconds N       how long (default 180)
+    --seed N          what happens when (default: drawn)
   schema-change       a tool changes a table's columns online, under load (about 2 minutes)
     --tool PATH       gh-ost or pt-online-schema-change, which you have installed
     --server NAME     the server's name in the stack (default mysql@8.0)
@@ -42,7 +52,10 @@ interface SoakOptions {
   readonly mariadb: boolean
   readonly tool: string | undefined
   readonly server: string
-  readonly seconds: number
+  readonly roots: number
+  readonly deliverers: number
+  readonly replica: boolean
+  readonly seconds: number | undefined
   readonly seed: number
 }
 
@@ -54,6 +67,8 @@ const soaks: Readonly<Record<string, Soak>> = {
   'slow-target': slowTarget,
   'hostile-rows': hostileRows,
   'leader-moves': leaderMoves,
+  'hot-parent': hotParent,
+  reference,
   'schema-change': schemaChange,
   'kafka-deliverers': kafkaDeliverers,
   'capture-moves': captureMoves,
@@ -69,7 +84,10 @@ async function main(): Promise<number> {
       mariadb: { type: 'boolean', default: false },
       tool: { type: 'string' },
       server: { type: 'string', default: 'mysql@8.0' },
-      seconds: { type: 'string', default: '1200' },
+      roots: { type: 'string', default: '100000' },
+      deliverers: { type: 'string', default: '1' },
+      replica: { type: 'boolean', default: false },
+      seconds: { type: 'string' },
       seed: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -81,8 +99,10 @@ async function main(): Promise<number> {
   }
   const megabytes = values.megabytes === undefined ? undefined : Number(values.megabytes)
   const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31))
-  const [rows, moves, seconds] = [Number(values.rows), Number(values.moves), Number(values.seconds)]
-  await soak({ ...values, tool: values.tool, megabytes, rows, moves, seconds, seed })
+  const seconds = values.seconds === undefined ? undefined : Number(values.seconds)
+  const [rows, moves] = [Number(values.rows), Number(values.moves)]
+  const [roots, deliverers] = [Number(values.roots), Number(values.deliverers)]
+  await soak({ ...values, tool: values.tool, megabytes, rows, moves, roots, deliverers, seconds, seed })
   return 0
 }
 
@@ -126,6 +146,23 @@ async function leaderMoves({ moves, mariadb }: SoakOptions): Promise<void> {
   console.log(`held: ${JSON.stringify(result)}`)
 }
 
+async function hotParent({ roots, seconds = 180 }: SoakOptions): Promise<void> {
+  await using stack = await oneSourceAndTarget()
+  const result = await heatParent(stack, { roots, seconds, say })
+  console.log(`held: ${JSON.stringify(result)}`)
+}
+
+async function reference({ deliverers, replica, seconds = 180, seed }: SoakOptions): Promise<void> {
+  const replicas = replica ? ['mysql-replica'] : []
+  await using stack =
+    deliverers === 1
+      ? await startStack({ servers: ['mysql', ...replicas, 'elasticsearch'], onProgress: printProgress() })
+      : await startFleetStack(printProgress(), replicas)
+  console.log(`seed ${seed}`)
+  const trouble = { name: 'reference', seconds, seed, deliverers, replica, pauseMs: 6000, say }
+  console.log(`held: ${JSON.stringify(await troubleReference(stack, trouble))}`)
+}
+
 async function schemaChange({ tool, server }: SoakOptions): Promise<void> {
   if (tool === undefined) throw new Error('say which tool: --tool PATH')
   await using stack = await startStack({ servers: [server, 'elasticsearch'], onProgress: printProgress() })
@@ -133,7 +170,7 @@ async function schemaChange({ tool, server }: SoakOptions): Promise<void> {
   console.log(`held: ${JSON.stringify(result)}`)
 }
 
-async function kafkaDeliverers({ seconds, seed }: SoakOptions): Promise<void> {
+async function kafkaDeliverers({ seconds = 1200, seed }: SoakOptions): Promise<void> {
   await using stack = await startFleetStack(printProgress())
   console.log(`seed ${seed}`)
   const trouble = { name: 'deliverers', seconds, seed, frozenMs: 30_000, say }

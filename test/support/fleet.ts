@@ -15,9 +15,9 @@ export interface FleetOptions {
 }
 
 /** What a fleet needs; the broker lets go of a process that does not answer after seconds, where others take most of a minute. */
-export async function startFleetStack(report?: Report): Promise<Stack> {
+export async function startFleetStack(report?: Report, more: readonly string[] = []): Promise<Stack> {
   const stack = await startStack({
-    servers: ['mysql', 'elasticsearch'],
+    servers: ['mysql', ...more, 'elasticsearch'],
     ...(report === undefined ? {} : { onProgress: report }),
   })
   try {

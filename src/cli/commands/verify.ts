@@ -20,7 +20,8 @@ reported; the answer is exact when nothing is being written.
 
   missing    the table has the row, the index has no document
   orphan     the index has a document, the table has no row for it
-  different  both are there; the fields that differ are named
+  different  both are there; the fields that differ are named. Where a query of the pipeline's own (sql:) makes lists by
+             JSON_ARRAYAGG, whose order no server promises, their order is not compared
 
 A pipeline with several targets is compared with each, unless one is named. With --json each difference is one line, and the
 last line of each target is its summary. millrace run --reload PIPELINE mends what is found.`,

@@ -18,6 +18,14 @@ test('the fields that differ are named, missing and additional ones too', () => 
   assert.deepEqual(compareDocuments('{"a":1}', '{"a":"1"}'), ['a'])
 })
 
+test('where nobody promises an order, lists with the same members are equal, however deep, and no others', () => {
+  const documents = ['{"a":[{"b":[1,2]},3]}', '{"a":[3,{"b":[2,1]}]}'] as const
+  assert.deepEqual(compareDocuments(...documents, 'unordered'), [])
+  assert.deepEqual(compareDocuments(...documents, 'ordered'), ['a'])
+  assert.deepEqual(compareDocuments('{"a":[1,1,2]}', '{"a":[1,2,2]}', 'unordered'), ['a'])
+  assert.deepEqual(compareDocuments('{"a":[1,2]}', '{"a":[1]}', 'unordered'), ['a'])
+})
+
 test('numbers differ by their digits, beyond what a double holds', () => {
   assert.deepEqual(compareDocuments('{"a":9007199254740993}', '{"a":9007199254740992}'), ['a'])
   assert.deepEqual(compareDocuments('{"a":0.1000000000000000055}', '{"a":0.1}'), ['a'])

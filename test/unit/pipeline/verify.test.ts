@@ -63,6 +63,7 @@ async function found(
       source,
       index,
       enrich: (entries) => Promise.resolve(mapper.map(entries).works),
+      lists: 'ordered',
       chunkRows: 13,
       chunkBytes: 100_000,
       idsMax: options.idsMax ?? 1_000,
