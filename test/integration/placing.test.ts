@@ -160,13 +160,67 @@ suite('documents whose rows say where they lie', () => {
 
   test('are not mixed with those of others behind an alias that is taken', async () => {
     for (const kind of Object.values(targets))
-      await new SearchIndex(stack[kind].url, 'taken').ask('PUT', '/taken-2026_01', { aliases: { taken: {} } })
+      await new SearchIndex(stack[kind].url, 'taken').ask('PUT', '/taken-all', { aliases: { taken: {} } })
     await using daemon = await start('taken', { index: 'taken-{created_at:YYYY_MM}', adopt: true })
     // A new log begins in no epoch that an index of its pipelines may have seen.
     const { sources } = await daemon.until('refuse', (status) =>
-      status.sources.every(({ error }) => /no family of indexes that millrace made/.test(error ?? '')),
+      status.sources.every(({ error }) =>
+        /taken-all, which has no name like taken-YYYY_MM/.test(error ?? ''),
+      ),
     )
-    assert.match(sources[0]?.remedy ?? '', /delete it, or give the pipeline another target.index/)
+    assert.match(sources[0]?.remedy ?? '', /from behind the alias taken, or give the pipeline another/)
+  })
+
+  test('are those of others where a person says so, and then equal the table', async () => {
+    const table = 'placed.adopted'
+    await connection.query(`CREATE TABLE ${table} (id INT PRIMARY KEY, created_at DATETIME)`)
+    await connection.query(`INSERT INTO ${table} VALUES (1, '2026-01-05'), (2, '2026-02-05')`)
+    const placing = { index: 'adopted-{created_at:YYYY_MM}' }
+    for (const kind of Object.values(targets)) {
+      const index = new SearchIndex(stack[kind].url, 'adopted')
+      for (const month of ['01', '02'])
+        await index.ask('PUT', `/adopted-2026_${month}`, {
+          aliases: { adopted: {} },
+          mappings: { _meta: { owner: 'search team' } },
+        })
+      // One is as it should be, one lies in another month, and one has no row.
+      for (const [id, month] of [
+        [1, '01'],
+        [2, '01'],
+        [3, '02'],
+      ] as const)
+        await index.ask('PUT', `/adopted-2026_${month}/_doc/${id}?refresh=true`, { id })
+    }
+    await using refused = await start('adopted', placing, { table })
+    assert.equal((await refused.exited).code, 1)
+    assert.match(refused.output(), /holds 3 documents that millrace did not write; .*--adopt adopted@search/)
+    await using daemon = await start('adopted', { ...placing, adopt: true }, { table })
+    await untilCaughtUp(daemon, connection)
+    await connection.query(`INSERT INTO ${table} VALUES (4, '2026-03-05')`)
+    await untilCaughtUp(daemon, connection)
+    for (const kind of Object.values(targets)) {
+      const places = ['1 adopted-2026_01', '2 adopted-2026_02', '4 adopted-2026_03']
+      assert.deepEqual(await placesIn(kind, 'adopted'), places, kind)
+      const found = await new SearchIndex(stack[kind].url, 'adopted').ask<
+        Record<string, { mappings: { _meta: object } }>
+      >('GET', '/adopted-2026_01/_mapping')
+      assert.deepEqual(Object.keys(found['adopted-2026_01']?.mappings['_meta'] ?? {}), ['millrace', 'owner'])
+    }
+    await assertVerified('adopted')
+    // What somebody puts behind the alias afterwards is no part of it.
+    for (const kind of Object.values(targets))
+      await new SearchIndex(stack[kind].url, 'adopted').ask('PUT', '/elsewhere', {
+        aliases: { adopted: {} },
+      })
+    await connection.query(`INSERT INTO ${table} VALUES (5, '2026-03-05')`)
+    const waiting = await daemon.until('wait', (status) =>
+      status.pipelines.every(({ error }) => /not filled by this pipeline: elsewhere/.test(error ?? '')),
+    )
+    assert.match(waiting.pipelines[0]?.remedy ?? '', /take them from behind the alias/)
+    for (const kind of Object.values(targets))
+      await new SearchIndex(stack[kind].url, 'adopted').ask('DELETE', '/elsewhere')
+    await untilCaughtUp(daemon, connection)
+    assert.equal((await daemon.stop()).code, 0)
   })
 
   test('hold rows of other tables wherever they lie', async () => {

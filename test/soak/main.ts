@@ -12,6 +12,7 @@ import { moveLeaders } from './leader-moves.ts'
 import { troubleReference } from './reference.ts'
 import { changeOnline } from './schema-change.ts'
 import { fillBehindSlowTarget } from './slow-target.ts'
+import { takeTargetDown } from './target-down.ts'
 
 const help = `npm run test:soak -- NAME [options]
 
@@ -21,6 +22,8 @@ const help = `npm run test:soak -- NAME [options]
     --megabytes N     of content (default 300; the server's limit is 1000)
   slow-target         a backlog grows behind a slow target, and is delivered (about 5 minutes, 15 GB of disk)
     --megabytes N     of content (default 2000)
+  target-down         the second of two targets is down for minutes (about 7 minutes)
+    --seconds N       how long (default 300)
   hostile-rows        one row in a hundred is refused by the index, later corrected (about 2 minutes)
     --rows N          (default 200000)
   leader-moves        servers die in turns under load, some with their last changes (about 10 minutes)
@@ -65,6 +68,7 @@ const soaks: Readonly<Record<string, Soak>> = {
   'huge-transaction': async ({ megabytes = 5000 }) => await hugeTransaction(megabytes, false),
   'packed-transaction': async ({ megabytes = 300 }) => await hugeTransaction(megabytes, true),
   'slow-target': slowTarget,
+  'target-down': targetDown,
   'hostile-rows': hostileRows,
   'leader-moves': leaderMoves,
   'hot-parent': hotParent,
@@ -120,6 +124,14 @@ async function slowTarget({ megabytes = 2000 }: SoakOptions): Promise<void> {
   await using stack = await oneSourceAndTarget()
   const result = await fillBehindSlowTarget(stack, { megabytes, peakResidentMbMax, say })
   console.log(`held: ${JSON.stringify(result)}`)
+}
+
+async function targetDown({ seconds = 300 }: SoakOptions): Promise<void> {
+  await using stack = await startStack({
+    servers: ['mysql', 'elasticsearch', 'opensearch'],
+    onProgress: printProgress(),
+  })
+  console.log(`held: ${JSON.stringify(await takeTargetDown(stack, { seconds, say }))}`)
 }
 
 async function hostileRows({ rows }: SoakOptions): Promise<void> {

@@ -2,7 +2,15 @@
 import { randomUUID } from 'node:crypto'
 import { Failure } from '../../change/failure.ts'
 import type { IndexAdmin, IndexMark, IndexState, ScanOptions, StoredDocument } from '../sink.ts'
-import { familyMark, membersOfFamily, templatePath, type FamilyMark, type FamilyPlace } from './family.ts'
+import { assertPlainAlias } from './alias.ts'
+import {
+  familyMark,
+  isNamedAsMember,
+  membersOfFamily,
+  templatePath,
+  type FamilyMark,
+  type FamilyPlace,
+} from './family.ts'
 import { creationFailure } from './index-admin.ts'
 import { templateOf, type IndexWishes } from './index-definition.ts'
 import type { ExistingMapping } from './mapping-difference.ts'
@@ -14,6 +22,8 @@ import { WantedIndex } from './wanted-index.ts'
 export class FamilyIndex implements IndexAdmin {
   readonly #place: FamilyPlace
   readonly #wanted: WantedIndex
+  /** The number of the family that indexes of others become when they are adopted. */
+  readonly #adopted = randomUUID()
 
   /** Throws a Failure of kind `configuration` when the wishes contradict each other. */
   constructor(place: FamilyPlace, wishes: IndexWishes) {
@@ -23,39 +33,55 @@ export class FamilyIndex implements IndexAdmin {
 
   async inspect(): Promise<IndexState | undefined> {
     const mark = await familyMark(this.#place)
-    if (mark !== undefined) return await this.#state(mark)
-    const { alias } = this.#place
-    if ((await this.#ask('GET', `/${encodeURIComponent(alias)}`)) === undefined) return undefined
-    throw new Failure('target', `${alias} exists and is no family of indexes that millrace made`, {
-      remedy: 'delete it, or give the pipeline another target.index',
-    })
+    if (mark !== undefined) return await this.#state(mark.family, mark)
+    const found = await membersOfFamily(this.#place)
+    if (found.length === 0) return undefined
+    this.#checkStrangers(found)
+    return await this.#state(this.#adopted, undefined)
   }
 
   async create(mark: IndexMark): Promise<IndexState> {
     const made = { ...mark, family: randomUUID() }
     await this.#putTemplate(made)
-    return await this.#state(made)
+    return await this.#state(made.family, made)
   }
 
   async reconcile(): Promise<readonly string[]> {
-    const mark = await this.#existing()
-    await this.#putTemplate(mark)
+    const mark = await familyMark(this.#place)
+    if (mark !== undefined) await this.#putTemplate(mark)
     const sentences = new Set<string>()
-    for (const { name } of await membersOfFamily(this.#place)) {
+    for (const { name, ...settings } of await membersOfFamily(this.#place)) {
       const text = (await this.#ask('GET', `/${encodeURIComponent(name)}/_mapping`)) ?? '{}'
       const found = JSON.parse(text) as Readonly<Record<string, { readonly mappings: ExistingMapping }>>
       for (const each of await this.#wanted.reconcile(name, found[name]?.mappings ?? {})) sentences.add(each)
+      await this.#wanted.rememberDeletes(name, settings)
     }
     return [...sentences]
   }
 
   async mark(mark: IndexMark): Promise<void> {
-    const marked = { ...mark, family: (await this.#existing()).family }
-    await this.#putTemplate(marked)
-    for (const { name } of await membersOfFamily(this.#place)) {
-      const answer = await this.#wanted.putMapping(name, { _meta: { millrace: marked } })
+    const known = await familyMark(this.#place)
+    const marked = { ...mark, family: known?.family ?? this.#adopted }
+    if (known !== undefined) await this.#putTemplate(marked)
+    for (const { name, meta } of await membersOfFamily(this.#place)) {
+      const answer = await this.#wanted.putMapping(name, { _meta: { ...meta, millrace: marked } })
       if (answer.status !== 200) throw failureOf(answer, `marking ${name}`)
     }
+    // Indexes of others are adopted when all of them are marked: a crash before that leaves them others'.
+    if (known === undefined) await this.#putTemplate(marked)
+  }
+
+  /** Indexes that others made may be adopted where each is one of the periods. */
+  #checkStrangers(found: Awaited<ReturnType<typeof membersOfFamily>>): void {
+    const { alias, prefix, format } = this.#place
+    const others = found.filter(({ name }) => !isNamedAsMember(this.#place, name))
+    if (others.length > 0)
+      throw new Failure(
+        'target',
+        `${alias} stands for ${others.map(({ name }) => name).join(', ')}, which has no name like ${prefix}${format}`,
+        { remedy: `take it from behind the alias ${alias}, or give the pipeline another target.index` },
+      )
+    for (const { aliased } of found) assertPlainAlias(alias, aliased)
   }
 
   async refresh(): Promise<void> {
@@ -97,12 +123,11 @@ export class FamilyIndex implements IndexAdmin {
     if (answer.status !== 200) throw creationFailure(answer, `the template of ${alias}`)
   }
 
-  async #state({ family, ...mark }: FamilyMark): Promise<IndexState> {
+  async #state(family: string, mark: FamilyMark | undefined): Promise<IndexState> {
     const { alias, prefix } = this.#place
     const text = await this.#ask('GET', `/${encodeURIComponent(alias)}/_count`)
     const { count: documents } = JSON.parse(text ?? '{"count":0}') as { readonly count: number }
-    const { pipeline, lineage, epoch } = mark
-    return { name: `${prefix}*`, uuid: family, documents, mark: { pipeline, lineage, epoch } }
+    return { name: `${prefix}*`, uuid: family, documents, mark: mark === undefined ? undefined : plain(mark) }
   }
 
   /** undefined = nothing is behind the alias yet. */
@@ -112,6 +137,10 @@ export class FamilyIndex implements IndexAdmin {
     if (answer.status !== 200) throw failureOf(answer, `reading ${this.#place.alias}`)
     return answer.text
   }
+}
+
+function plain({ pipeline, lineage, epoch }: FamilyMark): IndexMark {
+  return { pipeline, lineage, epoch }
 }
 
 /** Short calls end by the client's own limit. */

@@ -63,8 +63,12 @@ export class FamilySink implements Sink {
   async #verify(signal: AbortSignal): Promise<void> {
     const { place, uuid, clock } = this.#options
     const [mark, members] = await Promise.all([familyMark(place, signal), membersOfFamily(place, signal)])
-    if (mark?.family !== uuid || members.some((member) => member.mark?.family !== uuid))
-      throw otherFamily(place.alias)
+    const strangers = members.filter((member) => member.mark?.family !== uuid)
+    if (mark?.family !== uuid || strangers.length > 0)
+      throw otherFamily(
+        place.alias,
+        strangers.map(({ name }) => name),
+      )
     const names = new Set(members.map(({ name }) => name))
     for (const name of names) {
       if (!isExpired(place, name, clock.now())) continue

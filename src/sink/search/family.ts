@@ -7,6 +7,7 @@
  */
 import { Failure } from '../../change/failure.ts'
 import type { IndexMark } from '../sink.ts'
+import type { AliasDefinition } from './alias.ts'
 import { failureOf } from './outcomes.ts'
 import type { Answer, Call, SearchClient } from './search-client.ts'
 
@@ -28,7 +29,13 @@ export interface FamilyMark extends IndexMark {
 
 interface Member {
   readonly name: string
+  /** undefined = millrace neither made nor adopted it. */
   readonly mark: FamilyMark | undefined
+  /** What its mapping says of itself, the mark included. */
+  readonly meta: Readonly<Record<string, unknown>>
+  /** What stands beside the alias, such as a filter. */
+  readonly aliased: AliasDefinition
+  readonly gc_deletes?: string
 }
 
 /** The indexes behind the alias; none where no document was written yet. */
@@ -36,17 +43,28 @@ export async function membersOfFamily(
   { client, alias }: FamilyPlace,
   signal: AbortSignal = untilAnswered,
 ): Promise<readonly Member[]> {
-  const path = `/${encodeURIComponent(alias)}/_mapping`
-  const query = { filter_path: '*.mappings._meta.millrace' }
-  const answer = await client.send({ method: 'GET', path, query }, signal)
+  const path = `/${encodeURIComponent(alias)}`
+  const answer = await client.send({ method: 'GET', path, query: memberQuery }, signal)
   if (answer.status === 404) return []
   if (answer.status !== 200) throw failureOf(answer, `looking at ${alias}`)
-  const found = JSON.parse(answer.text) as Readonly<Record<string, Mapped>>
-  return Object.entries(found).map(([name, { mappings }]) => ({ name, mark: mappings?.['_meta']?.millrace }))
+  const found = JSON.parse(answer.text) as Readonly<Record<string, FoundMember>>
+  return Object.entries(found).map(([name, { aliases, mappings, settings }]) => {
+    const meta = mappings?.['_meta'] ?? {}
+    return { name, mark: meta.millrace, meta, aliased: aliases?.[alias] ?? {}, ...settings.index }
+  })
+}
+
+const memberQuery = {
+  filter_path: '*.aliases,*.mappings._meta,*.settings.index.uuid,*.settings.index.gc_deletes',
 }
 
 interface Mapped {
   readonly mappings?: { readonly _meta?: { readonly millrace?: FamilyMark } }
+}
+
+interface FoundMember extends Mapped {
+  readonly aliases?: Readonly<Record<string, AliasDefinition>>
+  readonly settings: { readonly index: { readonly gc_deletes?: string } }
 }
 
 /** The mark in the template; undefined = there is no template of ours. */
@@ -118,10 +136,29 @@ function periodBefore(format: string, periods: number, nowMs: number): string {
   return format.replace('YYYY', years).replace('MM', months).replace('DD', days)
 }
 
-export function otherFamily(alias: string): Failure {
-  return new Failure('target', `${alias} is not the family of indexes that was filled`, {
-    remedy: 'restore its indexes and its template, or let the pipeline load them anew',
-  })
+/** Whether an index has the name of one of the periods. */
+export function isNamedAsMember(
+  { prefix, format }: Pick<FamilyPlace, 'prefix' | 'format'>,
+  name: string,
+): boolean {
+  const period = name.startsWith(prefix) ? name.slice(prefix.length) : ''
+  return period === 'undated' || period.replaceAll(/\d/g, '9') === format.replaceAll(/[YMD]/g, '9')
+}
+
+/** `strangers` are the indexes behind the alias that are of no family or of another. */
+export function otherFamily(alias: string, strangers: readonly string[]): Failure {
+  if (strangers.length === 0)
+    return new Failure('target', `${alias} is not the family of indexes that was filled`, {
+      remedy: 'restore its indexes and its template, or let the pipeline load them anew',
+    })
+  const names = strangers.join(', ')
+  return new Failure(
+    'target',
+    `behind ${alias} are indexes that were not filled by this pipeline: ${names}`,
+    {
+      remedy: `take them from behind the alias: what the table lacks would be deleted from them, too`,
+    },
+  )
 }
 
 /** Short calls end by the client's own limit. */

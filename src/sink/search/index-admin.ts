@@ -9,6 +9,7 @@ import type {
   ScanOptions,
   StoredDocument,
 } from '../sink.ts'
+import { assertPlainAlias, type AliasDefinition } from './alias.ts'
 import { creationOf, type IndexWishes } from './index-definition.ts'
 import type { ExistingMapping } from './mapping-difference.ts'
 import { failureOf } from './outcomes.ts'
@@ -174,15 +175,7 @@ export class SearchIndex implements IndexAdmin {
       throw new Failure('target', `the alias ${alias} points at several indexes: ${names.join(', ')}`, {
         remedy: 'let it point at one, or give the pipeline another target.index',
       })
-    const definition = found.aliases?.[alias]
-    if (definition === undefined) return
-    if (
-      definition['is_write_index'] === false ||
-      Object.keys(definition).some((name) => name !== 'is_write_index')
-    )
-      throw new Failure('target', `the alias ${alias} has a filter, a routing, or does not take writes`, {
-        remedy: 'define it without filter, routing and is_write_index: false',
-      })
+    assertPlainAlias(alias, found.aliases?.[alias] ?? {})
   }
 
   async #existing(): Promise<FoundIndex> {
@@ -232,7 +225,7 @@ export class SearchIndex implements IndexAdmin {
 
 interface FoundIndex {
   readonly name: string
-  readonly aliases?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  readonly aliases?: Readonly<Record<string, AliasDefinition>>
   readonly mappings: ExistingMapping & { readonly _meta?: Readonly<Record<string, unknown>> }
   readonly settings: { readonly index: { readonly uuid: string; readonly gc_deletes?: string } }
 }
