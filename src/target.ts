@@ -57,9 +57,10 @@ export function openTarget(configuration: Configuration, name: string): Target {
       if (family !== undefined) return new FamilyIndex({ client, alias, ...family }, wishes)
       return new SearchIndex({ client, alias, wishes })
     },
-    sink: ({ target: { index: alias, family } }, { uuid }, bulkBytesMax) => {
-      if (family === undefined) return new SearchSink({ client, alias, uuid, bulkBytesMax })
-      return new FamilySink({ place: { client, alias, ...family }, uuid, bulkBytesMax, clock: systemClock })
+    sink: ({ target: { index: alias, family } }, index, bulkBytesMax) => {
+      if (family === undefined) return new SearchSink({ client, alias, index, bulkBytesMax })
+      const place = { client, alias, ...family }
+      return new FamilySink({ place, uuid: index.uuid, bulkBytesMax, clock: systemClock })
     },
     request: ({ target: { index: alias, family } }, operation) =>
       bulkRequest(alias, family !== undefined, operation),

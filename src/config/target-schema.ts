@@ -23,17 +23,20 @@ const tls = group('Encryption, for https.', {
   verify: flag(true, 'Check the certificate.'),
 })
 
-const limits = group('What we ask of a target at most, over all pipelines, for each of its nodes.', {
-  requestsPerSecond: number(0, 0, 100_000, 'Requests that write; 0 = no limit.'),
-  megabytesPerSecond: number(0, 0, 100_000, 'Megabytes of documents, before compression; 0 = no limit.'),
-  connections: integer(
-    0,
-    0,
-    1000,
-    'Requests that write, at once; 0 = as many as there are lanes, of which each has one under way.',
-  ),
-  adaptive: flag(true, 'Fewer at once while the target has no room or is slow; more again when it has.'),
-})
+const limits = group(
+  'What we ask of a target at most, over all pipelines: as many times this as it has nodes under `url`, which are used in turn.',
+  {
+    requestsPerSecond: number(0, 0, 100_000, 'Requests that write; 0 = no limit.'),
+    megabytesPerSecond: number(0, 0, 100_000, 'Megabytes of documents, before compression; 0 = no limit.'),
+    connections: integer(
+      0,
+      0,
+      1000,
+      'Requests that write, at once; 0 = as many as there are lanes, of which each has one under way.',
+    ),
+    adaptive: flag(true, 'Fewer at once while the target has no room or is slow; more again when it has.'),
+  },
+)
 
 export const targetType = group(
   'A cluster of Elasticsearch or OpenSearch, a service that writes, or a module.',

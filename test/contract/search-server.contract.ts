@@ -48,6 +48,7 @@ export function searchServerContract(name: string, start: Start): void {
     describe('writing', writing)
     describe('a target in trouble', trouble)
     describe('an existing index', existing)
+    describe('an alias that is moved', movedAlias)
   })
 }
 
@@ -227,6 +228,39 @@ function trouble(): void {
   })
 }
 
+function movedAlias(): void {
+  it('counts nothing that went to another index while the alias was moved, however shortly', async () => {
+    const { alias, admin, sinkFor } = open()
+    const index = await admin.create(mark)
+    const other = `${alias}-other`
+    await succeed('PUT', `/${other}`, { mappings: { properties: { quantity: { type: 'integer' } } } })
+    await succeed('PUT', `/${other}/_doc/b?version=9&version_type=external`, { quantity: 9 })
+    const sink = sinkFor(index)
+    const attempts = [
+      put('a', 1n, { quantity: 1 }),
+      put('b', 2n, { quantity: 2 }),
+      put('c', 1n, { quantity: 'many' }),
+      del('d', 1n),
+    ]
+    for (const operation of attempts) {
+      // The sink has just looked at the index, and does not look again so soon.
+      await sink.write([put('z', 1n, { quantity: 0 })], never)
+      await pointAt(alias, index.name, other)
+      await refuses('target', sink.write([operation], never))
+      await pointAt(alias, other, index.name)
+    }
+    const kinds = (await sink.write(attempts, never)).map(({ kind }) => kind)
+    assert.deepEqual(kinds, ['applied', 'applied', 'rejected', 'applied'])
+    await admin.refresh()
+    assert.equal((await admin.inspect())?.documents, 3)
+  })
+}
+
+async function pointAt(alias: string, from: string, to: string): Promise<void> {
+  const actions = [{ remove: { index: from, alias } }, { add: { index: to, alias } }]
+  await succeed('POST', '/_aliases', { actions })
+}
+
 function existing(): void {
   it('gets the fields that it lacks, and keeps what else it says of itself', async () => {
     const { alias, admin } = open()
@@ -355,8 +389,8 @@ function open(options: { readonly wishes?: IndexWishes; readonly bulkBytesMax?: 
   return {
     alias,
     admin: new SearchIndex({ client, alias, wishes: options.wishes ?? wishes }),
-    sinkFor: ({ uuid }) =>
-      new SearchSink({ client, alias, uuid, bulkBytesMax: options.bulkBytesMax ?? 900_000 }),
+    sinkFor: (index) =>
+      new SearchSink({ client, alias, index, bulkBytesMax: options.bulkBytesMax ?? 900_000 }),
   }
 }
 

@@ -30,6 +30,13 @@ const storms: Readonly<Record<string, readonly Fault[]>> = {
   'cuts connections in mid-body': repeated({ kind: 'cut' }, 3),
   'carries out requests and does not say so': repeated({ kind: 'lost' }, 3),
   'answers by halves': repeated({ kind: 'half' }, 3),
+  'answers twice, or is asked twice on the way': [
+    { kind: 'doubled' },
+    { kind: 'repeated' },
+    { kind: 'again' },
+    { kind: 'repeated' },
+    { kind: 'doubled' },
+  ],
 }
 
 suite('a target with faults', () => {

@@ -204,7 +204,7 @@ suite('documents whose rows say where they lie', () => {
       const found = await new SearchIndex(stack[kind].url, 'adopted').ask<
         Record<string, { mappings: { _meta: object } }>
       >('GET', '/adopted-2026_01/_mapping')
-      assert.deepEqual(Object.keys(found['adopted-2026_01']?.mappings['_meta'] ?? {}), ['millrace', 'owner'])
+      assert('owner' in (found['adopted-2026_01']?.mappings['_meta'] ?? {}), 'what it said of itself stays')
     }
     await assertVerified('adopted')
     // What somebody puts behind the alias afterwards is no part of it.

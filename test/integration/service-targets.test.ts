@@ -90,6 +90,37 @@ suite('targets that are no search servers', () => {
     assert.deepEqual(lines.slice(-2).toSorted(), ['delete 4 undefined', 'index 3 77'])
   })
 
+  test('a service of two nodes sees no more requests, and no more bytes, than its limits allow each of them', async () => {
+    const name = 'limited'
+    await createItems(connection, `${name}.items`, 0)
+    await using one = await startWriteService({ marks: true })
+    await using other = await startWriteService({ marks: true, store: one.store })
+    const together = { now: 0, most: 0 }
+    const seen = [new Seen(one, together), new Seen(other, together)]
+    const limits = { requestsPerSecond: 5, megabytesPerSecond: 0.04, connections: 1 }
+    const usual = options(name, { own: { kind: 'http', url: [one.url, other.url], limits } })
+    const settings = { ...usual.settings, delivery: { bulkCount: 5 } }
+    await using daemon = await DaemonProcess.start({ ...usual, settings })
+    await untilCaughtUp(daemon, connection)
+    const fill = async (rows: number, note: string): Promise<void> => {
+      for (const node of seen) node.requests.length = 0
+      const values = Array.from({ length: rows }, (_, id) => [id, 1, 'x', note])
+      await connection.query(`REPLACE INTO ${name}.items (id, counter, name, note) VALUES ?`, [values])
+      await untilCaughtUp(daemon, connection)
+    }
+    await fill(150, 'short')
+    for (const { requests, perSecond } of seen) {
+      assert(requests.length >= 10, `each of them is asked: ${requests.length}`)
+      assert(perSecond(() => 1) < 6, `${perSecond(() => 1)} requests a second`)
+    }
+    await fill(150, 'long '.repeat(500))
+    for (const { perSecond } of seen)
+      assert(perSecond(({ bytes }) => bytes) < 48_000, `${perSecond(({ bytes }) => bytes)} bytes a second`)
+    assert(together.most <= 2, `${together.most} requests at once`)
+    await assertEqual(name, one)
+    assert.equal((await daemon.stop()).code, 0)
+  })
+
   async function assertEqual(name: string, { store }: WriteService): Promise<void> {
     const [rows] = await connection.query<RowDataPacket[]>(`SELECT id, counter FROM ${name}.items`)
     const expected = new Map(rows.map(({ id, counter }) => [String(id), Number(counter)]))
@@ -108,3 +139,27 @@ suite('targets that are no search servers', () => {
     return new Workload({ connect, table, seed: 7, ids: 600, transactionsPerSecond: 50 })
   }
 })
+
+/** What a node is asked to write. */
+class Seen {
+  readonly requests: { readonly atMs: number; readonly bytes: number }[] = []
+
+  /** `together` counts what is under way at all nodes. */
+  constructor(service: WriteService, together: { now: number; most: number }) {
+    service.fault = async ({ url = '' }, body) => {
+      if (!url.endsWith('/write')) return undefined
+      this.requests.push({ atMs: performance.now(), bytes: Buffer.byteLength(body) })
+      together.most = Math.max(together.most, ++together.now)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      together.now--
+      return undefined
+    }
+  }
+
+  /** From the first to the last: what the first one had is from before. */
+  readonly perSecond = (sizeOf: (request: { readonly bytes: number }) => number): number => {
+    const [first, ...rest] = this.requests
+    const seconds = ((rest.at(-1)?.atMs ?? 0) - (first?.atMs ?? 0)) / 1000
+    return rest.reduce((sum, request) => sum + sizeOf(request), 0) / seconds
+  }
+}

@@ -22,6 +22,12 @@ export type Fault =
   | { readonly kind: 'half' }
   /** The server carries it out, and every nth item is said to have found no room. */
   | { readonly kind: 'busy'; readonly every: number }
+  /** The server carries it out, and the answer has each item twice. */
+  | { readonly kind: 'doubled' }
+  /** The server carries it out, and the answer comes twice over the connection. */
+  | { readonly kind: 'repeated' }
+  /** The server carries it out twice, and the second answer counts. */
+  | { readonly kind: 'again' }
 
 export class FaultyProxy implements AsyncDisposable {
   /** For the next bulk requests, in order. */
@@ -80,7 +86,10 @@ export class FaultyProxy implements AsyncDisposable {
     else if (isBulk && body.length > this.bytesMax) {
       this.#met++
       refuse(outgoing, 413)
-    } else answer(outgoing, await this.#askInPart(incoming, body, isBulk ? this.refusedShare : 0), fault)
+    } else {
+      if (fault?.kind === 'again') await this.#ask(incoming, body)
+      answer(outgoing, await this.#askInPart(incoming, body, isBulk ? this.refusedShare : 0), fault)
+    }
   }
 
   async #askInPart(incoming: IncomingMessage, body: Buffer, share: number): Promise<Answer> {
@@ -118,10 +127,22 @@ function answer(outgoing: ServerResponse, { status, headers, text }: Answer, fau
     outgoing.destroy()
     return
   }
+  if (fault?.kind === 'repeated') {
+    outgoing.socket?.write(twice(text))
+    return
+  }
   const { 'content-length': _, 'transfer-encoding': __, ...rest } = headers
   outgoing.writeHead(status, rest)
   if (fault?.kind === 'half') outgoing.write(text.slice(0, text.length / 2), () => outgoing.destroy())
+  else if (fault?.kind === 'doubled') outgoing.end(withItemsTwice(text))
   else outgoing.end(fault?.kind === 'busy' ? withBusyItems(text, fault.every) : text)
+}
+
+/** As bytes of the connection. */
+function twice(text: string): string {
+  const lines = Object.entries(jsonHeaders).map(([name, value]) => `${name}: ${value}\r\n`)
+  const length = `content-length: ${Buffer.byteLength(text)}\r\n`
+  return `HTTP/1.1 200 OK\r\n${lines.join('')}${length}\r\n${text}`.repeat(2)
 }
 
 function refuse(outgoing: ServerResponse, status: number, body = ''): void {
@@ -135,6 +156,11 @@ async function bytesOf(stream: IncomingMessage): Promise<Buffer> {
   const pieces: Buffer[] = []
   for await (const piece of stream) pieces.push(piece as Buffer)
   return Buffer.concat(pieces)
+}
+
+function withItemsTwice(text: string): string {
+  const told = JSON.parse(text) as { readonly items: readonly object[] }
+  return JSON.stringify({ ...told, items: told.items.flatMap((item) => [item, item]) })
 }
 
 function withBusyItems(text: string, every: number): string {

@@ -9,19 +9,24 @@ export interface WriteService extends AsyncDisposable {
   readonly url: string
   readonly store: DocumentStore
   /** Answers instead of the service where it returns a status. */
-  fault: (request: IncomingMessage, body: string) => number | undefined
+  fault: (request: IncomingMessage, body: string) => number | undefined | Promise<number | undefined>
 }
 
-/** `marks`: whether it keeps them. */
-export async function startWriteService({ marks }: { readonly marks: boolean }): Promise<WriteService> {
-  const store = new DocumentStore()
-  const service = { store, fault: (): number | undefined => undefined } as {
+/** `marks`: whether it keeps them; `store`: where another node of the same service keeps its documents. */
+export async function startWriteService({
+  marks,
+  store = new DocumentStore(),
+}: {
+  readonly marks: boolean
+  readonly store?: DocumentStore
+}): Promise<WriteService> {
+  const service = { store, fault: () => undefined } as {
     store: DocumentStore
     fault: WriteService['fault']
   }
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await bodyOf(request)
-    const status = service.fault(request, body)
+    const status = await service.fault(request, body)
     if (status !== undefined) return void response.writeHead(status).end('{"error":"told to"}')
     try {
       const [code, text] = answerTo(request, body, marks ? store : withoutMarks(store))

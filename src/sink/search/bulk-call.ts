@@ -21,4 +21,5 @@ export function bulkRequest(alias: string, isFamily: boolean, operation: Operati
 }
 
 const namedQuery = { filter_path: 'errors,items.*.status,items.*.error' }
-const bulkQuery = { ...namedQuery, require_alias: 'true' }
+/** Each item says where it went: the alias may be moved, and even be back, between two looks at it. */
+const bulkQuery = { filter_path: `${namedQuery.filter_path},items.*._index`, require_alias: 'true' }

@@ -30,7 +30,8 @@ export class FamilySink implements Sink {
     const { place, uuid, bulkBytesMax } = options
     this.#options = options
     const verify = async (signal: AbortSignal): Promise<void> => await this.#verify(signal)
-    this.#sink = new SearchSink({ client: place.client, alias: place.alias, uuid, bulkBytesMax, verify })
+    const index = { name: `${place.prefix}*`, uuid }
+    this.#sink = new SearchSink({ client: place.client, alias: place.alias, index, bulkBytesMax, verify })
   }
 
   async write(listed: List<Operation>, signal: AbortSignal): Promise<readonly Outcome[]> {

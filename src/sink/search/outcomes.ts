@@ -115,19 +115,27 @@ export interface BulkReading {
   readonly missed: boolean
 }
 
+/** Where a bulk request was meant to go. */
+export interface BulkPlace {
+  readonly alias: string
+  /** The name of what is behind the alias; undefined = each operation names its index. */
+  readonly index: string | undefined
+}
+
 const applied: Outcome = { kind: 'applied' }
 
 /**
  * The outcomes of one bulk request, with so many deletes, that was answered with 200. Throws a Failure when an item says that the target itself
- * is in trouble, or when the answer is not one for these operations.
+ * is in trouble or that it went to another index, or when the answer is not one for these operations.
  */
 export function readBulk(
   text: string,
   operations: List<Operation>,
-  alias: string,
+  place: BulkPlace,
   deletes = deletesAmong(operations),
 ): BulkReading {
-  if (isAllApplied(text, operations.length, deletes)) {
+  const { alias } = place
+  if (isAllApplied(text, { operations: operations.length, deletes }, place)) {
     return {
       outcomes: Array.from({ length: operations.length }, () => applied),
       missed: text.includes('"status":404'),
@@ -136,18 +144,31 @@ export function readBulk(
   const items = parseBulk(text)
   if (items.length !== operations.length)
     throw new Failure('transient', `${alias}: ${items.length} items answer ${operations.length} operations`)
-  const outcomes = items.map((item, at) => outcomeOf(item, operations.at(at), alias))
+  const outcomes = items.map((item, at) => outcomeOf(item, operations.at(at), place))
   return { outcomes, missed: items.some((item) => item.status === 404) }
 }
 
 /**
- * Whether an answer without errors has an item for each operation: then all were applied. Each item is as long as every
- * other of its kind, so that the length alone tells how many there are, and nothing need be parsed.
+ * Whether an answer without errors has an item of this index for each operation: then all were applied. Each item is as long
+ * as every other of its kind, so that the length alone tells how many there are, and nothing need be parsed.
  */
-function isAllApplied(text: string, operations: number, deletes: number): boolean {
+function isAllApplied(
+  text: string,
+  { operations, deletes }: { readonly operations: number; readonly deletes: number },
+  { index }: BulkPlace,
+): boolean {
   if (!text.startsWith(allAppliedStart) || !text.endsWith(allAppliedEnd)) return false
-  const items = (operations - deletes) * indexItem.length + deletes * deleteItem.length
-  return text.length === allAppliedStart.length + items + operations - 1 + allAppliedEnd.length
+  const named = index === undefined ? '' : `"_index":${JSON.stringify(index)},`
+  const items =
+    (operations - deletes) * indexItem.length + deletes * deleteItem.length + operations * named.length
+  if (text.length !== allAppliedStart.length + items + operations - 1 + allAppliedEnd.length) return false
+  return named === '' || timesIn(text, named) === operations
+}
+
+function timesIn(text: string, part: string): number {
+  let times = 0
+  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) times++
+  return times
 }
 
 function deletesAmong(operations: List<Operation>): number {
@@ -164,28 +185,37 @@ const deleteItem = '{"delete":{"status":200}}'
 interface BulkItem {
   readonly status: number
   readonly error: unknown
+  /** The name of the index that it went to, where that was asked for. */
+  readonly index: string | undefined
 }
+
+type ToldItem = Partial<Omit<BulkItem, 'index'>> & { readonly _index?: string }
 
 function parseBulk(text: string): readonly BulkItem[] {
   try {
-    const answer = JSON.parse(text) as { readonly items?: readonly Readonly<Record<string, BulkItem>>[] }
+    const answer = JSON.parse(text) as { readonly items?: readonly Readonly<Record<string, ToldItem>>[] }
     return (answer.items ?? []).map((item) => {
       const [result] = Object.values(item)
-      return { status: result?.status ?? 0, error: result?.error }
+      return { status: result?.status ?? 0, error: result?.error, index: result?.['_index'] }
     })
   } catch (error) {
     throw new Failure('transient', 'the answer to a bulk request is not whole JSON', { cause: error })
   }
 }
 
-function outcomeOf(item: BulkItem, operation: Operation | undefined, alias: string): Outcome {
-  if (isApplied(item, operation)) return applied
+function outcomeOf(item: BulkItem, operation: Operation | undefined, place: BulkPlace): Outcome {
+  if (isApplied(item, operation)) {
+    assertArrived(item.index, place)
+    return applied
+  }
   const error = serverError(item.error)
   const rule = judge(item.status, error)
   switch (rule.verdict) {
     case 'stale':
+      assertArrived(refusedBy(item, place), place)
       return { kind: 'stale', stored: storedVersion(error.reason) }
     case 'rejected':
+      assertArrived(refusedBy(item, place), place)
       return rejected(error)
     case 'unknown':
       return { ...rejected(error), kind: 'unknown' }
@@ -193,8 +223,21 @@ function outcomeOf(item: BulkItem, operation: Operation | undefined, alias: stri
     case 'transient':
       return { kind: 'busy', reason: sentence(error) }
     default:
-      throw failure(rule, `${alias}: ${sentence(error)}`)
+      throw failure(rule, `${place.alias}: ${sentence(error)}`)
   }
+}
+
+/** Throws where the alias was moved before the request came to it: nothing that it did counts. */
+function assertArrived(found: string | undefined, { alias, index }: BulkPlace): void {
+  if (index === undefined || found === index) return
+  throw new Failure('target', `${alias} pointed at ${found ?? 'another index'} in place of ${index}`, {
+    remedy: `let the alias point at ${index} again: what went elsewhere is then written there`,
+  })
+}
+
+/** What is refused before the server looks where it goes is told under the alias. */
+function refusedBy({ index: found }: BulkItem, { alias, index }: BulkPlace): string | undefined {
+  return found === undefined || found === alias ? index : found
 }
 
 function isApplied({ status, error }: BulkItem, operation: Operation | undefined): boolean {

@@ -13,7 +13,7 @@ export interface SearchSinkOptions {
   readonly client: SearchClient
   readonly alias: string
   /** The index that is filled; another one behind the alias is a Failure of kind `target`. */
-  readonly uuid: string
+  readonly index: { readonly name: string; readonly uuid: string }
   readonly bulkBytesMax: number
   /**
    * Of a family of indexes: throws when what is behind the alias is not that family. Operations then name their indexes;
@@ -75,13 +75,15 @@ export class SearchSink implements Sink {
 
   /** Sends a request; one that is refused as a whole is halved until the documents to blame stand alone. */
   async #send(part: BulkPart, operations: List<Operation>, signal: AbortSignal): Promise<readonly Outcome[]> {
-    const { client, alias } = this.#options
-    const call = bulkCall(alias, this.#options.verify !== undefined)
+    const { client, alias, index, verify } = this.#options
+    const isFamily = verify !== undefined
+    const call = bulkCall(alias, isFamily)
     const answer = await client.send({ ...call, body: part.body, lines: true }, signal)
     if (answer.status !== 200) return await this.#halve(answer, [...operations], signal)
     // The server has read all of it; after any other answer, bytes of it may still be on their way.
     this.#buffers.give(part.body)
-    const { outcomes, missed } = readBulk(answer.text, operations, alias, part.deletes)
+    const place = { alias, index: isFamily ? undefined : index.name }
+    const { outcomes, missed } = readBulk(answer.text, operations, place, part.deletes)
     if (missed) await this.#verify(signal)
     return outcomes
   }
@@ -105,7 +107,7 @@ export class SearchSink implements Sink {
 
   /** Throws when the index behind the alias is not the one that this sink fills. */
   async #verify(signal: AbortSignal): Promise<void> {
-    const { client, alias, uuid, verify } = this.#options
+    const { client, alias, index, verify } = this.#options
     if (verify !== undefined) {
       await verify(signal)
       this.#verifiedAtMs = performance.now()
@@ -123,9 +125,9 @@ export class SearchSink implements Sink {
       name === undefined ||
       names.length > 1 ||
       name === alias ||
-      indexes[name]?.settings.index.uuid !== uuid
+      indexes[name]?.settings.index.uuid !== index.uuid
     )
-      throw new Failure('target', `${alias} is not the index that was filled (${uuid})`, {
+      throw new Failure('target', `${alias} is not the index that was filled (${index.uuid})`, {
         remedy: 'restore that index behind the alias, or let the pipeline load the new one',
       })
     this.#verifiedAtMs = performance.now()

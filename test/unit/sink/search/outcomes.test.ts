@@ -22,12 +22,15 @@ const del: Operation = {
   body: undefined,
 }
 
+const _index = 'orders-1'
+const orders = { alias: 'orders', index: _index }
+
 type Told = readonly [status: number, type: string, reason?: string]
 
 /** The outcome of one item that the server answers so. */
 function outcome([status, type, reason = 'why']: Told, operation = put): Outcome | undefined {
   const item = { [operation.op]: { status, error: { type, reason } } }
-  return readBulk(JSON.stringify({ errors: true, items: [item] }), [operation], 'orders').outcomes[0]
+  return readBulk(JSON.stringify({ errors: true, items: [item] }), [operation], orders).outcomes[0]
 }
 
 function answer(status: number, error?: unknown): { status: number; text: string } {
@@ -46,36 +49,65 @@ function failureKind(work: () => unknown): FailureKind | undefined {
 describe('the items of a bulk answer', () => {
   it('are all applied where there are no errors, with and without parsing', () => {
     for (const space of [0, 2]) {
-      const items = [{ index: { status: 201 } }, { delete: { status: 404 } }, { index: { status: 200 } }]
+      const items = [
+        { index: { _index, status: 201 } },
+        { delete: { _index, status: 404 } },
+        { index: { _index, status: 200 } },
+      ]
       const reading = readBulk(
         JSON.stringify({ errors: false, items }, undefined, space),
         [put, del, put],
-        'orders',
+        orders,
       )
       assert.deepEqual(reading.outcomes, [{ kind: 'applied' }, { kind: 'applied' }, { kind: 'applied' }])
       assert.ok(reading.missed)
     }
-    assert.ok(!readBulk('{"errors":false,"items":[{"delete":{"status":200}}]}', [del], 'orders').missed)
+    assert.ok(
+      !readBulk('{"errors":false,"items":[{"delete":{"_index":"orders-1","status":200}}]}', [del], orders)
+        .missed,
+    )
   })
 
   it('must be as many as the operations', () => {
-    const text = '{"errors":false,"items":[{"index":{"status":200}}]}'
+    const text = '{"errors":false,"items":[{"index":{"_index":"orders-1","status":200}}]}'
     assert.equal(
-      failureKind(() => readBulk(text, [put, put], 'orders')),
+      failureKind(() => readBulk(text, [put, put], orders)),
       'transient',
     )
     assert.equal(
-      failureKind(() => readBulk(text, [], 'orders')),
+      failureKind(() => readBulk(text, [], orders)),
       'transient',
     )
     assert.equal(
-      failureKind(() => readBulk(text.slice(0, -3), [put], 'orders')),
+      failureKind(() => readBulk(text.slice(0, -3), [put], orders)),
       'transient',
     )
     assert.equal(
-      failureKind(() => readBulk('{}', [put], 'orders')),
+      failureKind(() => readBulk('{}', [put], orders)),
       'transient',
     )
+  })
+
+  it('count where they are of the index that was meant, and nowhere else', () => {
+    const elsewhere = { _index: 'orders-2' }
+    const answers = [
+      { index: { ...elsewhere, status: 200 } },
+      { index: { status: 200 } },
+      { index: { ...elsewhere, status: 409, error: { type: 'version_conflict_engine_exception' } } },
+      { index: { ...elsewhere, status: 400, error: { type: 'document_parsing_exception' } } },
+    ]
+    for (const item of answers) {
+      const text = JSON.stringify({
+        errors: 'error' in item.index,
+        items: [{ index: { _index, status: 200 } }, item],
+      })
+      assert.equal(
+        failureKind(() => readBulk(text, [put, put], orders)),
+        'target',
+      )
+      const ofFamily = { alias: 'orders', index: undefined }
+      assert.equal(readBulk(text, [put, put], ofFamily).outcomes.length, 2)
+    }
   })
 
   it('tell the stored version exactly, whatever the id says', () => {
