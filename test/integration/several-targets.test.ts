@@ -110,13 +110,16 @@ suite('several targets of one pipeline', () => {
     const index = new SearchIndex(stack.elasticsearch.url, name)
     const earlier = await index.written()
     const begun = performance.now()
-    for (let counter = 1; counter <= 4000; counter++)
+    for (let counter = 1; counter <= 10_000; counter++) {
+      if (counter % 10 === 1) await connection.beginTransaction()
       await connection.query(`UPDATE ${name}.items SET counter = ? WHERE id = 7`, [counter])
+      if (counter % 10 === 0) await connection.commit()
+    }
     await untilCaughtUp(daemon, connection)
     const windows = Math.ceil((performance.now() - begun) / 2000) + 1
     assert((await index.written()) - earlier <= windows, `${await index.written()} in ${windows} windows`)
     const document = await index.document('7')
-    assert.equal(document?.['counter'], 4000)
+    assert.equal(document?.['counter'], 10_000)
     assert.equal(stampOf(document).gtid, await lastTransaction())
     assert.equal(stampOf(await index.document('8')).gtid, null, 'the load has read it')
     await assertBothEqual(name)
