@@ -244,7 +244,7 @@ async function runBare(
 }
 
 const pathTo = (alias: string): string =>
-  `/${alias}/_bulk?filter_path=errors,items.*.status,items.*.error&require_alias=true`
+  `/${alias}/_bulk?filter_path=errors,items.*.status,items.*.error,items.*._index&require_alias=true`
 
 async function measureBusy(bench: Bench): Promise<object> {
   const rates = new Map<string, number>()

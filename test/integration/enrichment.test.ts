@@ -326,7 +326,8 @@ async function previews(
   options: DaemonOptions,
 ): Promise<void> {
   const shown = await command('preview', 'trips', '101', '100', '102')
-  const call = 'POST /trips/_bulk?filter_path=errors%2Citems.*.status%2Citems.*.error&require_alias=true'
+  const call =
+    'POST /trips/_bulk?filter_path=errors%2Citems.*.status%2Citems.*.error%2Citems.*._index&require_alias=true'
   assert.deepEqual(
     shown.out
       .replaceAll(/"version":\d{15,}/g, '"version":N')

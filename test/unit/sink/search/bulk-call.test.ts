@@ -6,7 +6,7 @@ import { del, put } from '../../../contract/sink.contract.ts'
 test('a request is shown as it is sent: where it goes, the action, and the document of an index operation', () => {
   const index = { ...put('a "b"', 281_474_976_710_657n, { name: 'Ä' }), routing: 'r' }
   assert.deepEqual(bulkRequest('my things', false, index), [
-    'POST /my%20things/_bulk?filter_path=errors%2Citems.*.status%2Citems.*.error&require_alias=true',
+    'POST /my%20things/_bulk?filter_path=errors%2Citems.*.status%2Citems.*.error%2Citems.*._index&require_alias=true',
     '{"index":{"_id":"a \\"b\\"","routing":"r","version":281474976710657,"version_type":"external_gte"}}',
     '{"name":"Ä"}',
   ])
