@@ -10,6 +10,7 @@ import type { IndexWishes } from '../../src/sink/search/index-definition.ts'
 import type { SearchClient } from '../../src/sink/search/search-client.ts'
 import { SearchSink } from '../../src/sink/search/search-sink.ts'
 import type { IndexState, Sink } from '../../src/sink/sink.ts'
+import { movedAlias } from './moved-alias.contract.ts'
 import { del, put, refuses, sinkContract, type SinkUnderTest } from './sink.contract.ts'
 import type { Server } from '../stack/server.ts'
 import { RunDirectory } from '../stack/run-directory.ts'
@@ -48,7 +49,7 @@ export function searchServerContract(name: string, start: Start): void {
     describe('writing', writing)
     describe('a target in trouble', trouble)
     describe('an existing index', existing)
-    describe('an alias that is moved', movedAlias)
+    describe('an alias that is moved', () => movedAlias({ open, succeed }))
   })
 }
 
@@ -228,39 +229,6 @@ function trouble(): void {
   })
 }
 
-function movedAlias(): void {
-  it('counts nothing that went to another index while the alias was moved, however shortly', async () => {
-    const { alias, admin, sinkFor } = open()
-    const index = await admin.create(mark)
-    const other = `${alias}-other`
-    await succeed('PUT', `/${other}`, { mappings: { properties: { quantity: { type: 'integer' } } } })
-    await succeed('PUT', `/${other}/_doc/b?version=9&version_type=external`, { quantity: 9 })
-    const sink = sinkFor(index)
-    const attempts = [
-      put('a', 1n, { quantity: 1 }),
-      put('b', 2n, { quantity: 2 }),
-      put('c', 1n, { quantity: 'many' }),
-      del('d', 1n),
-    ]
-    for (const operation of attempts) {
-      // The sink has just looked at the index, and does not look again so soon.
-      await sink.write([put('z', 1n, { quantity: 0 })], never)
-      await pointAt(alias, index.name, other)
-      await refuses('target', sink.write([operation], never))
-      await pointAt(alias, other, index.name)
-    }
-    const kinds = (await sink.write(attempts, never)).map(({ kind }) => kind)
-    assert.deepEqual(kinds, ['applied', 'applied', 'rejected', 'applied'])
-    await admin.refresh()
-    assert.equal((await admin.inspect())?.documents, 3)
-  })
-}
-
-async function pointAt(alias: string, from: string, to: string): Promise<void> {
-  const actions = [{ remove: { index: from, alias } }, { add: { index: to, alias } }]
-  await succeed('POST', '/_aliases', { actions })
-}
-
 function existing(): void {
   it('gets the fields that it lacks, and keeps what else it says of itself', async () => {
     const { alias, admin } = open()
@@ -377,7 +345,7 @@ const wishes: IndexWishes = {
   mappings: {},
 }
 
-interface Opened {
+export interface Opened {
   readonly alias: string
   readonly admin: SearchIndex
   readonly sinkFor: (index: IndexState) => Sink

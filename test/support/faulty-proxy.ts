@@ -73,8 +73,7 @@ export class FaultyProxy implements AsyncDisposable {
   }
 
   async #pass(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-    const isBulk = incoming.method === 'POST' && /\/_bulk(\?|$)/.test(incoming.url ?? '')
-    const fault = isBulk ? this.faults.shift() : undefined
+    const fault = isBulk(incoming) ? this.faults.shift() : undefined
     if (fault !== undefined) this.#met++
     if (fault?.kind === 'cut') {
       await once(incoming, 'data')
@@ -83,16 +82,19 @@ export class FaultyProxy implements AsyncDisposable {
     }
     const body = await bytesOf(incoming)
     if (fault?.kind === 'status') refuse(outgoing, fault.status, fault.body)
-    else if (isBulk && body.length > this.bytesMax) {
+    else if (isBulk(incoming) && body.length > this.bytesMax) {
       this.#met++
       refuse(outgoing, 413)
-    } else {
-      if (fault?.kind === 'again') await this.#ask(incoming, body)
-      answer(outgoing, await this.#askInPart(incoming, body, isBulk ? this.refusedShare : 0), fault)
-    }
+    } else answer(outgoing, await this.#carriedOut(incoming, body, fault), fault)
   }
 
-  async #askInPart(incoming: IncomingMessage, body: Buffer, share: number): Promise<Answer> {
+  async #carriedOut(incoming: IncomingMessage, body: Buffer, fault: Fault | undefined): Promise<Answer> {
+    if (fault?.kind === 'again') await this.#ask(incoming, body)
+    return await this.#askInPart(incoming, body)
+  }
+
+  async #askInPart(incoming: IncomingMessage, body: Buffer): Promise<Answer> {
+    const share = isBulk(incoming) ? this.refusedShare : 0
     if (share === 0) return await this.#ask(incoming, body)
     const { passed, refused } = divide(body, share, this.#random)
     if (passed.length === 0) return { status: 200, headers: jsonHeaders, text: joined(undefined, refused) }
@@ -114,6 +116,10 @@ export class FaultyProxy implements AsyncDisposable {
     const text = (await bytesOf(response)).toString()
     return { status: response.statusCode ?? 502, headers: response.headers, text }
   }
+}
+
+function isBulk({ method, url = '' }: IncomingMessage): boolean {
+  return method === 'POST' && /\/_bulk(\?|$)/.test(url)
 }
 
 interface Answer {

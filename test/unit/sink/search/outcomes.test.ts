@@ -22,8 +22,8 @@ const del: Operation = {
   body: undefined,
 }
 
-const _index = 'orders-1'
-const orders = { alias: 'orders', index: _index }
+const orders = { alias: 'orders', index: 'orders-1' }
+const here = { _index: orders.index }
 
 type Told = readonly [status: number, type: string, reason?: string]
 
@@ -50,9 +50,9 @@ describe('the items of a bulk answer', () => {
   it('are all applied where there are no errors, with and without parsing', () => {
     for (const space of [0, 2]) {
       const items = [
-        { index: { _index, status: 201 } },
-        { delete: { _index, status: 404 } },
-        { index: { _index, status: 200 } },
+        { index: { ...here, status: 201 } },
+        { delete: { ...here, status: 404 } },
+        { index: { ...here, status: 200 } },
       ]
       const reading = readBulk(
         JSON.stringify({ errors: false, items }, undefined, space),
@@ -99,7 +99,7 @@ describe('the items of a bulk answer', () => {
     for (const item of answers) {
       const text = JSON.stringify({
         errors: 'error' in item.index,
-        items: [{ index: { _index, status: 200 } }, item],
+        items: [{ index: { ...here, status: 200 } }, item],
       })
       assert.equal(
         failureKind(() => readBulk(text, [put, put], orders)),
