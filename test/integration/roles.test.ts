@@ -11,6 +11,7 @@ import { Fleet, startFleetStack } from '../support/fleet.ts'
 import { Random } from '../support/random.ts'
 import { replayChangedProduct } from '../support/replayed-shop.ts'
 import { SearchIndex } from '../support/search-index.ts'
+import { ShopLoad } from '../support/shop-load.ts'
 import { changeShop, createShop, differencesOfShop, shopPipeline } from '../support/shop.ts'
 
 suite('roles', { concurrency: false }, () => {
@@ -77,7 +78,7 @@ suite('roles', { concurrency: false }, () => {
     assert.ok(changesHeld > 0 && versionsSeen > 0, `${changesHeld} changes, ${versionsSeen} versions`)
   })
 
-  test('documents of several tables: one process captures and finds their roots, another delivers; the leader is killed', async () => {
+  test('documents of several tables: one process captures and finds their roots, three deliver; the leader is killed, and one of the three', async () => {
     const schema = 'split'
     const connection = await stack.mysql.connect()
     await createShop(connection, schema, 60)
@@ -87,12 +88,19 @@ suite('roles', { concurrency: false }, () => {
       const leading = await fleet.start('one', 'capture,control')
       const delivering = await fleet.start('deliver', 'deliver,control')
       await untilCaughtUp(delivering, connection)
+      const [, third] = await Promise.all(
+        ['second', 'third'].map((process) => fleet.start(process, 'deliver,control')),
+      )
+      await using load = await ShopLoad.start(stack, { schema, seed: 5, orders: 70 })
       const changes = { schema, random: new Random(5), orders: 70, cascades: false }
       for (let count = 0; count < 60; count++) await changeShop(connection, changes)
       await fleet.start('other', 'capture,control')
       await leading.kill()
       for (let count = 0; count < 60; count++) await changeShop(connection, changes)
+      await third?.kill()
+      await load.stop()
       await untilCaughtUp(delivering, connection)
+      await load.assertForward()
       const index = new SearchIndex(stack.elasticsearch.url, schema)
       const { documents, differences } = await differencesOfShop(connection, { schema }, index)
       assert.deepEqual(differences.slice(0, 5), [])
