@@ -93,7 +93,7 @@ const pipelineType = Type.Object(
             onFailure: Type.Optional(
               Type.Enum(['stop', 'dead-letter', 'partial'], {
                 description:
-                  'Where the upstream fails for good: the pipeline waits and tries again (stop), the document becomes a dead letter, or it is written without the field and made whole later (partial). Default: stop.',
+                  'Where the upstream fails for good: the pipeline waits and tries again, or stops where only a person can mend it (stop); the document becomes a dead letter, or it is written without the field and made whole later (partial). Default: stop.',
               }),
             ),
             missing: Type.Optional(
