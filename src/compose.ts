@@ -9,6 +9,7 @@ import { documentTypes } from './document-types.ts'
 import { examineCache } from './open-cache.ts'
 import { examineStore, existingStore } from './open-store.ts'
 import { examineJoins } from './join-findings.ts'
+import { examineBrokers } from './examine-brokers.ts'
 import { examineState } from './examine.ts'
 import { letterKinds, lettersOf, type LetterPlace } from './dead-letters.ts'
 import type { Log } from './log/log.ts'
@@ -54,6 +55,7 @@ export function compose(configuration: Configuration, listeners: readonly Observ
       ...(await examineState(settings.state, settings.log.ceilingGb * gigabyte)),
       ...(await examineStore(configuration)),
       ...(await examineCache(settings)),
+      ...(await examineBrokers(configuration)),
     ],
     localStatus: () => localStatus(workshop),
     letterKinds: (choice) => withLogs(workshop, (logs) => letterKinds(placesIn(workshop, logs), choice)),

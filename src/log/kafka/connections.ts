@@ -1,6 +1,6 @@
 /** Connections to brokers: who leads a partition, who coordinates a group, and what is tried again. */
 import { Failure } from '../../change/failure.ts'
-import { brokerFailure, hasCode } from './failures.ts'
+import { brokerFailure, hasCode, withoutLeader } from './failures.ts'
 import {
   Admin,
   findCoordinatorV4,
@@ -33,6 +33,8 @@ export interface Topic {
   readonly name: string
   /** The node that leads each partition; -1 = none at present. */
   readonly leaders: readonly number[]
+  /** On how many brokers its partitions are kept. */
+  readonly replication: number
 }
 
 export interface Place {
@@ -92,6 +94,12 @@ export class Connections {
     )
   }
 
+  /** The brokers that are there. */
+  async nodes(): Promise<readonly number[]> {
+    await this.#readTopics([])
+    return [...this.#brokers.keys()]
+  }
+
   /** Whatever is known of leaders and coordinators may be wrong. */
   forget(): void {
     this.#topics.clear()
@@ -117,9 +125,7 @@ export class Connections {
       const leader = topics.get(topic)?.leaders[partition]
       if (leader !== undefined && leader >= 0) return leader
       this.#topics.delete(topic)
-      throw new Failure('transient', `the partition ${topic}-${partition} has no leader at present`, {
-        remedy: 'bring its brokers back',
-      })
+      throw withoutLeader(placeName({ topic, partition }))
     })
   }
 
@@ -138,7 +144,8 @@ export class Connections {
       if (typeof name !== 'string' || errorCode !== 0) continue
       const leaders: number[] = []
       for (const { partitionIndex, leaderId } of partitions) leaders[partitionIndex] = leaderId
-      this.#topics.set(name, { id: topicId, name, leaders })
+      const replication = Math.min(...partitions.map(({ replicaNodes }) => replicaNodes.length))
+      this.#topics.set(name, { id: topicId, name, leaders, replication })
     }
   }
 

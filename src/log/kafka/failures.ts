@@ -25,6 +25,15 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof BrokerFailure && codes.some((code) => error.codes.has(code))
 }
 
+/** As where a broker says so. */
+export function withoutLeader(partition: string): Failure {
+  return new BrokerFailure('transient', `the partition ${partition} has no leader at present`, {
+    codes: new Set(['LEADER_NOT_AVAILABLE']),
+    remedy: 'bring its brokers back',
+    cause: undefined,
+  })
+}
+
 interface Meaning {
   readonly codes: readonly string[]
   readonly kind: FailureKind
@@ -96,6 +105,13 @@ const meanings: readonly Meaning[] = [
     codes: ['NOT_ENOUGH_REPLICAS', 'NOT_ENOUGH_REPLICAS_AFTER_APPEND'],
     kind: 'transient',
     remedy: 'bring the brokers back that hold replicas, or lower min.insync.replicas of the topics',
+  },
+  {
+    // Who comes after an append that too few replicas took waits for its end, which they cannot write down either.
+    codes: ['REQUEST_TIMED_OUT', 'CONCURRENT_TRANSACTIONS'],
+    kind: 'transient',
+    remedy:
+      'brokers wait for replicas: where it lasts, bring the brokers back that hold them, or lower min.insync.replicas of the topics',
   },
   {
     codes: ['INVALID_REPLICATION_FACTOR'],

@@ -11,6 +11,7 @@ export {
   createTopicsV7,
   decodeConsumerProtocolSubscription,
   deleteTopicsV6,
+  describeConfigsV4,
   describeLogDirsV4,
   encodeConsumerProtocolSubscription,
   endTxnV3,

@@ -37,7 +37,7 @@ export interface WriterParts {
 }
 
 /** How long brokers keep an unfinished transaction of a capture that is gone, unless another takes over first. */
-const transactionTimeoutMs = 30_000
+export const transactionTimeoutMs = 30_000
 
 export class Writer {
   readonly #parts: WriterParts
