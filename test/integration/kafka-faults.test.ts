@@ -10,7 +10,7 @@ import { millrace } from '../support/command-process.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { startFreezingProxy } from '../support/freezing-proxy.ts'
 import { differencesOfItems } from '../support/items.ts'
-import { dropRecords, withAdmin } from '../support/kafka-options.ts'
+import { dropRecords, setOfTopics, withAdmin } from '../support/kafka-options.ts'
 import { movePartitions } from '../support/kafka-moves.ts'
 import { SearchIndex } from '../support/search-index.ts'
 import { createItems, Workload } from '../support/workload.ts'
@@ -135,7 +135,7 @@ suite('a daemon on Kafka in trouble', { concurrency: false }, () => {
     await assertEqual(again, name)
   })
 
-  test('leaders and coordinators that move to another broker lose nothing', async () => {
+  test('leaders and coordinators that move to another broker lose nothing; too few replicas are waited for', async () => {
     const name = 'moved'
     await createItems(connection, `${name}.items`, 100)
     await using workload = workloadOn(name)
@@ -149,6 +149,15 @@ suite('a daemon on Kafka in trouble', { concurrency: false }, () => {
     await movePartitions(kafka.broker, 1)
     await goesOn(daemon)
     await workload.stop()
+    const topics = [`${name}.${name}.items`, `${name}.control.main`, `${name}.work.main`]
+    await movePartitions(kafka.broker, 1, 2)
+    await setOfTopics(kafka.broker, topics, { name: 'min.insync.replicas', value: '2' })
+    await second.stop()
+    await connection.query(`UPDATE ${name}.items SET counter = counter + 1`)
+    await daemon.until('say what to do', ({ sources: [source] }) =>
+      /lower min\.insync\.replicas/.test(source?.remedy ?? ''),
+    )
+    await setOfTopics(kafka.broker, topics, { name: 'min.insync.replicas', value: '1' })
     await assertEqual(daemon, name)
   })
 })

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
+import type { LogSwitched } from '../../src/cli/parts.ts'
 import { moveCapture } from '../soak/capture-moves.ts'
 import { troubleDeliverers } from '../soak/kafka-deliverers.ts'
 import type { Stack } from '../stack/stack.ts'
@@ -22,23 +23,25 @@ suite('roles', { concurrency: false }, () => {
   })
   after(() => stack?.[Symbol.asyncDispose]())
 
-  test('capture moves from process to process, asked to stop or killed; the one that delivers misses nothing', async () => {
+  test('capture moves from process to process, asked to stop or killed; the one that delivers misses nothing, and what is refused is redriven', async () => {
     await stack.mysql.execute(
       'CREATE DATABASE roled CHARACTER SET utf8mb4',
-      'CREATE TABLE roled.items (id INT PRIMARY KEY, name VARCHAR(40))',
-      "INSERT INTO roled.items VALUES (1, 'a'), (2, 'b'), (3, 'c')",
+      "CREATE TABLE roled.items (id INT PRIMARY KEY, name VARCHAR(40), size VARCHAR(40) DEFAULT '1')",
+      "INSERT INTO roled.items (id, name) VALUES (1, 'a'), (2, 'b'), (3, 'c')",
     )
     await using fleet = await Fleet.create(stack, {
       name: 'roled',
       lanes: 2,
-      pipelines: { items: { table: 'roled.items' } },
+      pipelines: {
+        items: { table: 'roled.items', target: { mappings: { size: { type: 'integer' } } } },
+      },
     })
     const index = new SearchIndex(stack.elasticsearch.url, 'items')
     const connection = await stack.mysql.connect()
     let rows = 3
     const written = async (): Promise<void> => {
       rows++
-      await connection.query(`INSERT INTO roled.items VALUES (${rows}, 'row ${rows}')`)
+      await connection.query(`INSERT INTO roled.items (id, name) VALUES (${rows}, 'row ${rows}')`)
       while ((await index.countIfServing()) !== rows) {
         await delivering.until('run', ({ pipelines }) => pipelines[0]?.state === 'running')
         await index.refresh()
@@ -57,10 +60,26 @@ suite('roles', { concurrency: false }, () => {
       await written()
       assert.match((await delivering.status()).sources[0]?.leader ?? '', new RegExp(`:${other.pid}:`))
       // What is asked of capture reaches it wherever it is.
-      const words = ['touch', 'items', '1', '2', '--wait', '--config', 'config/millrace.yaml']
-      const touched = await millrace(words, fleet.directoryOf('third'), environment())
-      assert.equal(touched.code, 0, touched.err)
-      for (const daemon of [delivering, other]) assert.equal((await daemon.stop()).code, 0)
+      const command = async (...words: string[]): Promise<string> => {
+        const { code, out, err } = await millrace(words, fleet.directoryOf('third'), environment())
+        assert.equal(code, 0, out + err)
+        return out
+      }
+      await command('touch', 'items', '1', '2', '--wait')
+      await connection.query(`INSERT INTO roled.items VALUES (${++rows}, 'refused', 'large')`)
+      await delivering.until('put it aside', ({ pipelines }) => pipelines[0]?.deadLetters === 1)
+      await connection.query('SET sql_log_bin = 0')
+      await connection.query(`UPDATE roled.items SET size = '7' WHERE id = ${rows}`)
+      assert.match(await command('dead-letters', 'redrive', 'items', '--all'), /^1 letters/)
+      await delivering.until('deliver it', ({ pipelines }) => pipelines[0]?.deadLetters === 0)
+      assert.equal((await index.document(String(rows)))?.['size'], '7')
+      // Whoever still captures or delivers finds the log left, and says where it goes on.
+      const switched = JSON.parse(await command('log', 'switch', 'embedded', '--json')) as LogSwitched
+      assert.deepEqual([switched.to, switched.outcome], ['embedded', 'moved'])
+      for (const daemon of [delivering, other]) {
+        assert.notEqual((await daemon.exited).code, 0)
+        assert.match(daemon.outputTail(), /\(kafka\) was left: the one in embedded goes on from it/)
+      }
     } finally {
       connection.destroy()
     }

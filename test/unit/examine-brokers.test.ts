@@ -27,13 +27,16 @@ function topic(replication: number, settings: Readonly<Record<string, string>>):
   return { name: 'm.work.main', replication, settings: new Map(Object.entries(settings)) }
 }
 
+function inSync(value: string): Readonly<Record<string, string>> {
+  return { 'min.insync.replicas': value }
+}
+
 test('brokers that go together with our settings are fine', () => {
   assert.deepEqual(said(well), [])
   assert.deepEqual(said({}, [topic(3, { 'min.insync.replicas': '2', 'max.message.bytes': '16777216' })]), [])
 })
 
 test('replicas: too few to lose one, too many to miss one, and one that suffices', () => {
-  const inSync = (value: string) => ({ 'min.insync.replicas': value })
   assert.match(
     said(well, [], { replication: 1 }).join(),
     /^warning replicas: .*on one broker.*replication: 3/,
