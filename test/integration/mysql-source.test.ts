@@ -7,6 +7,7 @@ import { parsePosition } from '../../src/source/mysql/position.ts'
 import type { SourceBatch } from '../../src/source/source.ts'
 import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
+import { startFreezingProxy } from '../support/freezing-proxy.ts'
 import {
   changesOf,
   describeChange,
@@ -184,21 +185,34 @@ for (const name of names) {
   })
 }
 
-test('a transaction with a tag is read once', async () => {
+test('transactions with tags are read once, over a stop and over connections that break', async () => {
   const { mysql } = stack
   const schema = await freshSchema(mysql, 'CREATE TABLE t (id INT PRIMARY KEY)')
-  const reading = await startReading(mysql, [`${schema}.t`])
-  await write(mysql, schema, ["SET gtid_next = 'AUTOMATIC:harvest'", 'INSERT INTO t VALUES (1)'])
+  const tagged = async (tag: string, id: number): Promise<void> =>
+    await write(mysql, schema, [`SET gtid_next = 'AUTOMATIC${tag}'`, `INSERT INTO t VALUES (${id})`])
+  await using proxy = await startFreezingProxy(mysql.port)
+  const settings = { port: proxy.port }
+  const reading = await startReading(mysql, [`${schema}.t`], { settings })
+  await tagged(':harvest', 1)
+  await tagged('', 2)
+  await reading.untilHead()
+  proxy.cut()
+  await tagged(':harvest', 3)
+  await tagged(':sowing', 4)
   await reading.untilHead()
   await reading.end()
-  assert.match(reading.position, /:harvest:1/)
-  const again = await startReading(mysql, [`${schema}.t`], { from: reading.position })
-  await write(mysql, schema, ['INSERT INTO t VALUES (2)'])
+  assert.match(reading.position, /:harvest:1-2:sowing:1/)
+  await tagged(':harvest', 5)
+  const again = await startReading(mysql, [`${schema}.t`], { settings, from: reading.position })
+  await again.untilHead()
+  proxy.cut()
+  await tagged(':sowing', 6)
   await again.untilHead()
   await again.end()
+  assert.match(again.position, /:harvest:1-3:sowing:1-2/)
   assert.deepEqual(
     [...reading.changes, ...again.changes].map(({ key }) => key),
-    ['[1]', '[2]'],
+    ['[1]', '[2]', '[3]', '[4]', '[5]', '[6]'],
   )
 })
 

@@ -9,6 +9,7 @@ import type { Change, Position, Table } from '../../src/change/change.ts'
 import { textOf, unpackRow, type Cell } from '../../src/change/row.ts'
 import { decoderOf } from '../../src/source/mysql/charset.ts'
 import type { Chunk } from '../../src/source/source.ts'
+import { followSchemas } from '../soak/random-schemas.ts'
 import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { everyType } from '../support/every-type.ts'
@@ -35,6 +36,11 @@ suite(`values, seed ${seed}`, { concurrency: false }, () => {
     testValues(name, serverOf)
     testTables(name, serverOf)
   }
+  for (const name of ['mysql', 'mysql@8.0', 'mariadb'] as const)
+    test(`${name}: tables with random columns say the same by the binlog and by SELECT, through what alters them`, async (context) => {
+      const result = await followSchemas(stack.servers.get(name) as SqlServer, { seed, schemas: 5 })
+      context.diagnostic(JSON.stringify(result))
+    })
   for (const name of nameless) {
     const serverOf = (): SqlServer => stack.servers.get(name) as SqlServer
     test(`${name}: the binlog names no columns from here on`, async () => {

@@ -1,6 +1,7 @@
 /** The long forms of tests, by name. */
 import { parseArgs } from 'node:util'
 import { printProgress } from '../stack/progress.ts'
+import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { startFleetStack } from '../support/fleet.ts'
 import { moveCapture } from './capture-moves.ts'
@@ -11,6 +12,7 @@ import { troubleDeliverers } from './kafka-deliverers.ts'
 import { moveLeaders } from './leader-moves.ts'
 import { troubleReference } from './reference.ts'
 import { changeOnline } from './schema-change.ts'
+import { followSchemas } from './random-schemas.ts'
 import { fillBehindSlowTarget } from './slow-target.ts'
 import { takeTargetDown } from './target-down.ts'
 
@@ -42,6 +44,10 @@ const help = `npm run test:soak -- NAME [options]
     --replica         documents are read on a replica, five seconds behind
     --seconds N       how long (default 180)
     --seed N          what happens when (default: drawn)
+  random-schemas      tables with random columns, changed and altered at random, by binlog and SELECT (about 10 minutes)
+    --seeds N         how many tables on each kind of server (default 300)
+    --seed N          the number of the first (default: drawn)
+    --server NAME     only on this server of the stack
   schema-change       a tool changes a table's columns online, under load (about 2 minutes)
     --tool PATH       gh-ost or pt-online-schema-change, which you have installed
     --server NAME     the server's name in the stack (default mysql@8.0)
@@ -54,12 +60,13 @@ interface SoakOptions {
   readonly moves: number
   readonly mariadb: boolean
   readonly tool: string | undefined
-  readonly server: string
+  readonly server: string | undefined
   readonly roots: number
   readonly deliverers: number
   readonly replica: boolean
   readonly seconds: number | undefined
   readonly seed: number
+  readonly seeds: number
 }
 
 type Soak = (options: SoakOptions) => Promise<void>
@@ -73,6 +80,7 @@ const soaks: Readonly<Record<string, Soak>> = {
   'leader-moves': leaderMoves,
   'hot-parent': hotParent,
   reference,
+  'random-schemas': randomSchemas,
   'schema-change': schemaChange,
   'kafka-deliverers': kafkaDeliverers,
   'capture-moves': captureMoves,
@@ -87,7 +95,8 @@ async function main(): Promise<number> {
       moves: { type: 'string', default: '50' },
       mariadb: { type: 'boolean', default: false },
       tool: { type: 'string' },
-      server: { type: 'string', default: 'mysql@8.0' },
+      server: { type: 'string' },
+      seeds: { type: 'string', default: '300' },
       roots: { type: 'string', default: '100000' },
       deliverers: { type: 'string', default: '1' },
       replica: { type: 'boolean', default: false },
@@ -106,7 +115,9 @@ async function main(): Promise<number> {
   const seconds = values.seconds === undefined ? undefined : Number(values.seconds)
   const [rows, moves] = [Number(values.rows), Number(values.moves)]
   const [roots, deliverers] = [Number(values.roots), Number(values.deliverers)]
-  await soak({ ...values, tool: values.tool, megabytes, rows, moves, roots, deliverers, seconds, seed })
+  const { tool, server } = values
+  const seeds = Number(values.seeds)
+  await soak({ ...values, tool, server, seeds, megabytes, rows, moves, roots, deliverers, seconds, seed })
   return 0
 }
 
@@ -175,11 +186,22 @@ async function reference({ deliverers, replica, seconds = 180, seed }: SoakOptio
   console.log(`held: ${JSON.stringify(await troubleReference(stack, trouble))}`)
 }
 
-async function schemaChange({ tool, server }: SoakOptions): Promise<void> {
+async function schemaChange({ tool, server = 'mysql@8.0' }: SoakOptions): Promise<void> {
   if (tool === undefined) throw new Error('say which tool: --tool PATH')
   await using stack = await startStack({ servers: [server, 'elasticsearch'], onProgress: printProgress() })
   const result = await changeOnline(stack, { tool, server, rows: 5_000, say })
   console.log(`held: ${JSON.stringify(result)}`)
+}
+
+async function randomSchemas({ seed, seeds, server }: SoakOptions): Promise<void> {
+  const names =
+    server === undefined ? ['mysql', 'mysql@8.0', 'mysql@5.7', 'mariadb', 'mariadb@11.8'] : [server]
+  await using stack = await startStack({ servers: names, onProgress: printProgress() })
+  console.log(`seed ${seed}`)
+  for (const name of names) {
+    const result = await followSchemas(stack.servers.get(name) as SqlServer, { seed, schemas: seeds, say })
+    console.log(`held on ${name}: ${JSON.stringify(result)}`)
+  }
 }
 
 async function kafkaDeliverers({ seconds = 1200, seed }: SoakOptions): Promise<void> {

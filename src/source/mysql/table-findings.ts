@@ -32,6 +32,7 @@ export async function examineTables(
       fact: `table ${table}`,
       found: `${shape.table.columns.length} columns, key (${key})`,
     })
+    findings.push(...invalidKeys(table, shape))
     findings.push(await readable(connection, table, shape, question.grants))
     findings.push(await keptBy(connection, table))
     findings.push(...(await cascades(connection, table, question.cascadesLogged)))
@@ -66,6 +67,21 @@ async function undescribed(
   if (denied?.kind === 'unauthorised') return notGranted(table, grants)
   const remedy = failure.remedy === undefined ? {} : { remedies: { mysql: failure.remedy } }
   return { level: 'fatal', fact: `table ${table}`, found: failure.message, ...remedy }
+}
+
+/** An ENUM shows its label '' and the 0 of an invalid value alike: rows that differ in nothing else would have one key. */
+function invalidKeys(table: string, { table: { key, columns }, types }: TableShape): readonly Finding[] {
+  return key.flatMap((index) => {
+    const [name, type] = [columns[index]?.name ?? '', types[index]]
+    if (type?.kind !== 'enum' || !type.labels.includes('')) return []
+    const ask = `SELECT COUNT(*) FROM ${quotedTable(table)} WHERE ${quoted(name)} + 0 = 0`
+    return {
+      level: 'warning' as const,
+      fact: `key of ${table}`,
+      found: `${name} has the label '', which an invalid value (number 0) looks like: a row with one and a row with the other would share a document`,
+      remedies: { mysql: `see that no row has an invalid value: ${ask}` },
+    }
+  })
 }
 
 async function readable(

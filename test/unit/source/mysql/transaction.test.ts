@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { suite, test } from 'node:test'
+import { crc32 } from 'node:zlib'
 import { Failure } from '../../../../src/change/failure.ts'
 import { transactionAt } from '../../../../src/change/origins.ts'
 import { eventType, readEvent, type BinlogEvent } from '../../../../src/source/mysql/binlog-events.ts'
@@ -13,7 +14,7 @@ import { TableMapCache } from '../../../../src/source/mysql/table-map.ts'
 import { TransactionReader } from '../../../../src/source/mysql/transaction.ts'
 import { Resent } from '../../../../src/source/mysql/resent.ts'
 import type { SourceBatch } from '../../../../src/source/source.ts'
-import { say } from '../../../support/captured-stream.ts'
+import { readCaptured, readWire, say, wireOf } from '../../../support/captured-stream.ts'
 
 /**
  * What real servers sent for the same statements: inserts, an update, a transaction over two tables with a change of the
@@ -123,6 +124,33 @@ test('events that say that something is missing stop the reader and name a remed
     )
   }
 })
+
+test('an INCIDENT among whole events stops the stream there, and all before it is given', async () => {
+  const captured = readCaptured('mysql-8.0')
+  const [before, after] = [captured.events.slice(0, 15), captured.events.slice(15)]
+  const place = before.at(-1)?.readUInt32LE(13) ?? 0
+  const { said, failure } = await readWire(wireOf([...before, incidentAt(place), ...after]), captured)
+  assert.deepEqual(said, ['insert 1,"one"', 'insert 2,"zwölf"', 'update 2,"zwölf" > 2,"two"'])
+  assert(failure instanceof Failure && failure.kind === 'unsupported')
+  assert.match(failure.message, new RegExp(`INCIDENT.*:${place + incidentBytes}\\)$`))
+  assert.match(failure.remedy ?? '', /error log/)
+})
+
+const incidentBytes = 19 + 2 + 1 + 4 + 4
+
+/** As a server writes it that could not log what it did: LOST_EVENTS, a message, the checksum. */
+function incidentAt(place: number): Buffer {
+  const event = Buffer.alloc(incidentBytes)
+  event[4] = 26
+  event.writeUInt32LE(1, 5)
+  event.writeUInt32LE(incidentBytes, 9)
+  event.writeUInt32LE(place + incidentBytes, 13)
+  event.writeUInt16LE(1, 19)
+  event[21] = 4
+  event.write('lost', 22)
+  event.writeUInt32LE(crc32(event.subarray(0, -4)), incidentBytes - 4)
+  return event
+}
 
 test('rows without a transaction are refused', () => {
   const reader = readerAt('mysql', { executed: parseGtidSet('') })
