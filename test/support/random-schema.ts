@@ -1,8 +1,8 @@
 /** A table with random columns and a random key, and random statements that fill, change and alter it; all drawn from a seed. */
 import * as fc from 'fast-check'
-import { text } from './every-charset.ts'
 import { everyType } from './every-type.ts'
 import { Random } from './random.ts'
+import { sizedTypes } from './sized-types.ts'
 
 export interface RandomTable {
   /** As it is, without quotes. */
@@ -49,10 +49,46 @@ interface Drawn {
 }
 
 const oddNames = [
-  'plain', 'with space', '`', '``x', "it's", '"double"', 'back\\slash', 'dot.ted', 'Grüße', 'Ж', '中文', '%s', '$1', '#',
-  '--', '/*', '*/', ';', 'select', 'NULL', 'Id', '0', '1e5', 'a,b', '(', '@v', '?', ':x', '${x}', '__proto__', 'constructor',
-  'toString', 'x'.repeat(56), '\u2028', 'tab\there', 'new\nline', '=', '-', '~',
-] // prettier-ignore
+  'plain',
+  'with space',
+  '`',
+  '``x',
+  "it's",
+  '"double"',
+  'back\\slash',
+  'dot.ted',
+  'Grüße',
+  'Ж',
+  '中文',
+  '%s',
+  '$1',
+  '#',
+  '--',
+  '/*',
+  '*/',
+  ';',
+  'select',
+  'NULL',
+  'Id',
+  '0',
+  '1e5',
+  'a,b',
+  '(',
+  '@v',
+  '?',
+  ':x',
+  '${x}',
+  '__proto__',
+  'constructor',
+  'toString',
+  'x'.repeat(56),
+  '\u2028',
+  'tab\there',
+  'new\nline',
+  '=',
+  '-',
+  '~',
+]
 const usedMax = 14
 
 class DrawnTable implements RandomTable {
@@ -102,8 +138,8 @@ class DrawnTable implements RandomTable {
   }
 
   change(): string {
-    const some = `ORDER BY RAND(${this.#random.below(1e6)}) LIMIT ${1 + this.#random.below(3)}`
-    if (this.#random.next() < 0.25) return `DELETE FROM ${this.#table} ${some}`
+    const those = `ORDER BY RAND(${this.#random.below(1e6)}) LIMIT ${1 + this.#random.below(3)}`
+    if (this.#random.next() < 0.25) return `DELETE FROM ${this.#table} ${those}`
     const written = this.#columns.filter(
       (column) => !column.isGenerated && this.#random.next() < (this.#key.includes(column) ? 0.3 : 0.4),
     )
@@ -111,7 +147,7 @@ class DrawnTable implements RandomTable {
     const set = (written.length > 0 ? written : [first]).flatMap((column) =>
       column === undefined ? [] : `${quoted(column.name)} = ${this.#value(column)}`,
     )
-    return `UPDATE ${this.#table} SET ${set.join(', ')} ${some}`
+    return `UPDATE ${this.#table} SET ${set.join(', ')} ${those}`
   }
 
   alter(): string {
@@ -165,10 +201,10 @@ class DrawnTable implements RandomTable {
   }
 
   #attributes(isNullable: boolean): string {
-    const null_ = isNullable ? ' NULL' : ' NOT NULL'
+    const nullness = isNullable ? ' NULL' : ' NOT NULL'
     const comment = this.#random.next() < 0.1 ? " COMMENT 'it''s; -- /* odd'" : ''
     const canHide = isNullable && this.#server !== 'mysql@5.7' && this.#random.next() < 0.1
-    return `${null_}${comment}${canHide ? ' INVISIBLE' : ''}`
+    return `${nullness}${comment}${canHide ? ' INVISIBLE' : ''}`
   }
 
   /** One of those whose extremes are known. */
@@ -180,7 +216,7 @@ class DrawnTable implements RandomTable {
 
   /** One with lengths, digits, signs, character sets and labels of its own. */
   #sizedType(): Drawn {
-    const draw = this.#random.pick(sized)
+    const draw = this.#random.pick(sizedTypes)
     const random = this.#random
     const type = draw.type(random)
     return { type, values: Array.from({ length: usedMax }, () => draw.value(random)) }
@@ -266,75 +302,3 @@ function fixedTypes(server: string): readonly (readonly [string, (typeof everyTy
       (only === undefined || only.includes(server)) && !/generated|invisible| null/.test(sql),
   )
 }
-
-interface Sized {
-  readonly type: (random: Random) => string
-  readonly value: (random: Random) => string
-}
-
-/** None is empty: of such a column the value 0, which stands for an invalid one, looks like that label. */
-const labels = ['a', 'B', "it''s", 'x y', 'Grüße', '\\\\', 'ß', '0', 'comma;', '"q"', 'z'.repeat(60)]
-const collations = [
-  'utf8mb4 COLLATE utf8mb4_bin', 'utf8mb4 COLLATE utf8mb4_general_ci', 'utf8mb4 COLLATE utf8mb4_unicode_ci', 'utf8mb4',
-  'latin1 COLLATE latin1_german2_ci', 'latin1 COLLATE latin1_bin', 'utf16 COLLATE utf16_unicode_ci', 'ucs2 COLLATE ucs2_bin',
-  'ascii COLLATE ascii_bin', 'sjis COLLATE sjis_bin', 'cp932', 'utf32 COLLATE utf32_bin', 'gbk COLLATE gbk_bin', 'binary',
-] // prettier-ignore
-const letters = [...'aAbBzZ 0_%\'"\\', 'ä', 'ß', 'é', '日', '表']
-
-function some(random: Random, most: number, units: readonly string[]): string {
-  return Array.from({ length: random.below(most + 1) }, () => random.pick(units)).join('')
-}
-
-function hex(random: Random, most: number): string {
-  return `x'${Array.from({ length: random.below(most + 1) }, () => random.below(256).toString(16).padStart(2, '0')).join('')}'`
-}
-
-function digits(random: Random, most: number): string {
-  return `${random.next() < 0.4 ? '-' : ''}${1 + random.below(9)}${some(random, most, [...'0123456789'])}`
-}
-
-/** A list of labels, of which none is twice; MySQL compares them without their case. */
-function listed(random: Random, most: number): string {
-  const count = 1 + random.below(most)
-  const numbered = Array.from({ length: count }, (_, at) => `'${labels[at] ?? `label ${at}`}'`)
-  return numbered.toSorted(() => random.next() - 0.5).join(', ')
-}
-
-const unsigned = (random: Random): string => random.pick(['', '', ' unsigned', ' unsigned zerofill'])
-const micros = (random: Random): string => String(random.below(1_000_000)).padStart(6, '0')
-const two = (number: number): string => String(number).padStart(2, '0')
-const date = (random: Random): string =>
-  `${1971 + random.below(66)}-${two(1 + random.below(12))}-${two(1 + random.below(28))}`
-const time = (random: Random): string =>
-  `${two(random.below(24))}:${two(random.below(60))}:${two(random.below(60))}.${micros(random)}`
-
-const sized: readonly Sized[] = [
-  {
-    type: (random) => `${random.pick(['char', 'varchar'])}(${1 + random.below(90)}) CHARACTER SET ${random.pick(collations)}`,
-    value: (random) => text(some(random, 12, letters)),
-  },
-  {
-    type: (random) => `varchar(${200 + random.below(300)}) CHARACTER SET ${random.pick(collations)}`,
-    value: (random) => text(some(random, 60, letters)),
-  },
-  { type: (random) => `${random.pick(['binary', 'varbinary'])}(${1 + random.below(40)})`, value: (random) => hex(random, 50) },
-  {
-    type: (random) => {
-      const precision = 1 + random.below(65)
-      return `decimal(${precision},${random.below(Math.min(30, precision) + 1)})${unsigned(random)}`
-    },
-    value: (random) => `${digits(random, 40)}.${1 + random.below(1e9)}`,
-  },
-  { type: (random) => `bit(${1 + random.below(64)})`, value: (random) => hex(random, 9) },
-  {
-    type: (random) => `${random.pick(['tinyint', 'smallint', 'mediumint', 'int', 'bigint'])}(${1 + random.below(30)})${unsigned(random)}`,
-    value: (random) => digits(random, 20),
-  },
-  { type: (random) => `datetime(${random.below(7)})`, value: (random) => `'${date(random)} ${time(random)}'` },
-  { type: (random) => `time(${random.below(7)})`, value: (random) => `'${time(random)}'` },
-  { type: (random) => `float${unsigned(random)}`, value: (random) => `${digits(random, 8)}e${random.below(50) - 25}` },
-  { type: (random) => `enum(${listed(random, 12)})`, value: (random) => String(random.below(13)) },
-  { type: (random) => `enum(${listed(random, 300)})`, value: (random) => String(random.below(301)) },
-  { type: (random) => `set(${listed(random, 64)})`, value: (random) => String(random.below(2 ** 20)) },
-  { type: (random) => random.pick(['tinyblob', 'blob(9000)', 'mediumblob', 'longblob']), value: (random) => hex(random, 200) },
-] // prettier-ignore
