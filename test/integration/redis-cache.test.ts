@@ -1,13 +1,16 @@
 /** What processes share in Redis: its contract, and what happens when Redis is killed, hangs or does not let us in. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { RedisCache, type RedisCacheSettings } from '../../src/cache/redis/redis-cache.ts'
 import { Failure } from '../../src/change/failure.ts'
 import { testCache } from '../contract/cache.contract.ts'
+import { freePort } from '../stack/ports.ts'
 import { startRedis, type RedisServer } from '../stack/redis.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
+import { identityIn, makeCertificates } from '../support/certificates.ts'
 
 const rate = { name: 'requests', perSecond: 1000 }
 
@@ -89,10 +92,29 @@ suite('what processes share in Redis', () => {
     await friend.until(undefined)
     assert.ok(((await friend.cache.take(rate, 1, 0)) ?? -1) >= 0)
   })
+
+  test('over TLS: who trusts its authority works, who trusts another one is told', async () => {
+    const folder = stack.directory
+    makeCertificates(folder)
+    const port = await freePort()
+    const files = { cert: 'server.pem', key: 'server.key', 'ca-cert': 'ca.pem' }
+    const named = Object.entries(files).flatMap(([kind, name]) => [`--tls-${kind}-file`, join(folder, name)])
+    const extraArguments = ['--tls-port', String(port), '--tls-auth-clients', 'no', ...named]
+    stack.add('encrypted', await startRedis({ directory: folder, extraArguments }))
+    const trusting = (name: string) =>
+      client({ host: '127.0.0.1', port }, { tls: { ca: identityIn(folder, name).cert, verify: true } })
+    await using friend = trusting('ca')
+    await friend.until(undefined)
+    assert.ok(((await friend.cache.take(rate, 1, 0)) ?? -1) >= 0)
+    await using stranger = trusting('other')
+    while (stranger.told.length === 0) await delay(10)
+    assert.notEqual(stranger.told[0], undefined)
+    await assert.rejects(stranger.cache.take(rate, 1, 0), Failure)
+  })
 })
 
 /** A cache with what it told: the kinds of failures, undefined = it is there. */
-function client({ host, port }: RedisServer, more: Partial<RedisCacheSettings>) {
+function client({ host, port }: Pick<RedisServer, 'host' | 'port'>, more: Partial<RedisCacheSettings>) {
   const told: (string | undefined)[] = []
   const tell = (failure: Failure | undefined): void => void told.push(failure?.kind)
   const cache = new RedisCache({
