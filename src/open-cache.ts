@@ -36,6 +36,7 @@ export async function examineCache({ cache }: Pick<Settings, 'cache'>): Promise<
 }
 
 function openRedis(cache: CacheSettings, tell: (failure: Failure | undefined) => void): RedisCache {
-  const { prefix, tls } = cache
-  return new RedisCache({ ...cacheConnection(cache), prefix, tls: tlsOf(tls), tell })
+  const { prefix, tls, url = '' } = cache
+  const encrypted = url.startsWith('rediss:') && tls.mode === 'off' ? { ...tls, mode: 'verify' } : tls
+  return new RedisCache({ ...cacheConnection(cache), prefix, tls: tlsOf(encrypted), tell })
 }

@@ -12,10 +12,13 @@ export const cacheType = group(
     ),
     url: Type.Optional(
       secret(
-        text('For redis: redis://user:password@host:port/database', {
-          pattern: '^redis://[^/]',
-          examples: ['redis://user:password@host:6379/0'],
-        }),
+        text(
+          'For redis: redis://user:password@host:port/database; rediss:// is encrypted, and checks the certificate unless tls.mode says otherwise.',
+          {
+            pattern: '^rediss?://[^/]',
+            examples: ['redis://user:password@host:6379/0'],
+          },
+        ),
       ),
     ),
     ...login,

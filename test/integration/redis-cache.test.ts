@@ -6,11 +6,13 @@ import { after, before, suite, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { RedisCache, type RedisCacheSettings } from '../../src/cache/redis/redis-cache.ts'
 import { Failure } from '../../src/change/failure.ts'
+import { examineCache } from '../../src/open-cache.ts'
 import { testCache } from '../contract/cache.contract.ts'
 import { freePort } from '../stack/ports.ts'
 import { startRedis, type RedisServer } from '../stack/redis.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { identityIn, makeCertificates } from '../support/certificates.ts'
+import { configurationOf } from '../support/configured.ts'
 
 const rate = { name: 'requests', perSecond: 1000 }
 
@@ -93,7 +95,7 @@ suite('what processes share in Redis', () => {
     assert.ok(((await friend.cache.take(rate, 1, 0)) ?? -1) >= 0)
   })
 
-  test('over TLS: who trusts its authority works, who trusts another one is told', async () => {
+  test('over TLS: who trusts its authority works, who trusts another one is told', async (t) => {
     const folder = stack.directory
     makeCertificates(folder)
     const port = await freePort()
@@ -106,6 +108,13 @@ suite('what processes share in Redis', () => {
     await using friend = trusting('ca')
     await friend.until(undefined)
     assert.ok(((await friend.cache.take(rate, 1, 0)) ?? -1) >= 0)
+    const url = `rediss://127.0.0.1:${port}/0`
+    const cache = { kind: 'redis', url, processes: 2, tls: { ca: join(folder, 'ca.pem') } }
+    const { settings } = configurationOf(t, {}, { cache })
+    assert.deepEqual(
+      (await examineCache(settings)).map(({ level }) => level),
+      ['ok'],
+    )
     await using stranger = trusting('other')
     while (stranger.told.length === 0) await delay(10)
     assert.notEqual(stranger.told[0], undefined)
