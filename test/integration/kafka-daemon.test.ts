@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { Connection } from 'mysql2/promise'
+import type { LogSwitched } from '../../src/cli/parts.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace } from '../support/command-process.ts'
@@ -152,6 +153,12 @@ suite('a daemon with its log in Kafka', () => {
       await daemon.stop()
       const back = await command('log switch embedded --json')
       assert.equal(back.code, 0, back.err)
+      const { copied, ...told } = JSON.parse(back.out) as LogSwitched
+      assert.ok(copied >= 0 && told.seq > 1000, back.out)
+      assert.deepEqual(
+        [told.source, told.from, told.to, told.outcome, told.groups, told.leftBehind],
+        ['main', 'kafka', 'embedded', 'moved', [`${name}@primary`], []],
+      )
 
       daemon = await DaemonProcess.start(inFiles)
       await workload.stop()
