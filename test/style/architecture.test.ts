@@ -24,6 +24,25 @@ const interfaces = [
   'document/enricher.ts',
   'document/definition.ts',
 ]
+/** For those who put parts together: all that parts are made of. */
+const outside = [
+  'cache/',
+  'change/',
+  'cli/parts.ts',
+  'config/',
+  'control/',
+  'document/',
+  'log/',
+  'observe/',
+  'pipeline/',
+  'sink/',
+  'source/',
+  'store/',
+  'upstream/',
+  'system-clock.ts',
+  'units.ts',
+  'version.ts',
+]
 const vendor = /mysql|kafka|elastic|opensearch|redis|fastify|pino/i
 
 /** The longest prefix that fits decides. */
@@ -114,6 +133,13 @@ const rooms: Readonly<Record<string, Room>> = {
     unsaid: vendor,
   },
   'main.ts': { project: ['cli/', 'compose.ts', 'version.ts'], packages: ['node:'] },
+  'opening/': { project: outside, packages: ['node:'] },
+  'parts/': { project: [...outside, 'opening/', 'status.ts'], packages: ['node:'] },
+  'offline/': { project: [...outside, 'opening/', 'parts/'], packages: ['node:'] },
+  'serving/': {
+    project: [...outside, 'opening/', 'parts/', 'daemon.ts', 'status.ts'],
+    packages: ['node:'],
+  },
   '': { project: [''], packages: ['node:'] },
 }
 

@@ -1,0 +1,39 @@
+/** Certificates and keys from their files. */
+import { readFileSync } from 'node:fs'
+import { Failure } from '../change/failure.ts'
+
+/** As PEM text. */
+interface Tls {
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
+  readonly verify: boolean
+}
+
+/** undefined = without encryption. */
+export function tlsOf(tls: {
+  readonly mode: string
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
+}): Tls | undefined {
+  if (tls.mode === 'off') return undefined
+  const { ca, cert, key } = tls
+  return {
+    ...(ca === undefined ? {} : { ca: pem(ca) }),
+    ...(cert === undefined ? {} : { cert: pem(cert) }),
+    ...(key === undefined ? {} : { key: pem(key) }),
+    verify: tls.mode === 'verify',
+  }
+}
+
+export function pem(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new Failure('configuration', `the PEM file ${path} cannot be read`, {
+      cause,
+      remedy: 'check the path and its permissions',
+    })
+  }
+}

@@ -1,0 +1,79 @@
+/** The settings' bounds, as the parts want them: of pipelines, of loads, and of targets over all pipelines that write to them. */
+import type { Configuration } from '../config/load.ts'
+import type { Pipeline } from '../config/pipeline.ts'
+import type { Settings, TargetSettings } from '../config/schema.ts'
+import type { DocumentDefinition } from '../document/definition.ts'
+import { isJoined } from '../document/joins.ts'
+import type { Observe } from '../pipeline/facts.ts'
+import type { BreakerLimits } from '../pipeline/breaker.ts'
+import type { LoadLimits } from '../pipeline/first-load.ts'
+import type { DeliveryLimits } from '../pipeline/lane.ts'
+import type { Sharing } from '../pipeline/sharing.ts'
+import { TargetFlow, type TargetLimits } from '../pipeline/target-flow.ts'
+import { targetNames } from './sinks.ts'
+import { systemClock } from '../system-clock.ts'
+import { megabyte } from '../units.ts'
+
+export function targetFlows(
+  { settings, pipelines }: Configuration,
+  sharing: Sharing,
+  observe: Observe,
+): ReadonlyMap<string, TargetFlow> {
+  const flows = new Map<string, TargetFlow>()
+  for (const [target, own] of Object.entries(settings.targets)) {
+    const lanes = pipelines.filter((each) => targetNames([each]).includes(target)).length * settings.log.lanes
+    const limits = limitsOf(own, Math.max(1, lanes))
+    flows.set(target, new TargetFlow({ target, limits, sharing, clock: systemClock, observe }))
+  }
+  return flows
+}
+
+/** Limits are for each node. A lane has one request under way, so that there never are more than `lanes`. */
+function limitsOf({ url, limits, requestTimeoutSeconds }: TargetSettings, lanes: number): TargetLimits {
+  const nodes = Math.max(1, url.length)
+  const connections = limits.connections * nodes
+  return {
+    requestsPerSecond: limits.requestsPerSecond * nodes,
+    bytesPerSecond: limits.megabytesPerSecond * megabyte * nodes,
+    requestsMax: connections === 0 ? lanes : Math.min(connections, lanes),
+    isAdaptive: limits.adaptive,
+    slowMs: (requestTimeoutSeconds * 1000) / 2,
+  }
+}
+
+/** Of the time that a document may be behind; the rest is for writing it and for finding it. */
+const windowShare = 0.5
+
+export function deliveryLimits(
+  { delivery }: Settings,
+  { policy, definition, enrich }: Pipeline,
+): DeliveryLimits {
+  const asksOthers = isJoined(definition) || enrich.length > 0
+  return {
+    requestCountMax: delivery.bulkCount,
+    requestBytesMax: Math.round(delivery.bulkMb * megabyte),
+    windowMs: Math.round(policy.freshnessSeconds * 1000 * windowShare),
+    attemptsMax: delivery.attemptsMax,
+    waitSecondsMax: delivery.waitSecondsMax,
+    batchAgeMs: policy.batchAgeMs ?? delivery.batchAgeMs,
+    queuedBytesMax: delivery.pendingMb * megabyte,
+    ...(asksOthers ? { mergedEntriesMax: delivery.bulkCount } : {}),
+  }
+}
+
+export function breakerLimits({ delivery }: Settings): BreakerLimits {
+  return { count: delivery.breakerCount, share: delivery.breakerShare }
+}
+
+export function loadLimits({ load, log, documents }: Settings, definition: DocumentDefinition): LoadLimits {
+  // Where documents are built by reading, a chunk gives each lane a batch that is worth its queries.
+  const chunkRows = isJoined(definition)
+    ? Math.max(load.chunkRows, documents.batch * log.lanes)
+    : load.chunkRows
+  return {
+    chunkRows,
+    chunkBytes: Math.round(load.chunkMb * megabyte),
+    rowsPerSecond: load.rowsPerSecond,
+    undeliveredBytesMax: load.undeliveredMb * megabyte,
+  }
+}
