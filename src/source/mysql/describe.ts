@@ -6,7 +6,7 @@ import type { ColumnType } from './column-type.ts'
 import { query, type Connection, type MysqlSettings, type SqlRow, type SqlValue } from './connection.ts'
 import { geometryNamed } from './geometry.ts'
 import { likely } from './likely.ts'
-import { demandMasked, hiddenColumns, maskedColumn, noMasks, type Mask, type Masks } from './masks.ts'
+import { demandMasked, demandPlainKey, hiddenColumns, maskedColumn, noMasks, type Mask, type Masks } from './masks.ts'
 import { formatOf, type TextFormat } from './text-values.ts'
 
 /** What the configuration says about a table. */
@@ -105,15 +105,6 @@ export async function describeTable(
   const table = { name, columns, key }
   const { rows: rowsEstimate, rowBytes } = facts
   return { table, excluded, types, formats, keyIndex: index.name, rowsEstimate, rowBytes }
-}
-
-/** A masked key would be one in documents' ids, and another where the row is read by it. */
-export function demandPlainKey(table: string, key: readonly string[], masks: Masks): void {
-  const masked = key.find((column) => masks.has(column))
-  if (masked === undefined) return
-  throw new Failure('configuration', `masks.${masked}: ${table}.${masked} is part of the key`, {
-    remedy: 'the key finds the rows, so it cannot be masked: give the table another one',
-  })
 }
 
 function maskedFormat(type: ColumnType, mask: Mask | undefined): TextFormat {

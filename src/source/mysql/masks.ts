@@ -72,6 +72,15 @@ export function demandMasked(table: string, masks: Masks, names: readonly string
   })
 }
 
+/** A masked key would be one in documents' ids, and another where the row is read by it. */
+export function demandPlainKey(table: string, key: readonly string[], masks: Masks): void {
+  const masked = key.find((column) => masks.has(column))
+  if (masked === undefined) return
+  throw new Failure('configuration', `masks.${masked}: ${table}.${masked} is part of the key`, {
+    remedy: 'the key finds the rows, so it cannot be masked: give the table another one',
+  })
+}
+
 const digest: ColumnType = { kind: 'string', fixed: true, characters: 64 }
 
 function maskingOf(name: string, key: string): Mask['cell'] {
