@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
-import { examine, refusalOf } from '../../src/source/mysql/preflight.ts'
+import { examine, refusalOf } from '../../src/source/mysql/preflight/preflight.ts'
 import type { Finding } from '../../src/source/source.ts'
 import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'

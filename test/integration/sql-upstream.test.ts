@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { Failure, type FailureKind } from '../../src/change/failure.ts'
-import { SqlUpstream, type SqlSettings } from '../../src/source/mysql/sql-upstream.ts'
+import { SqlUpstream, type SqlSettings } from '../../src/source/mysql/reading/sql-upstream.ts'
 import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { settingsOf } from '../support/source-reading.ts'

@@ -53,11 +53,8 @@ const rooms: Readonly<Record<string, Room>> = {
   'sink/sink.ts': { project: interfaces, packages: [], unsaid: vendor },
   'store/store.ts': { project: interfaces, packages: [], unsaid: vendor },
   'document/enricher.ts': { project: interfaces, packages: [], unsaid: vendor },
-  'source/mysql/': {
-    project: ['source/source.ts', 'upstream/upstream.ts', 'change/'],
-    packages: ['mysql2', 'node:'],
-    unsaid: /kafka|elastic|\bbulk/i,
-  },
+  'source/mysql/': mysqlRoom(['source/mysql/']),
+  ...mysqlLayers(),
   'source/debezium/': {
     project: ['source/source.ts', 'change/'],
     packages: ['node:timers/promises'],
@@ -141,6 +138,31 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: ['node:'],
   },
   '': { project: [''], packages: ['node:'] },
+}
+
+/** Each of its folders may know those before it. */
+function mysqlLayers(): Readonly<Record<string, Room>> {
+  const names = [
+    'values',
+    'gtid',
+    'server',
+    'binlog',
+    'rows',
+    'schema',
+    'transactions',
+    'reading',
+    'preflight',
+  ]
+  const folders = names.map((name) => `source/mysql/${name}/`)
+  return Object.fromEntries(folders.map((folder, at) => [folder, mysqlRoom(folders.slice(0, at))]))
+}
+
+function mysqlRoom(own: readonly string[]): Room {
+  return {
+    project: ['source/source.ts', 'upstream/upstream.ts', 'change/', ...own],
+    packages: ['mysql2', 'node:'],
+    unsaid: /kafka|elastic|\bbulk/i,
+  }
 }
 
 /** A package is imported by one file, so that it can be replaced by writing one file. */

@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises'
 import type { Change } from '../../src/change/change.ts'
 import { RecordsBuilder } from '../../src/change/records.ts'
-import { rowsOf, type RowsEvent } from '../../src/source/mysql/row-decoder.ts'
-import { parseTableMap, type TableContext, type TableMap } from '../../src/source/mysql/table-map.ts'
+import { rowsOf, type RowsEvent } from '../../src/source/mysql/rows/row-decoder.ts'
+import { parseTableMap, type TableContext, type TableMap } from '../../src/source/mysql/rows/table-map.ts'
 
 /** One event: its type, and where its body lies, without header and checksum. */
 export interface FileEvent {

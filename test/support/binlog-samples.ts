@@ -7,7 +7,7 @@
  *
  * and what happened: two rows inserted by one statement, one updated, the other's key changed, that one deleted.
  */
-import { TableMapCache, type TableContext } from '../../src/source/mysql/table-map.ts'
+import { TableMapCache, type TableContext } from '../../src/source/mysql/rows/table-map.ts'
 
 const definition = '01000473686f7000066f72646572730008030ffefef6fc120f0c1400f701f8010a0202031400fc01018003'
 const names = '0427026964046e616d65057374617465047461677306616d6f756e74046e6f746502617404646174610a'

@@ -1,7 +1,7 @@
 /** When nothing of what was committed is under way any more. */
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 import type { Status } from '../../src/control/operations.ts'
-import { containsAll, parseGtidSet } from '../../src/source/mysql/gtid-set.ts'
+import { containsAll, parseGtidSet } from '../../src/source/mysql/gtid/gtid-set.ts'
 import type { DaemonProcess } from './daemon-process.ts'
 
 /** Resolves when all that the server has executed by now is captured and delivered, and no load is under way. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
-import { containsAll, parseGtidSet } from '../../src/source/mysql/gtid-set.ts'
+import { containsAll, parseGtidSet } from '../../src/source/mysql/gtid/gtid-set.ts'
 import type { SqlServer } from '../stack/sql-server.ts'
 
 /** What each kind of server says for the same. */
