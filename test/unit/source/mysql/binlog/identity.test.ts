@@ -21,7 +21,7 @@ interface Captured {
 
 for (const server of ['mysql-9.7', 'mysql-8.0', 'mariadb-10.11'] as const) {
   const { flavor, events: texts } = JSON.parse(
-    readFileSync(new URL(`captured/${server}.json`, import.meta.url), 'utf8'),
+    readFileSync(new URL(`../captured/${server}.json`, import.meta.url), 'utf8'),
   ) as Captured
   const events = texts.map((text) => {
     const buffer = Buffer.from(text, 'base64')

@@ -35,7 +35,7 @@ const servers = ['mysql-9.7', 'mysql-8.0', 'mariadb-10.11'] as const
 
 for (const server of servers) {
   const captured = JSON.parse(
-    readFileSync(new URL(`captured/${server}.json`, import.meta.url), 'utf8'),
+    readFileSync(new URL(`../captured/${server}.json`, import.meta.url), 'utf8'),
   ) as Captured
   const start: Place = { executed: parseGtidSet(captured.executed, captured.flavor) }
 
@@ -165,7 +165,7 @@ test('rows without a transaction are refused', () => {
 
 test('a broken checksum and a wrong size are refused as corrupt', () => {
   const captured = JSON.parse(
-    readFileSync(new URL('captured/mysql-9.7.json', import.meta.url), 'utf8'),
+    readFileSync(new URL('../captured/mysql-9.7.json', import.meta.url), 'utf8'),
   ) as Captured
   for (const line of captured.events.slice(0, 12)) {
     const bytes = Buffer.from(line, 'base64')
