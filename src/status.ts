@@ -4,8 +4,8 @@ import type { Failure } from './change/failure.ts'
 import type { PipelineStatus, SourceStatus, Status } from './control/operations.ts'
 import type { Control, DeadLetters, Group, LogAdmin } from './log/log.ts'
 import type { Board, PipelineBoard, SourceBoard } from './pipeline/board.ts'
-import { derivingGroup, fanOutsOf } from './pipeline/deriving.ts'
-import { loadState } from './pipeline/load-state.ts'
+import { derivingGroup, fanOutsOf } from './pipeline/deriving/deriving.ts'
+import { loadState } from './pipeline/capture/load-state.ts'
 import { categoryOf, remedyOf } from './pipeline/retry-policy.ts'
 
 interface StatusSource {

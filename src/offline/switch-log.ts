@@ -6,8 +6,8 @@ import { offsetOfSeq } from '../log/kafka/kafka-log.ts'
 import type { Control, Log } from '../log/log.ts'
 import { clearEmbedded, openLogIn, readLog, type LogKind } from '../opening/log.ts'
 import { existingStore } from '../opening/store.ts'
-import { moveLog } from '../pipeline/log-move.ts'
-import { isUnderWay, ReplayStates } from '../pipeline/replay-state.ts'
+import { moveLog } from '../pipeline/log-move/log-move.ts'
+import { isUnderWay, ReplayStates } from '../pipeline/replay/replay-state.ts'
 
 /** What would be done; writes nothing. Throws a Failure where it could not be done. */
 export async function planLogSwitch(

@@ -6,7 +6,7 @@ import { cacheConnection } from '../config/connection.ts'
 import type { CacheSettings, Settings } from '../config/schema.ts'
 import { tlsOf } from './pem.ts'
 import type { Observe } from '../pipeline/facts.ts'
-import { Sharing } from '../pipeline/sharing.ts'
+import { Sharing } from '../pipeline/building/sharing.ts'
 import type { Finding } from '../source/source.ts'
 import { systemClock } from '../system-clock.ts'
 

@@ -1,9 +1,9 @@
 /** What writes a pipeline's documents: within the limits of its target, and the work of tasks by the way that is meant for it. */
 import { Failure } from '../change/failure.ts'
 import type { Pipeline } from '../config/pipeline.ts'
-import { heedingRemarks } from '../pipeline/remarks.ts'
-import type { TargetFlow } from '../pipeline/target-flow.ts'
-import { tasksApart } from '../pipeline/tasks-apart.ts'
+import { heedingRemarks } from '../pipeline/delivery/remarks.ts'
+import type { TargetFlow } from '../pipeline/delivery/target-flow.ts'
+import { tasksApart } from '../pipeline/delivery/tasks-apart.ts'
 import type { IndexState, Sink } from '../sink/sink.ts'
 import type { Target } from './target.ts'
 

@@ -3,8 +3,8 @@ import type { Offset, Position } from '../change/change.ts'
 import { Failure } from '../change/failure.ts'
 import type { ReplayRequest } from '../control/operations.ts'
 import type { Control, LogAdmin } from '../log/log.ts'
-import { positionIn } from '../pipeline/appender.ts'
-import type { ReplayState } from '../pipeline/replay-state.ts'
+import { positionIn } from '../pipeline/capture/appender.ts'
+import type { ReplayState } from '../pipeline/replay/replay-state.ts'
 import type { Source, SourceAdmin } from '../source/source.ts'
 
 interface StretchParts {

@@ -3,12 +3,12 @@ import type { Position } from '../change/change.ts'
 import { Divergence, Failure } from '../change/failure.ts'
 import { isAddressedTo, type ChangeLog, type Control } from '../log/log.ts'
 import type { Records } from '../change/records.ts'
-import type { Capture } from './capture.ts'
+import type { Capture } from './capture/capture.ts'
 import type { Clock } from './clock.ts'
 import type { Observe } from './facts.ts'
-import { demandLoads, loadState } from './load-state.ts'
-import { advance, epochAbove } from './numbering.ts'
-import { undoneIn, type Undone, type UndoneLog } from './undone.ts'
+import { demandLoads, loadState } from './capture/load-state.ts'
+import { advance, epochAbove } from './capture/numbering.ts'
+import { undoneIn, type Undone, type UndoneLog } from './capture/undone.ts'
 
 export interface FedGroup {
   readonly group: string

@@ -7,13 +7,13 @@
 import type { Offset } from '../change/change.ts'
 import type { LogAdmin } from '../log/log.ts'
 import type { Store } from '../store/store.ts'
-import type { CaptureAnswer, CaptureRequest, CaptureRequests } from './capture-requests.ts'
+import type { CaptureAnswer, CaptureRequest, CaptureRequests } from './capture/capture-requests.ts'
 import type { Clock } from './clock.ts'
 import type { Observe } from './facts.ts'
 import { Lease } from './lease.ts'
-import { endLoads } from './load-ending.ts'
+import { endLoads } from './load/load-ending.ts'
 import type { PipelineParts } from './pipeline.ts'
-import type { RemoteCapture } from './remote-capture.ts'
+import type { RemoteCapture } from './capture/remote-capture.ts'
 import { together } from './together.ts'
 
 export interface SharedParts {

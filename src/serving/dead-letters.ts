@@ -8,7 +8,7 @@ import { Failure } from '../change/failure.ts'
 import type { Letter, LetterAnswer, LetterChoice, LetterKind, Operations } from '../control/operations.ts'
 import type { DeadLetter, DeadLetters } from '../log/log.ts'
 import type { Observe } from '../pipeline/facts.ts'
-import type { Touched, TouchRequest } from '../pipeline/touches.ts'
+import type { Touched, TouchRequest } from '../pipeline/capture/touches.ts'
 import type { SourceAdmin } from '../source/source.ts'
 
 export interface LetterPlace {

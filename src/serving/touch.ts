@@ -3,7 +3,7 @@ import { nearest } from '../config/problems.ts'
 import { groupOf, type Pipeline } from '../config/pipeline.ts'
 import { Failure } from '../change/failure.ts'
 import type { TouchAnswer, TouchRequest } from '../control/operations.ts'
-import { touchKeys, type TouchKeysParts } from '../pipeline/touch-keys.ts'
+import { touchKeys, type TouchKeysParts } from '../pipeline/capture/touch-keys.ts'
 
 export type TouchableSource = TouchKeysParts & { readonly name: string }
 

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import type { Offset } from '../../src/change/change.ts'
 import { Failure } from '../../src/change/failure.ts'
 import { assertCurrent, type DeadLetter, type Log } from '../../src/log/log.ts'
-import { loadState, newLoad, withLoadState } from '../../src/pipeline/load-state.ts'
-import { moveLog, type LogMoved, type LogMoveParts } from '../../src/pipeline/log-move.ts'
+import { loadState, newLoad, withLoadState } from '../../src/pipeline/capture/load-state.ts'
+import { moveLog, type LogMoved, type LogMoveParts } from '../../src/pipeline/log-move/log-move.ts'
 import {
   allReached,
   deleteOf,

@@ -1,6 +1,6 @@
 /** At rest the index equals the table: every document as its row says, none without a row, dead letters for refused rows only. */
 import { Mapper } from '../../src/document/mapping.ts'
-import { verify } from '../../src/pipeline/verify.ts'
+import { verify } from '../../src/pipeline/verify/verify.ts'
 import type { Values } from '../support/memory-database.ts'
 import { hidden, hostile, table } from './application.ts'
 import { definition, group } from './life.ts'

@@ -1,6 +1,6 @@
 /** A person who replays stretches of the log, whatever else goes on, and sometimes thinks better of it. */
-import { everyKey } from '../../src/pipeline/replay-keys.ts'
-import { isUnderWay, ReplayStates } from '../../src/pipeline/replay-state.ts'
+import { everyKey } from '../../src/pipeline/replay/replay-keys.ts'
+import { isUnderWay, ReplayStates } from '../../src/pipeline/replay/replay-state.ts'
 import { table } from './application.ts'
 import { sourceName } from './life.ts'
 import type { World } from './world.ts'

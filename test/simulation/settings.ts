@@ -1,6 +1,6 @@
 /** How one simulated run is set up: everything that may be small or large is either, by the seed. */
-import type { DeliveryLimits } from '../../src/pipeline/lane.ts'
-import type { LoadLimits } from '../../src/pipeline/first-load.ts'
+import type { DeliveryLimits } from '../../src/pipeline/delivery/lane.ts'
+import type { LoadLimits } from '../../src/pipeline/load/first-load.ts'
 import type { Random } from '../support/random.ts'
 
 export interface Settings {

@@ -1,6 +1,6 @@
 /** One seed's story in acts: steps full of trouble, then rest; and at rest the index must equal the table. */
 import type { Key } from '../../src/change/change.ts'
-import { loadState } from '../../src/pipeline/load-state.ts'
+import { loadState } from '../../src/pipeline/capture/load-state.ts'
 import { table } from './application.ts'
 import { assertEqual } from './equality.ts'
 import { group } from './life.ts'

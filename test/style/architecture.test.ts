@@ -108,11 +108,8 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: ['node:crypto'],
     unsaid: /binlog|\btopic|\bbulk/i,
   },
-  'pipeline/': {
-    project: [...interfaces, 'pipeline/'],
-    packages: ['node:assert/strict'],
-    unsaid: /gtid|\btopic|\bbulk|elastic|redis|Date\.now|setTimeout|Math\.random|\bprocess\./i,
-  },
+  'pipeline/': pipelineRoom(['pipeline/']),
+  ...pipelineLayers(),
   'observe/': {
     project: ['pipeline/facts.ts', 'change/'],
     packages: ['pino', 'pino-pretty', 'prom-client', 'node:'],
@@ -162,6 +159,36 @@ function mysqlRoom(own: readonly string[]): Room {
     project: ['source/source.ts', 'upstream/upstream.ts', 'change/', ...own],
     packages: ['mysql2', 'node:'],
     unsaid: /kafka|elastic|\bbulk/i,
+  }
+}
+
+/** Each of its folders may know those before it, and what all of them are made with. */
+function pipelineLayers(): Readonly<Record<string, Room>> {
+  const names = [
+    'capture',
+    'building',
+    'delivery',
+    'load',
+    'index',
+    'deriving',
+    'replay',
+    'log-move',
+    'verify',
+  ]
+  const folders = names.map((name) => `pipeline/${name}/`)
+  const means = ['clock', 'facts', 'pace', 'retry-policy', 'signal', 'together'].map(
+    (name) => `pipeline/${name}.ts`,
+  )
+  return Object.fromEntries(
+    folders.map((folder, at) => [folder, pipelineRoom([...means, ...folders.slice(0, at)])]),
+  )
+}
+
+function pipelineRoom(own: readonly string[]): Room {
+  return {
+    project: [...interfaces, ...own],
+    packages: ['node:assert/strict'],
+    unsaid: /gtid|\btopic|\bbulk|elastic|redis|Date\.now|setTimeout|Math\.random|\bprocess\./i,
   }
 }
 

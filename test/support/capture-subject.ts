@@ -1,9 +1,9 @@
 /** A table, a log, and what captures the one into the other, in memory. */
 import type { Position, Table } from '../../src/change/change.ts'
-import { Capture } from '../../src/pipeline/capture.ts'
+import { Capture } from '../../src/pipeline/capture/capture.ts'
 import { Feed } from '../../src/pipeline/feed.ts'
-import { FirstLoad } from '../../src/pipeline/first-load.ts'
-import { newLoad } from '../../src/pipeline/load-state.ts'
+import { FirstLoad } from '../../src/pipeline/load/first-load.ts'
+import { newLoad } from '../../src/pipeline/capture/load-state.ts'
 import { Facts } from './facts.ts'
 import { MemoryLog, MemoryLogContents } from './memory-log.ts'
 import { MemoryDatabase } from './memory-database.ts'

@@ -4,8 +4,8 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { Failure } from '../../../src/change/failure.ts'
-import { derivingGroup, fanOutsOf } from '../../../src/pipeline/deriving.ts'
-import { loadState } from '../../../src/pipeline/load-state.ts'
+import { derivingGroup, fanOutsOf } from '../../../src/pipeline/deriving/deriving.ts'
+import { loadState } from '../../../src/pipeline/capture/load-state.ts'
 import { MemoryDisk } from '../../support/memory-disk.ts'
 import { MemoryDatabase } from '../../support/memory-database.ts'
 import { MemorySource } from '../../support/memory-source.ts'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Position } from '../../../src/change/change.ts'
 import { Divergence } from '../../../src/change/failure.ts'
-import { epochOf } from '../../../src/pipeline/numbering.ts'
+import { epochOf } from '../../../src/pipeline/capture/numbering.ts'
 import type { IndexState, Sink } from '../../../src/sink/sink.ts'
 import { noWishes, Process, World } from '../../support/one-pipeline.ts'
 
