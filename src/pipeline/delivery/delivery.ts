@@ -26,6 +26,8 @@ const othersEveryMs = 1_000
 interface Worker {
   readonly lane: Lane
   readonly ending: AbortController
+  /** Of the worker's own end, and of all. */
+  readonly signal: AbortSignal
   readonly done: Promise<void>
 }
 
@@ -102,7 +104,7 @@ export class Delivery {
   /** What a lane no longer takes is for whoever has it next. */
   async #give(worker: Worker, batch: Parameters<Lane['give']>[0], ending: AbortSignal): Promise<void> {
     try {
-      await worker.lane.give(batch, AbortSignal.any([ending, worker.ending.signal]))
+      await worker.lane.give(batch, worker.signal)
     } catch (error) {
       if (ending.aborted || !worker.ending.signal.aborted) throw error
     }
@@ -120,7 +122,7 @@ export class Delivery {
     const done = lane.run(signal).catch((error: unknown) => {
       if (!signal.aborted) failed(error)
     })
-    this.#workers.set(number, { lane, ending: own, done })
+    this.#workers.set(number, { lane, ending: own, signal, done })
     this.#moved.notify()
   }
 
