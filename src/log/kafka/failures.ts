@@ -128,7 +128,7 @@ const meanings: readonly Meaning[] = [
     codes: ['PRODUCER_FENCED', 'INVALID_PRODUCER_EPOCH', 'INVALID_PRODUCER_ID_MAPPING'],
     kind: 'conflict',
     remedy:
-      'another millrace captures this source into the same topics: stop one, or give it a log.kafka.prefix of its own',
+      'another millrace captures this source into the same topics: stop one, or give it a log.kafka.prefix of its own; or `millrace log switch` is at work, and says where the log goes on',
   },
   {
     codes: ['UNKNOWN_TOPIC_ID', 'INCONSISTENT_TOPIC_ID', 'UNKNOWN_TOPIC_OR_PARTITION'],
