@@ -5,11 +5,14 @@ import type { Client } from './client.ts'
 import { placeName } from './connections.ts'
 import { ControlState } from './control-state.ts'
 import { hasCode } from './failures.ts'
+import { transactionTimeoutMs } from './writer.ts'
 
 const waitMs = 500
 const fetchBytes = 8 * 2 ** 20
 /** After a failure it tries again so much later. */
 const restMs = 500
+/** So long a transaction may stay unfinished: longer than brokers keep one of a capture that is gone. */
+const stillMsMax = 2 * transactionTimeoutMs
 
 export class Follower {
   readonly state = new ControlState()
@@ -50,13 +53,26 @@ export class Follower {
       throw await this.#failureOf(error)
     })
     this.#start()
+    let still = { at: this.#next, sinceMs: performance.now() }
     while (this.#next < end || this.state.appends < this.#appends) {
       const seen = this.moved.count
       await this.moved.rung(seen, this.#closed.signal, waitMs)
       if (this.#failure !== undefined) throw this.#failure
       this.#closed.signal.throwIfAborted()
+      if (this.#next !== still.at) still = { at: this.#next, sinceMs: performance.now() }
+      else if (performance.now() - still.sinceMs > stillMsMax) throw this.#hanging()
     }
     return this.state
+  }
+
+  /** Brokers end what was begun when somebody else takes over, or by its time limit; one that was killed may forget to. */
+  #hanging(): Failure {
+    const seconds = stillMsMax / 1000
+    const what = `the topic ${this.#topic} has had a transaction at offset ${this.#next} for ${seconds} s that no broker ends`
+    return new Failure('transient', what, {
+      remedy:
+        "where it lasts, Kafka's own tool finds and ends it: kafka-transactions.sh --bootstrap-server BROKER find-hanging --broker-id N, then abort",
+    })
   }
 
   /** This process has finished so many appends in all: whoever asks for the state wants to see them. */

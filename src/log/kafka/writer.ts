@@ -48,6 +48,8 @@ export class Writer {
   #producer: Producer | undefined
   #control: Control | undefined
   #appends = 0
+  /** Where the last append went that was acknowledged. */
+  #written: readonly Place[] = []
   #topics = new Map<string, TopicState>()
   #tables = new Set<string>()
   /** Topics whose new state goes out with the next append. */
@@ -99,6 +101,7 @@ export class Writer {
     this.#producer = undefined
     const producer = await client.initProducer(names.transactionalId, transactionTimeoutMs)
     this.#sequences.clear()
+    await this.#endAgain(producer)
     const state = await follower.caughtUp(true)
     this.#control = state.control
     this.#appends = state.appends
@@ -107,6 +110,17 @@ export class Writer {
     await this.#checkTopics()
     this.#producer = producer
     return this.#control
+  }
+
+  /**
+   * A broker that is killed while it ends a transaction may count it as ended when it starts again, and never write that into
+   * the partitions (seen with 4.3.1): nobody could read on. What was acknowledged to us is ended once more, with nothing in it.
+   */
+  async #endAgain(producer: Producer): Promise<void> {
+    const { client, follower } = this.#parts
+    if (follower.state.appends >= this.#appends) return
+    await client.addPartitions(producer, this.#written)
+    await client.endTransaction(producer, true)
   }
 
   async #append(batch: LogBatch): Promise<number> {
@@ -144,6 +158,7 @@ export class Writer {
     this.#renewed.clear()
     this.#control = batch.control
     this.#appends++
+    this.#written = outgoing.partitions.map(({ topic, partition }) => ({ topic, partition }))
     this.#parts.follower.expect(this.#appends)
     this.#producer = producer
     return batch.control.seq
