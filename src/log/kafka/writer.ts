@@ -48,8 +48,8 @@ export class Writer {
   #producer: Producer | undefined
   #control: Control | undefined
   #appends = 0
-  /** Where the last append went that was acknowledged. */
-  #written: readonly Place[] = []
+  /** Where the last append went, once brokers were told to keep it. */
+  #kept: readonly Place[] = []
   #topics = new Map<string, TopicState>()
   #tables = new Set<string>()
   /** Topics whose new state goes out with the next append. */
@@ -114,12 +114,16 @@ export class Writer {
 
   /**
    * A broker that is killed while it ends a transaction may count it as ended when it starts again, and never write that into
-   * the partitions (seen with 4.3.1): nobody could read on. What was acknowledged to us is ended once more, with nothing in it.
+   * the partitions (seen with 4.3.1): nobody could read on. What we had told it to keep is ended once more, with nothing in it.
    */
   async #endAgain(producer: Producer): Promise<void> {
-    const { client, follower } = this.#parts
-    if (follower.state.appends >= this.#appends) return
-    await client.addPartitions(producer, this.#written)
+    const { client, names } = this.#parts
+    if (this.#kept.length === 0) return
+    const control = { topic: names.control, partition: 0 }
+    const finished = await client.ends([control], 'finished')
+    const last = await client.ends([control], 'last')
+    if (finished.get(placeName(control)) === last.get(placeName(control))) return
+    await client.addPartitions(producer, this.#kept)
     await client.endTransaction(producer, true)
   }
 
@@ -129,6 +133,7 @@ export class Writer {
       throw new Failure('conflict', 'the log was not taken over: its tail is to be read first')
     }
     this.#producer = undefined
+    this.#kept = []
     const { client, names } = this.#parts
     const { lanes } = batch.control
     if (this.#control !== undefined && this.#control.lanes !== lanes)
@@ -154,11 +159,11 @@ export class Writer {
       await client.endTransaction(producer, false).catch(() => {})
       throw error
     }
+    this.#kept = outgoing.partitions.map(({ topic, partition }) => ({ topic, partition }))
     await client.endTransaction(producer, true)
     this.#renewed.clear()
     this.#control = batch.control
     this.#appends++
-    this.#written = outgoing.partitions.map(({ topic, partition }) => ({ topic, partition }))
     this.#parts.follower.expect(this.#appends)
     this.#producer = producer
     return batch.control.seq
