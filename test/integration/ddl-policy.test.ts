@@ -292,10 +292,12 @@ async function untilState(
   name: string,
   state: PipelineStatus['state'],
 ): Promise<PipelineStatus> {
-  await daemon.until(`be ${state}`, ({ pipelines }) =>
-    pipelines.some((each) => each.name === name && each.state === state && each.error !== null),
+  const { pipelines } = await daemon.until(`be ${state}`, (status) =>
+    status.pipelines.some((each) => each.name === name && each.state === state && each.error !== null),
   )
-  return await daemon.pipeline(name)
+  const found = pipelines.find((each) => each.name === name)
+  assert(found)
+  return found
 }
 
 /** Nothing that was captured waits to be delivered by this pipeline. */

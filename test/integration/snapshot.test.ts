@@ -145,6 +145,34 @@ function testChunks(name: string, serverOf: () => SqlServer): void {
     await assert.rejects(source.chunk(request, AbortSignal.timeout(200)), { name: 'TimeoutError' })
   })
 
+  test(`${name}: a table that is altered between its description and its rows is described anew`, async () => {
+    const server = serverOf()
+    await server.execute(
+      'DROP DATABASE IF EXISTS altered',
+      'CREATE DATABASE altered',
+      'CREATE TABLE altered.t (id INT PRIMARY KEY, old_name INT)',
+      'INSERT INTO altered.t VALUES (1, 2)',
+    )
+    await using source = await openSource(server, 'altered')
+    const request = await requestOf(source, 'altered.t', undefined, 10)
+    const [owner, watcher] = [await server.connect(), await server.connect()]
+    try {
+      await owner.query('LOCK TABLES altered.t WRITE')
+      const chunk = source.chunk(request, alive())
+      while (!(await waitsForTable(watcher, '%old_name%'))) await nextTurn()
+      await owner.query('ALTER TABLE altered.t CHANGE old_name new_name INT')
+      await owner.query('UNLOCK TABLES')
+      const { table, rows } = await chunk
+      assert.deepEqual(
+        table.columns.map((column) => column.name),
+        ['id', 'new_name'],
+      )
+      assert.equal(rows.length, 1)
+    } finally {
+      await Promise.all([owner.end(), watcher.end()])
+    }
+  })
+
   test(`${name}: a chunk ends where its bytes end, and goes on from there`, async () => {
     const server = serverOf()
     await server.execute(
@@ -168,6 +196,15 @@ function testChunks(name: string, serverOf: () => SqlServer): void {
       Array.from({ length: 50 }, (_, id) => `[${id}]`),
     )
   })
+}
+
+/** Whether a statement like that waits until another session lets go of a table. */
+async function waitsForTable(connection: Connection, statement: string): Promise<boolean> {
+  const [rows] = await connection.query<RowDataPacket[]>(
+    "SELECT 1 FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for table%' AND INFO LIKE ?",
+    [statement],
+  )
+  return rows.length > 0
 }
 
 async function selectsSoFar(connection: Connection): Promise<number> {

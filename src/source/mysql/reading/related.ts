@@ -11,7 +11,7 @@ import type { KnownShape, KnownShapes } from '../schema/known-shapes.ts'
 import { rawRows } from './raw-answer.ts'
 import { headAfter, prepareSession, withView, type ReadView } from './read-view.ts'
 import { afterKey } from './snapshot.ts'
-import { keyNames, parseCell, quoted, selectColumns, type Statement } from './table-rows.ts'
+import { asDescribed, keyNames, parseCell, quoted, selectColumns, type Statement } from './table-rows.ts'
 import { keyValue, type KeyValue } from '../values/text-values.ts'
 
 /** What a view is read with. The connection is used by nobody else meanwhile. */
@@ -62,10 +62,11 @@ async function related(
   const marks = request.marks.map((name) => markOf(known, shape, name))
   const weights = marks.flatMap(({ weight }) => weight ?? [])
   const answered = new AnsweredRows(shape, marks, Math.min(request.rowsMax, rowsEach * request.values.length))
-  const { bytes, isCut } = await rawRows(connection, relatedQuery(shape, weights, request), {
+  const asked = rawRows(connection, relatedQuery(shape, weights, request), {
     bytesMax: request.bytesMax ?? Infinity,
     take: (packet, from, to) => answered.take(packet, from, to),
   })
+  const { bytes, isCut } = await asDescribed(shape.table.name, asked)
   return { table: shape.table, rows: answered.rows, bytes, isCut }
 }
 

@@ -7,6 +7,7 @@ import type { Chunk } from '../../source.ts'
 import type { Connection } from '../server/connection.ts'
 import { splitName, type TableShape } from '../schema/describe.ts'
 import { rawAnswer } from './raw-answer.ts'
+import { isUnknownName } from '../server/server-errors.ts'
 import { keyValue, selected, type KeyValue, type TextFormat } from '../values/text-values.ts'
 
 export interface Statement {
@@ -23,7 +24,7 @@ export async function selectRows(
 ): Promise<Chunk['rows']> {
   const rows: { key: Key; row: ReturnType<typeof packRow> }[] = []
   let bytes = 0
-  const answer = await rawAnswer(connection, statement, bytesMax)
+  const answer = await asDescribed(table.name, rawAnswer(connection, statement, bytesMax))
   for (const values of answer.rows) {
     const cells = cellsOf(formats, values)
     const row = packRow(cells)
@@ -32,6 +33,19 @@ export async function selectRows(
     rows.push({ key: keyOf(table, cells), row })
   }
   return rows
+}
+
+/**
+ * The answer to a statement that was made from a description of the table. Throws a Failure, `transient`, where the
+ * server no longer knows what the description names: whoever tries again describes the table anew.
+ */
+export async function asDescribed<Answer>(table: string, answer: Promise<Answer>): Promise<Answer> {
+  try {
+    return await answer
+  } catch (error) {
+    if (!isUnknownName(error)) throw error
+    throw new Failure('transient', `${table} was altered while it was read`, { cause: error })
+  }
 }
 
 /** The cells of a row, from the server's own bytes. */

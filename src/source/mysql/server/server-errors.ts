@@ -145,6 +145,15 @@ const byErrno: ReadonlyMap<number, Verdict> = new Map([
   ),
 ])
 
+/** Whether a statement named a column, table, database or index that is not there, or a table other than its snapshot's. */
+export function isUnknownName(error: unknown): boolean {
+  const { cause } = error instanceof Failure ? error : {}
+  const errno = cause instanceof Error && 'errno' in cause ? Number(cause.errno) : undefined
+  return errno !== undefined && unknownNames.has(errno)
+}
+
+const unknownNames: ReadonlySet<number> = new Set([1049, 1054, 1146, 1176, 1412])
+
 const networkCodes = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
