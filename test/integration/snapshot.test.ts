@@ -9,7 +9,7 @@ import { textOf } from '../../src/change/row.ts'
 import type { Source } from '../../src/source/source.ts'
 import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
-import { alive, openSource, requestOf } from '../support/open-source.ts'
+import { alive, changesAfter, openSource, requestOf } from '../support/open-source.ts'
 
 const names = ['mysql', 'mysql@8.0', 'mysql@5.7', 'mariadb', 'mariadb@11.8'] as const
 
@@ -63,6 +63,30 @@ function testChunks(name: string, serverOf: () => SqlServer): void {
       const byKey = await source.rows({ table: `pages.${table}`, keys: pages, includes }, alive())
       assert.deepEqual(inOrder(byKey.rows), inOrder(whole.rows), table)
     }
+  })
+
+  test(`${name}: an invalid ENUM beside the label '' is refused where it is in a key, however it is read`, async () => {
+    const server = serverOf()
+    await server.execute(
+      'DROP DATABASE IF EXISTS alike',
+      'CREATE DATABASE alike',
+      "CREATE TABLE alike.t (e ENUM('', 'a'), f ENUM('', 'a'), PRIMARY KEY (e))",
+    )
+    await using source = await openSource(server, 'alike')
+    const from = await source.head()
+    await server.execute("SET SESSION sql_mode = ''", "INSERT INTO alike.t VALUES ('', 'wrong')")
+    const [change] = await changesAfter(source, from, 1)
+    const [row] = (await source.chunk(await requestOf(source, 'alike.t', undefined, 10), alive())).rows
+    assert.deepEqual([change?.key, row?.key], ['[""]', '[""]'], 'another column may have both')
+    const keys = [row?.key as Key]
+    const known = await source.head()
+    await server.execute("SET SESSION sql_mode = ''", "INSERT INTO alike.t VALUES ('wrong', 'a')")
+    const request = await requestOf(source, 'alike.t', undefined, 10)
+    const refused = { kind: 'unsupported', message: /alike\.t\.e: a row has an invalid value/ }
+    await assert.rejects(source.chunk(request, alive()), refused)
+    await assert.rejects(changesAfter(source, known, 1), refused)
+    const byKey = await source.rows({ table: 'alike.t', keys, includes: request.includes }, alive())
+    assert.deepEqual(byKey.rows, [row], 'the key means the label')
   })
 
   test(`${name}: a chunk sees every change that its position includes, while others write`, async () => {
@@ -291,6 +315,12 @@ const keyTables: readonly (readonly [string, string, string, readonly string[]])
       "('wrong', 'b', 1)",
       "('m', 'b', 2)",
     ],
+  ],
+  [
+    'empty_label',
+    "e ENUM('b', '', 'a'), n INT",
+    'e, n',
+    ["('', 1)", "('b', 1)", "('a', 2)", "('', 0)", "('b', 2)"],
   ],
   [
     'raw',

@@ -75,7 +75,7 @@ async function undescribed(
   return { level: 'fatal', fact: `table ${table}`, found: failure.message, ...remedy }
 }
 
-/** An ENUM shows its label '' and the 0 of an invalid value alike: rows that differ in nothing else would have one key. */
+/** An ENUM shows its label '' and the 0 of an invalid value alike, so that a row with the latter is refused. */
 function invalidKeys(table: string, { table: { key, columns }, types }: TableShape): readonly Finding[] {
   return key.flatMap((index) => {
     const [name, type] = [columns[index]?.name ?? '', types[index]]
@@ -84,7 +84,7 @@ function invalidKeys(table: string, { table: { key, columns }, types }: TableSha
     return {
       level: 'warning' as const,
       fact: `key of ${table}`,
-      found: `${name} has the label '', which an invalid value (number 0) looks like: a row with one and a row with the other would share a document`,
+      found: `${name} has the label '', which an invalid value (number 0) looks like: a row with that one stops capture, because it could not be told from one with the label`,
       remedies: { mysql: `see that no row has an invalid value: ${ask}` },
     }
   })

@@ -6,8 +6,8 @@
 import { packCell } from '../../../change/row.ts'
 import type { CellWriter } from '../values/cell.ts'
 import type { ByKind, ColumnType } from '../values/column-type.ts'
+import { enumCells, type EnumCells } from '../values/enum-labels.ts'
 import { decimalWriter, integerWriter, longWriter, writeDouble, writeFloat } from '../values/number-writer.ts'
-import { labelTexts } from '../values/row-code.ts'
 import { datetimeWriter, timestampWriter, timeWriter, writeDate } from '../values/temporal-writer.ts'
 import { binaryWriter, textWriter } from '../values/text-writer.ts'
 import { CODE, isCompressed, type WireColumn } from '../values/wire-column.ts'
@@ -40,12 +40,12 @@ function writers(column: WireColumn, collation: number | undefined): Partial<ByK
     text,
     binary: ({ fixed, bytes }) => binaryWriter(fixed ? bytes : 0),
     blob: () => binaryWriter(0),
-    enum: ({ labels }) => labelWriter(['""', ...labelTexts(labels)], metadata),
+    enum: (type) => labelWriter(enumCells(type), metadata),
   }
 }
 
-function labelWriter(labels: readonly string[], bytes: number): CellWriter {
-  const cells = labels.map((label) => Buffer.from(packCell(label), 'latin1'))
+function labelWriter({ texts }: EnumCells, bytes: number): CellWriter {
+  const cells = texts.map((text) => (text === undefined ? text : Buffer.from(packCell(text), 'latin1')))
   return ({ body }, at, _size, builder) => {
     const label = cells[bytes === 1 ? (body[at] ?? 0) : body.readUInt16LE(at)]
     if (label === undefined) return false

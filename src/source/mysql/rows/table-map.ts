@@ -7,6 +7,7 @@
 import type { Column, Table } from '../../../change/change.ts'
 import { Failure } from '../../../change/failure.ts'
 import type { ColumnType } from '../values/column-type.ts'
+import { keyType } from '../values/enum-labels.ts'
 import { toldApart } from './lookalikes.ts'
 import { demandPlainKey, demandMasked, maskedColumn, noMasks, type Masks } from './masks.ts'
 import { compileDecoder, type ColumnPlan, type RowDecoder } from './row-decoder.ts'
@@ -183,7 +184,9 @@ function defineTable(
   })
   const keyed = plans.map((plan, index): ColumnPlan => {
     const keyAt = keyIndexes.indexOf(index)
-    return keyAt === -1 ? plan : { ...plan, keyAt }
+    if (keyAt === -1) return plan
+    const { type } = plan
+    return { ...plan, keyAt, type: type === undefined ? type : keyType(name, names[index] ?? '', type) }
   })
   return { table: { name, columns, key }, decoder: compileDecoder(name, keyed) }
 }

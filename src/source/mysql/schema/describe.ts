@@ -3,6 +3,7 @@ import type { Column, Table } from '../../../change/change.ts'
 import { Failure } from '../../../change/failure.ts'
 import type { TableDescription } from '../../source.ts'
 import type { ColumnType } from '../values/column-type.ts'
+import { keyType } from '../values/enum-labels.ts'
 import {
   query,
   type Connection,
@@ -93,17 +94,14 @@ export async function describeTable(
     all.map((column) => column.name),
   )
   const columns: Column[] = []
-  const types: ColumnType[] = []
-  const formats: TextFormat[] = []
+  const columnTypes: ColumnType[] = []
   for (const column of described) {
     if (typeof column.type === 'string')
       throw new Failure('unsupported', `${name}: column ${column.name}: ${column.type}`, {
         remedy: `exclude the column ${column.name} of ${name}`,
       })
-    const mask = masks.get(column.name)
-    columns.push(maskedColumn(name, column, column.type, mask))
-    types.push(column.type)
-    formats.push(maskedFormat(column.type, mask))
+    columns.push(maskedColumn(name, column, column.type, masks.get(column.name)))
+    columnTypes.push(column.type)
   }
   const index = chooseKey(name, await uniqueIndexes(connection, name), options)
   const key = index.columns.map((column) => columns.findIndex((candidate) => candidate.name === column))
@@ -118,6 +116,10 @@ export async function describeTable(
   demandPlainKey(name, index.columns, masks)
   const table = { name, columns, key }
   const { rows: rowsEstimate, rowBytes } = facts
+  const types = columnTypes.map((type, place) =>
+    key.includes(place) ? keyType(name, columns[place]?.name ?? '', type) : type,
+  )
+  const formats = types.map((type, place) => maskedFormat(type, masks.get(columns[place]?.name ?? '')))
   return { table, excluded, types, formats, keyIndex: index.name, rowsEstimate, rowBytes }
 }
 

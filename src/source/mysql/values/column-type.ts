@@ -23,7 +23,8 @@ interface Details {
   /** `lengthBytes` from 1 (TINYTEXT) to 4 (LONGTEXT). */
   text: { readonly lengthBytes: number }
   blob: { readonly lengthBytes: number }
-  enum: { readonly labels: readonly string[] }
+  /** `keyColumn` names it where it is part of a key: see enum-labels.ts. */
+  enum: { readonly labels: readonly string[]; readonly keyColumn?: string }
   set: { readonly labels: readonly string[] }
   vector: { readonly dimensions: number }
   geometry: { readonly shape: GeometryName }

@@ -1,9 +1,9 @@
 /** For each kind of column, the expression that makes its cell in a compiled decoder (row-decoder.ts). */
-import { Failure } from '../../../change/failure.ts'
 import { bytesOf } from '../../../change/row.ts'
 import { charsetOf, decoderOf, holdsAscii, type TextDecode } from './charset.ts'
 import { byKind, type ByKind, type ColumnType } from './column-type.ts'
 import { uncompressed } from './compressed-column.ts'
+import { enumCell, enumCells, type EnumCells } from './enum-labels.ts'
 import { addressCell, uuidCell } from './fixed-bytes.ts'
 import { geometryCell } from './geometry.ts'
 import { jsonCell } from './json.ts'
@@ -38,11 +38,11 @@ export const helpers = {
   datetimeCell,
   decimalCell,
   doubleCell,
+  enumCell,
   floatCell,
   foreignCell,
   geometryCell,
   jsonCell,
-  labelCell,
   oldDatetimeCell,
   oldTimeCell,
   oldTimestampCell,
@@ -68,15 +68,15 @@ interface Foreign {
 export function parameterOf(
   type: ColumnType,
   collation: number | undefined,
-): readonly string[] | Foreign | undefined {
-  if (type.kind === 'enum') return ['""', ...labelTexts(type.labels)]
+): EnumCells | readonly string[] | Foreign | undefined {
+  if (type.kind === 'enum') return enumCells(type)
   if (type.kind === 'set') return labelTexts(type.labels)
   const charset = charsetOf(collation ?? 0) ?? 'utf8mb4'
   const decode = decoderOf(charset)
   return decode === undefined ? undefined : { decode, plain: holdsAscii(charset) }
 }
 
-/** JSON texts of labels, one character per byte. */
+/** JSON texts of a SET's labels, one character per byte. */
 export function labelTexts(labels: readonly string[]): readonly string[] {
   return labels.map((label) => JSON.stringify(bytesOf(label)))
 }
@@ -119,7 +119,7 @@ function codes({ column, collation }: ValuePlan, index: number): ByKind<string> 
     text,
     binary: ({ fixed, bytes }) => `binaryCell(body, at, at + size, ${fixed ? bytes : 0})`,
     blob: () => 'binaryCell(body, at, at + size, 0)',
-    enum: () => `labelCell(${unsignedCode(column.metadata)}, parameters[${index}])`,
+    enum: () => `enumCell(${unsignedCode(column.metadata)}, parameters[${index}])`,
     set: () => `labelsCell(body, at, ${column.metadata}, parameters[${index}])`,
     vector: () => 'vectorCell(body, at, at + size)',
     geometry: () => 'geometryCell(body, at, at + size)',
@@ -159,13 +159,6 @@ function unsignedCode(bytes: number): string {
   const parts = ['body[at]', 'body[at + 1] << 8', 'body[at + 2] << 16', 'body[at + 3] << 24']
   const value = parts.slice(0, bytes).join(' | ')
   return bytes === 4 ? `(${value}) >>> 0` : value
-}
-
-function labelCell(index: number, labels: readonly string[]): string {
-  const label = labels[index]
-  if (label === undefined)
-    throw new Failure('corrupt', `an ENUM has ${labels.length - 1} labels, a row has number ${index}`)
-  return label
 }
 
 function labelsCell(body: Buffer, at: number, bytes: number, labels: readonly string[]): string {

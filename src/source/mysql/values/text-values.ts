@@ -1,6 +1,7 @@
 /** The cells of a query's answer: the same JSON texts that values.ts makes of a row image. */
 import { Failure } from '../../../change/failure.ts'
 import { byKind, type ByKind, type ColumnType } from './column-type.ts'
+import { enumCell, enumCells, refusesNumbers } from './enum-labels.ts'
 import { geometryCell } from './geometry.ts'
 import { labelTexts } from './row-code.ts'
 import { binaryCell, doubleCell, floatCell, setCell, textCell, vectorCell } from './values.ts'
@@ -12,8 +13,9 @@ export type TextFormat = (bytes: string) => string
 export function selected(name: string, type: ColumnType): string {
   // The server shows a FLOAT with six digits only, and a DOUBLE(m,d) with d.
   if (type.kind === 'float' || type.kind === 'double') return `${name} * 1e0`
-  // Of a SET, the text would not tell an empty label from none.
-  if (type.kind === 'set' || type.kind === 'bit') return `CAST(${name} AS UNSIGNED)`
+  // The text of a SET would not tell an empty label from none, nor that of an ENUM which number it is of.
+  const isNumber = type.kind === 'enum' && refusesNumbers(type)
+  if (isNumber || type.kind === 'set' || type.kind === 'bit') return `CAST(${name} AS UNSIGNED)`
   return name
 }
 
@@ -53,7 +55,11 @@ const formats: ByKind<TextFormat> = {
   timestamp: () => (text) => `"${text.replace(' ', 'T')}Z"`,
   string: characters,
   text: characters,
-  enum: characters,
+  enum: (type) => {
+    if (!refusesNumbers(type)) return textCell
+    const cells = enumCells(type)
+    return (text) => enumCell(Number(text), cells)
+  },
   binary: base64,
   blob: base64,
   set: ({ labels }) => {
