@@ -36,9 +36,9 @@ suite(`values, seed ${seed}`, { concurrency: false }, () => {
     testValues(name, serverOf)
     testTables(name, serverOf)
   }
-  for (const name of ['mysql', 'mysql@8.0', 'mariadb'] as const)
+  for (const name of names)
     test(`${name}: tables with random columns say the same by the binlog and by SELECT, through what alters them`, async (context) => {
-      const result = await followSchemas(stack.servers.get(name) as SqlServer, { seed, schemas: 5 })
+      const result = await followSchemas(stack.servers.get(name) as SqlServer, { seed, schemas: 3 })
       context.diagnostic(JSON.stringify(result))
     })
   for (const name of nameless) {

@@ -7,7 +7,7 @@ import { createMysqlSource } from '../../src/source/mysql/mysql-source.ts'
 import type { Source, SourceAdmin } from '../../src/source/source.ts'
 import type { SqlServer } from '../stack/sql-server.ts'
 import { alive, requestOf } from '../support/open-source.ts'
-import { randomTable, type RandomTable } from '../support/random-schema.ts'
+import { randomTable, type RandomTable, type TableWish } from '../support/random-schema.ts'
 import { settingsOf, startReading } from '../support/source-reading.ts'
 
 export interface RandomSchemas {
@@ -66,7 +66,9 @@ async function followSchema(
   seed: number,
 ): Promise<{ readonly columns: number; readonly alters: number; readonly changes: number }> {
   const schema = 'random_schema'
-  const { table, connection } = await createTable(server, schema, seed)
+  // Half of them are read as they come, the others when all is over, for which the binlog must name all columns.
+  const isReadLate = seed % 2 === 1 && server.name !== 'mysql@5.7'
+  const { table, connection } = await createTable(server, seed, { schema, isReadLate })
   const name = `${schema}.${table.name}`
   const tables = [name, `${schema}.marks`]
   await using closing = new AsyncDisposableStack()
@@ -74,9 +76,7 @@ async function followSchema(
   const source = createMysqlSource(settingsOf(server), tables)
   closing.defer(async () => await source.close())
   const from = await source.head()
-  // Half of them are read as they come, the others when all is over, for which the binlog must name all columns.
-  const isLive = seed % 2 === 0 || table.hasLookalikes || server.name === 'mysql@5.7'
-  const live = isLive ? await startReading(server, tables, { from }) : undefined
+  const live = !isReadLate || table.hasLookalikes ? await startReading(server, tables, { from }) : undefined
   const stretches: Stretch[] = []
   for (let alters = 0; alters <= altersMax; alters++) {
     await live?.untilHead()
@@ -100,8 +100,8 @@ async function followSchema(
 /** Some drawn tables have rows that are too long for a server. */
 async function createTable(
   server: SqlServer,
-  schema: string,
   seed: number,
+  { schema, isReadLate }: Pick<TableWish, 'schema' | 'isReadLate'>,
 ): Promise<{ readonly table: RandomTable; readonly connection: Connection }> {
   const connection = await server.connect()
   for (const sql of [
@@ -114,7 +114,7 @@ async function createTable(
     await connection.query(sql)
   for (let most = widthMax; ; most = Math.floor(most / 2)) {
     assert(most > 0, 'no table can be made')
-    const table = randomTable(seed, { schema, server: server.name, widthMax: most })
+    const table = randomTable(seed, { schema, server: server.name, widthMax: most, isReadLate })
     if (await takes(connection, table.create, tooLong)) return { table, connection }
   }
 }

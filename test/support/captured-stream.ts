@@ -8,13 +8,16 @@ import type { Flavor } from '../../src/source/mysql/gtid/gtid.ts'
 import { parseGtidSet } from '../../src/source/mysql/gtid/gtid-set.ts'
 import { PacketReader, type Packet } from '../../src/source/mysql/binlog/packet-reader.ts'
 import type { Place } from '../../src/source/mysql/gtid/position.ts'
+import type { SchemaLookup, TableSchema } from '../../src/source/mysql/rows/schema-match.ts'
 import { TableMapCache } from '../../src/source/mysql/rows/table-map.ts'
 import { TransactionReader } from '../../src/source/mysql/transactions/transaction.ts'
 import { UnpackedEvents } from '../../src/source/mysql/binlog/unpacked-events.ts'
 import { Resent } from '../../src/source/mysql/gtid/resent.ts'
+import type { ColumnType } from '../../src/source/mysql/values/column-type.ts'
 import type { SourceBatch } from '../../src/source/source.ts'
 import { changesOf } from './source-reading.ts'
 
+/** What `node test/corpus/main.ts SERVER` records. */
 export interface Captured {
   readonly flavor: Flavor
   readonly place: Place
@@ -102,12 +105,42 @@ function readerOf(flavor: Flavor, place: Place): TransactionReader {
     excluded: () => new Set<string>(),
     keyColumns: () => undefined,
     cache: new TableMapCache(),
+    schemas: new ItemsSchemas(),
   }
+  const { schemas } = context
   const foreignKeys = new ForeignKeys([], [])
   const resent = new Resent(place)
   const tables = ['shop.items']
-  return new TransactionReader({ flavor, server: 's', tables, context, place, foreignKeys, resent }, true)
+  return new TransactionReader(
+    { flavor, server: 's', tables, context, place, foreignKeys, resent, schemas },
+    true,
+  )
 }
+
+/** The columns of shop.items, which MySQL 5.7 does not name, before and after one was added. */
+class ItemsSchemas implements SchemaLookup {
+  readonly remedy = ''
+  #columns: TableSchema['columns'] = [
+    { name: 'id', nullable: false, type: int, charset: undefined },
+    {
+      name: 'name',
+      nullable: true,
+      type: { kind: 'string', fixed: false, characters: 20 },
+      charset: 'utf8mb4',
+    },
+  ]
+
+  of(): TableSchema {
+    return { columns: this.#columns, primaryKey: [0] }
+  }
+
+  changed(_names: readonly string[], statement: string): void {
+    if (!statement.includes('ADD COLUMN')) return
+    this.#columns = [...this.#columns, { name: 'n', nullable: true, type: int, charset: undefined }]
+  }
+}
+
+const int: ColumnType = { kind: 'integer', bytes: 4, unsigned: false }
 
 class Wire {
   readonly #packets = new PacketReader(1, isSetAside)

@@ -10,7 +10,7 @@ export interface RandomTable {
   readonly create: string
   /** How many columns it was made with. */
   readonly width: number
-  /** Has columns of which a binlog does not say enough: statements that alter them must be seen in time. */
+  /** Was made with columns of which a binlog does not say enough: statements that alter them must be seen in time. */
   readonly hasLookalikes: boolean
   isGenerated(column: string): boolean
   insert(): string
@@ -19,16 +19,18 @@ export interface RandomTable {
   alter(): string
 }
 
-/** `schema` and `server` are names; the server's is that of the stack. `widthMax`: of columns. */
-export function randomTable(
-  seed: number,
-  {
-    schema,
-    server,
-    widthMax,
-  }: { readonly schema: string; readonly server: string; readonly widthMax: number },
-): RandomTable {
-  return new DrawnTable(new Random(seed), { schema, server, widthMax })
+export interface TableWish {
+  readonly schema: string
+  /** The server's name in the stack. */
+  readonly server: string
+  /** Of columns. */
+  readonly widthMax: number
+  /** Its changes may be read when it was altered since: it then gets no column of which a binlog does not say enough. */
+  readonly isReadLate: boolean
+}
+
+export function randomTable(seed: number, wish: TableWish): RandomTable {
+  return new DrawnTable(new Random(seed), wish)
 }
 
 interface Column {
@@ -98,6 +100,7 @@ class DrawnTable implements RandomTable {
   readonly hasLookalikes: boolean
   readonly #random: Random
   readonly #server: string
+  readonly #isReadLate: boolean
   readonly #table: string
   readonly #columns: Column[]
   readonly #key: readonly Column[]
@@ -105,16 +108,10 @@ class DrawnTable implements RandomTable {
   readonly #pinned = new Set<Column>()
   #drawn = 0
 
-  constructor(
-    random: Random,
-    {
-      schema,
-      server,
-      widthMax,
-    }: { readonly schema: string; readonly server: string; readonly widthMax: number },
-  ) {
+  constructor(random: Random, { schema, server, widthMax, isReadLate }: TableWish) {
     this.#random = random
     this.#server = server
+    this.#isReadLate = isReadLate
     // A table is named behind the first point.
     this.name = `${random.pick(oddNames)}${random.below(100)}`
     this.#table = `${quoted(schema)}.${quoted(this.name)}`
@@ -122,7 +119,7 @@ class DrawnTable implements RandomTable {
     this.#columns = Array.from({ length: this.width }, () => this.#column())
     this.#key = this.#drawKey()
     this.#addGenerated()
-    this.hasLookalikes = this.#columns.some(({ type }) => /^(uuid|inet|vector|binary|varbinary)/.test(type))
+    this.hasLookalikes = this.#columns.some(isLookalike)
     this.create = this.#createStatement()
   }
 
@@ -167,7 +164,8 @@ class DrawnTable implements RandomTable {
       this.#columns.splice(this.#columns.indexOf(victim), 1)
       return `ALTER TABLE ${this.#table} MODIFY COLUMN ${definitionOf(victim)} ${this.#place(victim)}`
     }
-    const added = this.#column()
+    let added = this.#column()
+    while (this.#isReadLate && isLookalike(added)) added = this.#column()
     return `ALTER TABLE ${this.#table} ADD COLUMN ${definitionOf(added)} ${this.#place(added)}`
   }
 
@@ -286,6 +284,10 @@ class DrawnTable implements RandomTable {
 /** Types of which a whole value fits into a key. */
 const keyable =
   /^(tinyint|smallint|mediumint|int|bigint|decimal|bit|date|datetime|time|timestamp|year|enum|uuid|inet[46]|(var)?(char|binary)\(\d\d?\))/
+
+function isLookalike({ type }: Column): boolean {
+  return /^(uuid|inet|vector|binary|varbinary)/.test(type)
+}
 
 function definitionOf({ name, type, attributes }: Column): string {
   return `${quoted(name)} ${type}${attributes}`

@@ -12,7 +12,7 @@ export interface TransactionReaderOptions extends ProgressOptions, OutgoingOptio
   readonly context: TableContext
   readonly foreignKeys: ForeignKeys
   /** For servers whose binlog does not name columns; told of the statements that change tables. */
-  readonly schemas?: TableSchemas
+  readonly schemas?: Pick<TableSchemas, 'changed'>
   /** For reads beside the stream. */
   readonly xaEnds?: XaEnds
 }

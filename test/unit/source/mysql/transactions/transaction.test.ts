@@ -31,7 +31,20 @@ interface Captured {
   readonly events: readonly string[]
 }
 
-const servers = ['mysql-9.7', 'mysql-8.0', 'mariadb-10.11'] as const
+const changes = [
+  'insert 1,"one"',
+  'insert 2,"zwölf"',
+  'update 2,"zwölf" > 2,"two"',
+  'delete 1,"one"',
+  'delete 2,"two"',
+  'insert 3,"two"',
+  'barrier ALTER TABLE items ADD COLUMN n INT DEFAULT 7',
+  'barrier TRUNCATE items',
+  'insert 4,"four",4',
+  'insert 7,"seven",NULL',
+  'insert 8,"eight",NULL',
+]
+const servers = ['mysql-9.7', 'mysql-8.0', 'mariadb-10.11', 'mariadb-11.8'] as const
 
 for (const server of servers) {
   const captured = JSON.parse(
@@ -42,20 +55,8 @@ for (const server of servers) {
   suite(`the events of ${server}`, () => {
     test('give the changes in order', () => {
       const { said, failure } = readAll(captured, start)
-      assert.deepEqual(said, [
-        'insert 1,"one"',
-        'insert 2,"zwölf"',
-        'update 2,"zwölf" > 2,"two"',
-        'delete 1,"one"',
-        'delete 2,"two"',
-        'insert 3,"two"',
-        'barrier ALTER TABLE items ADD COLUMN n INT DEFAULT 7',
-        'barrier TRUNCATE items',
-        'insert 4,"four",4',
-        ...(server === 'mysql-9.7' ? ['insert 6,"six",6'] : []),
-        'insert 7,"seven",NULL',
-        'insert 8,"eight",NULL',
-      ])
+      const tagged = server === 'mysql-9.7' ? ['insert 6,"six",6'] : []
+      assert.deepEqual(said, [...changes.slice(0, 9), ...tagged, ...changes.slice(9)])
       assert.equal(failure, undefined)
     })
 
@@ -99,6 +100,12 @@ for (const server of servers) {
     })
   })
 }
+
+test('the events of mysql-5.7 give the same changes, with columns that are known from elsewhere', async () => {
+  const captured = readCaptured('mysql-5.7')
+  const { said, failure } = await readWire(wireOf(captured.events), captured)
+  assert.deepEqual([said, failure], [changes, undefined])
+})
 
 test('an event of a type that is not known stops the reader, unless the server says that it may be ignored', () => {
   const reader = readerAt('mysql', { executed: parseGtidSet('') })
