@@ -139,6 +139,26 @@ function testServer(name: string, serverOf: () => SqlServer): void {
     assert.equal(refusalOf(await look(serverOf(), ['pre.orders'], user), 'x'), undefined)
   })
 
+  test(`${name}: of several servers it must be possible to tell which one follows another`, async () => {
+    await serverOf().execute(
+      'CREATE USER IF NOT EXISTS watcher',
+      'GRANT REPLICATION SLAVE, REPLICATION CLIENT, SELECT ON *.* TO watcher',
+    )
+    const user = { user: 'watcher', password: '' }
+    const several = { ...user, hosts: ['127.0.0.1:1'] }
+    const lacking = async (settings: typeof user): Promise<readonly Finding[]> =>
+      (await look(serverOf(), [], settings)).filter(
+        ({ fact, level }) => fact.startsWith('grant') && level !== 'ok',
+      )
+    assert.deepEqual(await lacking(user), [])
+    const [finding, ...others] = await lacking(several)
+    assert.deepEqual([finding?.fact, others], [isMariadb(name) ? 'grant REPLICA MONITOR' : undefined, []])
+    if (finding === undefined) return
+    assert.equal(finding.level, 'warning')
+    await serverOf().execute(statementIn(finding))
+    assert.equal(found(await look(serverOf(), [], several), 'grant REPLICA MONITOR').level, 'ok')
+  })
+
   test(`${name}: a server that cannot be reached, or refuses the user, is a finding`, async () => {
     const refused = await look(serverOf(), [], { user: 'nobody', password: 'wrong' })
     assert.deepEqual(

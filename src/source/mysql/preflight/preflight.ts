@@ -6,7 +6,7 @@ import { tableOptions } from '../schema/describe.ts'
 import { readGrants, type Grants } from '../server/grants.ts'
 import type { Flavor } from '../gtid/gtid.ts'
 import { demands, wordedFor, type Demand, type Remedies } from '../server/server-demands.ts'
-import { logsCascades, readRetentionSeconds } from '../server/server-facts.ts'
+import { logsCascades, readReplicaChannels, readRetentionSeconds } from '../server/server-facts.ts'
 import { examineTables } from './table-findings.ts'
 import { preparedFindings } from './xa-findings.ts'
 
@@ -59,10 +59,12 @@ async function* findingsOf(
     ? 'binlog_expire_logs_seconds'
     : 'expire_logs_days'
   yield await retentionFinding(connection, flavor, expires)
-  yield* await replicaFindings(connection, flavor, variables)
+  yield* await replicaFindings(connection, variables)
   yield* await preparedFindings(connection)
   const grants = await readGrants(connection, flavor)
   yield* grantFindings(grants, flavor)
+  const areSeveral = (settings.hosts ?? []).length > 0
+  if (areSeveral && flavor === 'mariadb') yield await followingFinding(connection, version, grants)
   const optionsOf = (table: string) => tableOptions(settings, table)
   const cascadesLogged = logsCascades({ flavor, identity: '', variables })
   yield* await examineTables(connection, tables, { grants, cascadesLogged, optionsOf })
@@ -136,42 +138,39 @@ async function retentionFinding(connection: Connection, flavor: Flavor, variable
 /** A replica must write what it applies into its own binlog. */
 async function replicaFindings(
   connection: Connection,
-  flavor: Flavor,
   variables: ReadonlyMap<string, string>,
 ): Promise<readonly Finding[]> {
   const name = variables.has('log_replica_updates') ? 'log_replica_updates' : 'log_slave_updates'
   const value = variables.get(name) ?? 'OFF'
   if (value === 'ON') return [{ level: 'ok', fact: name, found: value }]
-  const isReplica = await replicates(connection, flavor, variables.get('version') ?? '')
-  if (isReplica === false) return [{ level: 'ok', fact: name, found: `${value}; the server is no replica` }]
+  const channels = await readReplicaChannels(connection)
+  if (channels?.length === 0)
+    return [{ level: 'ok', fact: name, found: `${value}; the server is no replica` }]
   const remedies = {
     mysql: `add ${name} = ON below [mysqld] in its option file and restart the server`,
     rds: 'switch automated backups on for the replica',
   }
-  if (isReplica) return [{ level: 'fatal', fact: name, found: `${value} on a replica`, remedies }]
+  if (channels !== undefined)
+    return [{ level: 'fatal', fact: name, found: `${value} on a replica`, remedies }]
   const found = `${value}; whether the server is a replica may not be asked`
   return [{ level: 'warning', fact: name, found, remedies }]
 }
 
-/** Undefined = the user may not ask. */
-async function replicates(
+/**
+ * Whether a server follows another one tells, after a failover, those that are only behind from one that lost changes. To ask it
+ * MariaDB wants a privilege of its own, of another name before 10.5.9.
+ */
+async function followingFinding(
   connection: Connection,
-  flavor: Flavor,
   version: string,
-): Promise<boolean | undefined> {
-  const ofMysql = hasReplicaWords(version) ? 'SHOW REPLICA STATUS' : 'SHOW SLAVE STATUS'
-  const sql = flavor === 'mysql' ? ofMysql : 'SHOW ALL SLAVES STATUS'
-  try {
-    return (await query(connection, sql, [], 'asking whether the server is a replica')).length > 0
-  } catch (error) {
-    if (error instanceof Failure && error.kind !== 'transient') return undefined
-    throw error
-  }
-}
-
-/** From MySQL 8.0.22 on a replica is called so. */
-function hasReplicaWords(version: string): boolean {
-  return numberOf(version) >= 80_022
+  { account }: Grants,
+): Promise<Finding> {
+  const privilege = numberOf(version) >= 100_509 ? 'REPLICA MONITOR' : 'REPLICATION SLAVE ADMIN'
+  const fact = `grant ${privilege}`
+  if ((await readReplicaChannels(connection)) !== undefined)
+    return { level: 'ok', fact, found: `${account} has it` }
+  const found = `${account} lacks it: after a failover, a replica that takes writes and is behind would count as a leader that lost changes`
+  return { level: 'warning', fact, found, remedies: granting(privilege, account) }
 }
 
 /** 8.0.22 = 80022 */
@@ -189,7 +188,10 @@ function* grantFindings(grants: Grants, flavor: Flavor): Generator<Finding> {
 function grantFinding({ account, holds }: Grants, privilege: string, any: readonly string[]): Finding {
   const fact = `grant ${privilege}`
   if (holds(...any)) return { level: 'ok', fact, found: `${account} has it` }
+  return { level: 'fatal', fact, found: `${account} lacks it`, remedies: granting(privilege, account) }
+}
+
+function granting(privilege: string, account: string): Remedies {
   const statement = `GRANT ${privilege} ON *.* TO ${account}`
-  const remedies = { mysql: statement, rds: statement, aurora: statement, cloudsql: statement }
-  return { level: 'fatal', fact, found: `${account} lacks it`, remedies }
+  return { mysql: statement, rds: statement, aurora: statement, cloudsql: statement }
 }

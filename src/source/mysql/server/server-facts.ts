@@ -52,10 +52,15 @@ function isOn(value: string | undefined): boolean {
 
 /** Whether it follows another server now, or tries to. Undefined = the user may not ask. */
 export async function replicates(connection: Connection): Promise<boolean | undefined> {
+  const channels = await readReplicaChannels(connection)
+  return channels?.some((row) => parts.every((part) => isRunning(row, part)))
+}
+
+/** What is known of each server that it was told to follow; undefined = the user may not ask. */
+export async function readReplicaChannels(connection: Connection): Promise<readonly SqlRow[] | undefined> {
   for (const sql of ['SHOW ALL SLAVES STATUS', 'SHOW REPLICA STATUS', 'SHOW SLAVE STATUS']) {
     try {
-      const channels = await query(connection, sql, [], 'asking whether the server is a replica')
-      return channels.some((row) => parts.every((part) => isRunning(row, part)))
+      return await query(connection, sql, [], 'asking whether the server is a replica')
     } catch (error) {
       if (!(error instanceof Failure) || error.kind === 'transient') throw error
       if (error.kind === 'unauthorised') return undefined
