@@ -241,6 +241,11 @@ export interface LogAdmin {
   /** The last control record, without fencing or mending anything. */
   control(): Promise<Control | undefined>
   groups(): Promise<readonly Group[]>
+  /**
+   * Resolves once the groups are as `fit` asks: it is shown them at once, and again whenever one may have moved, with what
+   * other processes do too. Rejects with the signal's reason when that aborts.
+   */
+  untilGroups(fit: (groups: readonly Group[]) => boolean, signal: AbortSignal): Promise<void>
   /** Makes the group, or sets its tables, places and attributes anew; undefined `at` leaves the places alone. */
   define(group: {
     name: string

@@ -1,5 +1,5 @@
 /** Whether a pipeline is to run: what a person decides while it does. */
-import { Signal } from './signal.ts'
+import { Signal } from '../change/signal.ts'
 
 export class Lever {
   readonly #moved = new Signal()

@@ -5,7 +5,7 @@
  *   deliver   RemoteCapture         ─▶ pipelines; of each group one process prepares its index, one ends its loads
  */
 import type { Offset } from '../change/change.ts'
-import type { LogAdmin } from '../log/log.ts'
+import type { Group, LogAdmin } from '../log/log.ts'
 import type { Store } from '../store/store.ts'
 import type { CaptureAnswer, CaptureRequest, CaptureRequests } from './capture/capture-requests.ts'
 import type { Clock } from './clock.ts'
@@ -47,11 +47,11 @@ export async function leadCapture(
 
 /** The ways of a pipeline whose capture may be anywhere. */
 export function captureElsewhere(
-  parts: SharedParts & { readonly group: string; readonly log: Pick<LogAdmin, 'groups'> },
+  parts: SharedParts & { readonly group: string; readonly log: Pick<LogAdmin, 'untilGroups'> },
   capture: RemoteCapture,
 ): Pick<PipelineParts, 'capture' | 'loading' | 'alone'> {
   const { group, log, clock, observe } = parts
-  const passed = passedIn(log, group, clock)
+  const passed = passedIn(log, group)
   return {
     capture,
     loading: async ({ sweep }, signal) => {
@@ -64,20 +64,15 @@ export function captureElsewhere(
 
 /** Every lane, whichever process delivers it. */
 export function passedIn(
-  log: Pick<LogAdmin, 'groups'>,
+  log: Pick<LogAdmin, 'untilGroups'>,
   group: string,
-  clock: Clock,
 ): (offset: Offset, signal: AbortSignal) => Promise<void> {
   return async (offset, signal) => {
-    for (;;) {
-      const found = (await log.groups()).find(({ name }) => name === group)
-      if (found?.lanes.every((next) => next >= offset) === true) return
-      await clock.sleep(lookEveryMs, signal)
-    }
+    const hasPassed = ({ name, lanes }: Group): boolean =>
+      name === group && lanes.every((next) => next >= offset)
+    await log.untilGroups((groups) => groups.some(hasPassed), signal)
   }
 }
-
-const lookEveryMs = 100
 
 async function alone<T>(lease: Lease, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
   let result: { readonly value: T } | undefined

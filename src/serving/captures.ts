@@ -20,7 +20,7 @@ import { carryOutBy, RemoteCapture } from '../pipeline/capture/remote-capture.ts
 import { RemoteDeriving, type Derived } from '../pipeline/deriving/remote-deriving.ts'
 import { failureOf } from '../pipeline/retry-policy.ts'
 import { captureElsewhere, leadCapture, passedIn, type SharedParts } from '../pipeline/shared.ts'
-import { Signal } from '../pipeline/signal.ts'
+import { Signal } from '../change/signal.ts'
 import { supervise } from '../pipeline/supervise.ts'
 import { together } from '../pipeline/together.ts'
 import type { Source, SourceAdmin } from '../source/source.ts'
@@ -197,7 +197,7 @@ function ledBy(
       // Whoever delivers makes its index ready before it writes rows of a new shape, and sweeps at the end.
       prepare: () => Promise.resolve(),
       sweep: () => Promise.reject(new Error('loads are ended where they are delivered')),
-      passed: passedIn(log, group, systemClock),
+      passed: passedIn(log, group),
     })
     return kept(`loads of ${group}`, observe, (ending) => load.read(ending))
   })

@@ -2,7 +2,15 @@
 import assert from 'node:assert/strict'
 import type { Barrier, Offset } from '../../src/change/change.ts'
 import type { LaneBatch } from '../../src/log/log.ts'
-import { allReached, insertOf, Numbering, readUntil, testTable, updateOf } from '../support/changes.ts'
+import {
+  allReached,
+  begunLog,
+  insertOf,
+  type Numbering,
+  readUntil,
+  testTable,
+  updateOf,
+} from '../support/changes.ts'
 import type { LogSubject } from './log.contract.ts'
 
 const lanes = 4
@@ -22,10 +30,7 @@ export const barrierRules: Readonly<Record<string, (subject: LogSubject) => Prom
 }
 
 async function begin({ log }: LogSubject): Promise<{ readonly numbering: Numbering; readonly end: Offset }> {
-  await log.tail()
-  const numbering = new Numbering(lanes)
-  await log.append(numbering.batch([]))
-  await log.define({ name: group, tables: ['shop.orders'], at: 0, attributes: {} })
+  const numbering = await begunLog(log)
   await log.define({ name: 'notes@main', tables: ['shop.notes'], at: 0, attributes: {} })
   const rows = Array.from({ length: 20 }, (_, id) => insertOf(orders, id))
   await log.append(numbering.batch([...rows, insertOf(notes, 1)], { barriers: [emptied, unknown] }))

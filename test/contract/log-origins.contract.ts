@@ -3,10 +3,9 @@ import assert from 'node:assert/strict'
 import type { Change } from '../../src/change/change.ts'
 import { transactionAt } from '../../src/change/origins.ts'
 import { RecordsBuilder, type Records } from '../../src/change/records.ts'
-import { deleteOf, insertOf, Numbering, readOf, readUntil, testTable, updateOf } from '../support/changes.ts'
+import { begunLog, deleteOf, insertOf, readOf, readUntil, testTable, updateOf } from '../support/changes.ts'
 import type { LogSubject } from './log.contract.ts'
 
-const lanes = 4
 const group = 'orders@main'
 const orders = testTable('shop.orders')
 const notes = testTable('shop.notes')
@@ -18,10 +17,7 @@ export const originRules: Readonly<Record<string, (subject: LogSubject) => Promi
 }
 
 async function transactions({ log, reopen }: LogSubject): Promise<void> {
-  await log.tail()
-  const numbering = new Numbering(lanes)
-  await log.append(numbering.batch([]))
-  await log.define({ name: group, tables: ['shop.orders'], at: 0, attributes: {} })
+  const numbering = await begunLog(log)
   const told: (readonly [string, Change])[] = [
     [`${uuid}:9`, insertOf(orders, 1)],
     [`${uuid}:9`, insertOf(notes, 1)],

@@ -4,6 +4,7 @@ import { Failure } from '../../src/change/failure.ts'
 import type { ChangeLog, Entry, LaneBatch, LogAdmin } from '../../src/log/log.ts'
 import {
   allReached,
+  begunLog,
   deleteOf,
   entriesOf,
   insertOf,
@@ -16,6 +17,7 @@ import {
 } from '../support/changes.ts'
 
 import { barrierRules } from './log-barriers.contract.ts'
+import { groupRules } from './log-groups.contract.ts'
 import { originRules } from './log-origins.contract.ts'
 import { rangeRules } from './log-ranges.contract.ts'
 import { rulesOf } from '../support/rules.ts'
@@ -48,16 +50,14 @@ export function testLog(name: string, open: () => Promise<LogSubject>): void {
   check('a group gets its own tables and what is addressed to it or to all', ownRecords)
   check('what is addressed to a pipeline is for each of its groups, and for no other', ownPipeline)
   check('a lane begins after what it committed, over reopening and crashes', committed)
-  check('a place never moves backward and never beyond the log', commitBounds)
   check('a reader at the end waits, and wakes for the next append', waiting)
   check('a reader of a log that has not begun waits for its beginning', readingBeforeBeginning)
   check('reading ends when it is aborted, at the end and in the middle', aborting)
   check('lanes that get nothing are told how far the log has passed', idleLanes)
-  check('a group that is not defined is a Failure', undefinedGroup)
   check('defining again changes tables and attributes, and the places only where told', redefining)
-  check('a forgotten group is gone', forgetting)
   check('lag counts from the oldest undelivered change of the group', lag)
   check('every record of a key is found, with its addressee', finding)
+  for (const [rule, body] of Object.entries(groupRules)) check(rule, body)
   for (const [rule, body] of Object.entries(rangeRules)) check(rule, body)
   for (const [rule, body] of Object.entries(originRules)) check(rule, body)
   for (const [rule, body] of Object.entries(barrierRules)) check(rule, body)
@@ -87,7 +87,7 @@ async function appendBeforeTail({ log }: LogSubject): Promise<void> {
 }
 
 async function roundTrip({ log }: LogSubject): Promise<void> {
-  const numbering = await begun(log)
+  const numbering = await begunLog(log)
   const first = [insertOf(orders, 1, 'Köln 東京'), updateOf(orders, 1, ''), deleteOf(orders, 1)]
   const second = [readOf(orders, 7)]
   await log.append(numbering.batch(first))
@@ -106,7 +106,7 @@ async function roundTrip({ log }: LogSubject): Promise<void> {
 }
 
 async function keyOrder({ log, reopen }: LogSubject): Promise<void> {
-  const numbering = await begun(log)
+  const numbering = await begunLog(log)
   for (let round = 0; round < 10; round++) {
     const changes = Array.from({ length: 20 }, (_, id) => updateOf(orders, id, `round ${round}`))
     await log.append(numbering.batch(changes))
@@ -121,7 +121,7 @@ async function keyOrder({ log, reopen }: LogSubject): Promise<void> {
 }
 
 async function ownRecords({ log }: LogSubject): Promise<void> {
-  const numbering = await begun(log)
+  const numbering = await begunLog(log)
   await log.define({ name: 'both@main', tables: ['shop.orders', 'shop.notes'], at: 0, attributes: {} })
   await log.append(numbering.batch([insertOf(orders, 1), insertOf(notes, 2), insertOf(orders, 3)]))
   await log.append(numbering.batch([insertOf(orders, 4)], { addressee: group }))
@@ -132,7 +132,7 @@ async function ownRecords({ log }: LogSubject): Promise<void> {
 }
 
 async function ownPipeline({ log, reopen }: LogSubject): Promise<void> {
-  const numbering = await begun(log)
+  const numbering = await begunLog(log)
   for (const name of ['both@main', 'both@spare', 'bothered@main'])
     await log.define({ name, tables: ['shop.orders'], at: 0, attributes: {} })
   await log.append(numbering.batch([insertOf(orders, 1)], { addressee: 'both' }))
@@ -148,7 +148,7 @@ async function ownPipeline({ log, reopen }: LogSubject): Promise<void> {
 }
 
 async function committed({ log, reopen, crash }: LogSubject): Promise<void> {
-  const numbering = await begun(log)
+  const numbering = await begunLog(log)
   await log.append(numbering.batch(Array.from({ length: 40 }, (_, id) => insertOf(orders, id))))
   const batches = await readAll(log, 40)
   const lane = batches.find(({ entries }) => entries.length > 2)
@@ -169,20 +169,8 @@ async function committed({ log, reopen, crash }: LogSubject): Promise<void> {
   assert.deepEqual(ids(await readAll(third2, 41)), [99])
 }
 
-async function commitBounds({ log }: LogSubject): Promise<void> {
-  const numbering = await begun(log)
-  await log.append(numbering.batch([insertOf(orders, 1), insertOf(orders, 2)]))
-  await log.commit(group, 1, 2)
-  await log.commit(group, 1, 2)
-  await assert.rejects(log.commit(group, 1, 1))
-  await assert.rejects(log.commit(group, 1, 3))
-  await assert.rejects(log.commit(group, lanes, 1))
-  await assert.rejects(log.commit('nobody@main', 1, 1), Failure)
-  assert.deepEqual((await log.groups())[0]?.lanes, [0, 2, 0, 0])
-}
-
 async function waiting({ log }: LogSubject): Promise<void> {
-  const numbering = await begun(log)
+  const numbering = await begunLog(log)
   const reading = readUntil(log.read(group, new AbortController().signal), (read) => ids(read).length === 3)
   for (const id of [1, 2, 3]) {
     await turn()
@@ -201,7 +189,7 @@ async function readingBeforeBeginning({ log }: LogSubject): Promise<void> {
 }
 
 async function aborting({ log }: LogSubject): Promise<void> {
-  const numbering = await begun(log)
+  const numbering = await begunLog(log)
   await log.append(numbering.batch(Array.from({ length: 40 }, (_, id) => insertOf(orders, id))))
   const early = new AbortController()
   let batches = 0
@@ -222,7 +210,7 @@ async function aborting({ log }: LogSubject): Promise<void> {
 }
 
 async function idleLanes({ log }: LogSubject): Promise<void> {
-  const numbering = await begun(log)
+  const numbering = await begunLog(log)
   await log.append(numbering.batch(Array.from({ length: 10 }, (_, id) => insertOf(notes, id))))
   const batches = await readUntil(log.read(group, new AbortController().signal), allReached(10, lanes))
   assert.deepEqual(ids(batches), [])
@@ -230,18 +218,8 @@ async function idleLanes({ log }: LogSubject): Promise<void> {
   assert.deepEqual((await log.groups())[0]?.lanes, [10, 10, 10, 10])
 }
 
-async function undefinedGroup({ log }: LogSubject): Promise<void> {
-  await begun(log)
-  const nobody = log.read('nobody@main', new AbortController().signal)
-  await assert.rejects(
-    readUntil(nobody, () => true),
-    Failure,
-  )
-  await assert.rejects(log.lag('nobody@main'), Failure)
-}
-
 async function redefining({ log, reopen }: LogSubject): Promise<void> {
-  const numbering = await begun(log)
+  const numbering = await begunLog(log)
   await log.append(numbering.batch([insertOf(orders, 1), insertOf(notes, 2)]))
   for (let lane = 0; lane < lanes; lane++) await log.commit(group, lane, 1)
   await log.define({ name: group, tables: ['shop.notes'], attributes: { index: 'a' } })
@@ -253,16 +231,8 @@ async function redefining({ log, reopen }: LogSubject): Promise<void> {
   assert.deepEqual(ids(await readAll(again, 2)), [1, 2])
 }
 
-async function forgetting({ log, reopen }: LogSubject): Promise<void> {
-  await begun(log)
-  await log.forget(group)
-  await assert.rejects(log.forget(group), Failure)
-  assert.deepEqual(await log.groups(), [])
-  assert.deepEqual(await (await reopen()).groups(), [])
-}
-
 async function lag({ log }: LogSubject): Promise<void> {
-  const numbering = await begun(log)
+  const numbering = await begunLog(log)
   assert.deepEqual(await log.lag(group), { changes: 0, oldestCommittedAtMs: undefined })
   await log.append(numbering.batch([insertOf(notes, 1), insertOf(orders, 2), insertOf(orders, 3)]))
   const second = insertOf(orders, 2)
@@ -278,7 +248,7 @@ async function lag({ log }: LogSubject): Promise<void> {
 }
 
 async function finding({ log }: LogSubject): Promise<void> {
-  const numbering = await begun(log)
+  const numbering = await begunLog(log)
   await log.append(numbering.batch([insertOf(orders, 1), insertOf(notes, 1), insertOf(orders, 11)]))
   await log.append(numbering.batch([updateOf(orders, 1, 'new')], { addressee: group }))
   await log.append(numbering.batch([deleteOf(orders, 1)]))
@@ -293,7 +263,7 @@ async function finding({ log }: LogSubject): Promise<void> {
 }
 
 async function crashing({ log, crash }: LogSubject): Promise<void> {
-  const numbering = await begun(log)
+  const numbering = await begunLog(log)
   await log.append(numbering.batch([insertOf(orders, 1), insertOf(orders, 2)]))
   const { control } = numbering
   const batch = numbering.batch([insertOf(orders, 3), insertOf(orders, 4)])
@@ -311,7 +281,7 @@ async function crashing({ log, crash }: LogSubject): Promise<void> {
 
 async function lostGroup({ log, reopen, overflow }: LogSubject): Promise<void> {
   if (overflow === undefined) return
-  const numbering = await begun(log)
+  const numbering = await begunLog(log)
   await log.append(numbering.batch([insertOf(orders, 1)]))
   await overflow(log, numbering)
   await log.drop()
@@ -338,14 +308,6 @@ function isLost(error: unknown): boolean {
 }
 
 /** A log that takes appends, and has the group from its beginning on. */
-async function begun(log: Log): Promise<Numbering> {
-  assert.equal(await log.tail(), undefined)
-  const numbering = new Numbering(lanes)
-  await log.append(numbering.batch([]))
-  await log.define({ name: group, tables: ['shop.orders'], at: 0, attributes: {} })
-  return numbering
-}
-
 function readAll(log: Log, next: number, name = group): Promise<LaneBatch[]> {
   return readUntil(log.read(name, new AbortController().signal), allReached(next, lanes))
 }

@@ -176,9 +176,7 @@ function pipelineLayers(): Readonly<Record<string, Room>> {
     'verify',
   ]
   const folders = names.map((name) => `pipeline/${name}/`)
-  const means = ['clock', 'facts', 'pace', 'retry-policy', 'signal', 'together'].map(
-    (name) => `pipeline/${name}.ts`,
-  )
+  const means = ['clock', 'facts', 'pace', 'retry-policy', 'together'].map((name) => `pipeline/${name}.ts`)
   return Object.fromEntries(
     folders.map((folder, at) => [folder, pipelineRoom([...means, ...folders.slice(0, at)])]),
   )

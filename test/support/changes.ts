@@ -2,7 +2,7 @@
 import type { Change, Key, Table } from '../../src/change/change.ts'
 import { bytesOf, packRow } from '../../src/change/row.ts'
 import { packRecords } from '../../src/change/records.ts'
-import type { Control, Entry, LaneBatch, LogBatch } from '../../src/log/log.ts'
+import type { ChangeLog, Control, Entry, LaneBatch, LogAdmin, LogBatch } from '../../src/log/log.ts'
 
 export function testTable(name: string): Table {
   return {
@@ -67,6 +67,15 @@ export class Numbering {
     const records = changes.length === 0 ? [] : [packRecords(changes)]
     return { records, firstSeq, addressee: undefined, barriers: [], control: this.control, ...more }
   }
+}
+
+/** Begins a log of four lanes, with the group `orders@main` of the table `shop.orders` at its beginning. */
+export async function begunLog(log: ChangeLog & LogAdmin): Promise<Numbering> {
+  await log.tail()
+  const numbering = new Numbering()
+  await log.append(numbering.batch([]))
+  await log.define({ name: 'orders@main', tables: ['shop.orders'], at: 0, attributes: {} })
+  return numbering
 }
 
 /** Reads until the condition holds of all that was read so far. */

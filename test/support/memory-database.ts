@@ -4,7 +4,7 @@
  */
 import type { Barrier, Change, Column, Key, Row, Table } from '../../src/change/change.ts'
 import { Failure } from '../../src/change/failure.ts'
-import { Signal } from '../../src/pipeline/signal.ts'
+import { Signal } from '../../src/change/signal.ts'
 import { MemoryHistory } from './memory-history.ts'
 import { keyFor, storedRow, type StoredRow, type Values } from './memory-row.ts'
 

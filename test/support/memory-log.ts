@@ -7,6 +7,7 @@ import type { Barrier, Change, Key, Offset } from '../../src/change/change.ts'
 import { Failure } from '../../src/change/failure.ts'
 import { transactionAt } from '../../src/change/origins.ts'
 import { noRecords, RecordsBuilder, type Records } from '../../src/change/records.ts'
+import { Signal } from '../../src/change/signal.ts'
 import { laneHash, laneSeed } from '../../src/log/embedded/lane.ts'
 import {
   Entries,
@@ -31,6 +32,7 @@ import type {
   Retention,
   LogPart,
 } from '../../src/log/log.ts'
+import { MemoryDeadLetters } from './memory-dead-letters.ts'
 
 interface Recorded {
   /** Of a barrier only its place and number count. */
@@ -61,6 +63,8 @@ export class MemoryLogContents {
   readonly appends: Appended[] = []
   control: Control | undefined
   readonly groups = new Map<string, Reading>()
+  /** A group was committed for, defined or forgotten. */
+  readonly moved = new Signal()
   readonly letters = new Map<string, Map<string, DeadLetter>>()
   /** The log that may append: the last one whose tail was read. */
   owner: MemoryLog | undefined
@@ -167,6 +171,7 @@ export class MemoryLog implements ChangeLog, LogAdmin {
     )
     places[lane] = next
     this.#contents.groups.set(group, { ...reading, lanes: places })
+    this.#contents.moved.notify()
   }
 
   async groups(): Promise<readonly Group[]> {
@@ -177,6 +182,12 @@ export class MemoryLog implements ChangeLog, LogAdmin {
     })
   }
 
+  async untilGroups(fit: (groups: readonly Group[]) => boolean, signal: AbortSignal): Promise<void> {
+    const { moved } = this.#contents
+    for (let seen = moved.count; !fit(await this.groups());) seen = await moved.next(seen, signal)
+    signal.throwIfAborted()
+  }
+
   async define(group: Parameters<LogAdmin['define']>[0]): Promise<void> {
     await Promise.resolve()
     const { name, tables, attributes, at } = group
@@ -184,12 +195,14 @@ export class MemoryLog implements ChangeLog, LogAdmin {
     const places = at === undefined && before !== undefined ? before : { start: at ?? 0, lanes: [] }
     assert(places.start <= this.#contents.records.length, 'a group begins in the log')
     this.#contents.groups.set(name, { tables, attributes, start: places.start, lanes: places.lanes })
+    this.#contents.moved.notify()
   }
 
   async forget(group: string): Promise<void> {
     await Promise.resolve()
     this.#reading(group)
     this.#contents.groups.delete(group)
+    this.#contents.moved.notify()
   }
 
   async lag(group: string): Promise<GroupLag> {
@@ -356,37 +369,4 @@ function packed(run: readonly Recorded[]): Entries {
 
 function sizeOf({ change }: Entry): number {
   return change.key.length + (change.before?.length ?? 0) + (change.after?.length ?? 0)
-}
-
-class MemoryDeadLetters implements DeadLetters {
-  readonly #groups: Map<string, Map<string, DeadLetter>>
-
-  constructor(groups: Map<string, Map<string, DeadLetter>>) {
-    this.#groups = groups
-  }
-
-  async put(group: string, letters: readonly DeadLetter[]): Promise<void> {
-    await Promise.resolve()
-    const kept = this.#groups.get(group) ?? new Map<string, DeadLetter>()
-    this.#groups.set(group, kept)
-    for (const letter of letters) {
-      const before = kept.get(letter.id)
-      const attempts = letter.attempts + (before?.attempts ?? 0)
-      kept.set(letter.id, { ...letter, attempts, firstAtMs: before?.firstAtMs ?? letter.firstAtMs })
-    }
-  }
-
-  async settle(group: string, ids: readonly string[]): Promise<void> {
-    await Promise.resolve()
-    for (const id of ids) this.#groups.get(group)?.delete(id)
-  }
-
-  count(group: string): Promise<number> {
-    return Promise.resolve(this.#groups.get(group)?.size ?? 0)
-  }
-
-  async *list(group: string): AsyncGenerator<DeadLetter> {
-    await Promise.resolve()
-    yield* this.#groups.get(group)?.values() ?? []
-  }
 }

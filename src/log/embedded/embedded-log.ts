@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import { setTimeout as timer } from 'node:timers/promises'
 import type { Offset } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
-import type { Control, Log, LogBatch } from '../log.ts'
+import type { Control, Group, Log, LogBatch } from '../log.ts'
 import { lost } from './cursor.ts'
 import { ForeignDeadLetters, OwnDeadLetters } from './dead-letters.ts'
 import { diskFailure, nodeDisk, type Disk } from './disk.ts'
@@ -145,6 +145,12 @@ class OwnLog extends ReadableLog {
       `${group} commits ${next}, which is not in the log`,
     )
     await groups.commit(group, writer.control.lanes, { lane, next })
+  }
+
+  override async untilGroups(fit: (groups: readonly Group[]) => boolean, signal: AbortSignal): Promise<void> {
+    const { moved } = this.#own.groups
+    for (let seen = moved.count; !fit(await this.groups());) seen = await moved.next(seen, signal)
+    signal.throwIfAborted()
   }
 
   /** A new group without `at` begins with the oldest record that is kept. */

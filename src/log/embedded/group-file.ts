@@ -29,6 +29,13 @@ export interface StoredGroup {
   readonly serial: number
 }
 
+export interface GroupFileParts {
+  readonly disk: Disk
+  readonly path: string
+  /** Told when another state is durable. */
+  readonly moved: () => void
+}
+
 const format = 1
 const pageBytes = 4096
 /** Left free in a slot: offsets grow. */
@@ -39,6 +46,7 @@ export class GroupFile {
   current: GroupState | undefined
   readonly #disk: Disk
   readonly #path: string
+  readonly #moved: () => void
   #serial: number
   /** Open between commits; undefined = the next writing replaces the file. */
   #file: DiskFile | undefined
@@ -47,9 +55,10 @@ export class GroupFile {
   /** The next writing, which begins when the one under way has ended and takes all that was put by then. */
   #gathering: Promise<void> | undefined
 
-  constructor(disk: Disk, path: string, stored?: StoredGroup) {
+  constructor({ disk, path, moved }: GroupFileParts, stored?: StoredGroup) {
     this.#disk = disk
     this.#path = path
+    this.#moved = moved
     this.durable = this.current = stored?.group
     this.#serial = stored?.serial ?? 0
   }
@@ -95,6 +104,7 @@ export class GroupFile {
       else await this.#writeSlot(this.#file, serial, slot)
       this.#serial = serial
       this.durable = group
+      this.#moved()
     } catch (error) {
       await this.#closeFile()
       throw error

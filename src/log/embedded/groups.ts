@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import type { Offset } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
+import { Signal } from '../../change/signal.ts'
 import { diskFailure, type Disk } from './disk.ts'
 import { GroupFile, readGroupFile, type GroupState, type StoredGroup } from './group-file.ts'
 
@@ -36,6 +37,8 @@ async function storedGroups(disk: Disk, directory: string): Promise<StoredGroup[
 
 /** The groups of the process that writes the log. */
 export class Groups {
+  /** What is durable of some group is another than before. */
+  readonly moved = new Signal()
   readonly #disk: Disk
   readonly #directory: string
   readonly #files = new Map<string, GroupFile>()
@@ -49,7 +52,7 @@ export class Groups {
     for (const found of await storedGroups(this.#disk, this.#directory)) {
       const path = this.#path(found.group.name)
       await this.#makeDurable(path)
-      this.#files.set(found.group.name, new GroupFile(this.#disk, path, found))
+      this.#files.set(found.group.name, this.#file(path, found))
     }
     await this.#makeNamesDurable()
   }
@@ -87,7 +90,7 @@ export class Groups {
   }
 
   async define(group: GroupState): Promise<void> {
-    const file = this.#files.get(group.name) ?? new GroupFile(this.#disk, this.#path(group.name))
+    const file = this.#files.get(group.name) ?? this.#file(this.#path(group.name))
     this.#files.set(group.name, file)
     await file.replace(group)
   }
@@ -119,6 +122,7 @@ export class Groups {
     const file = this.#files.get(name)
     if (file === undefined) throw unknownGroup(name)
     this.#files.delete(name)
+    this.moved.notify()
     await file.close()
     try {
       await this.#disk.unlink(this.#path(name))
@@ -131,6 +135,10 @@ export class Groups {
   /** After the writings under way. */
   async close(): Promise<void> {
     for (const file of this.#files.values()) await file.close()
+  }
+
+  #file(path: string, stored?: StoredGroup): GroupFile {
+    return new GroupFile({ disk: this.#disk, path, moved: () => this.moved.notify() }, stored)
   }
 
   #path(name: string): string {

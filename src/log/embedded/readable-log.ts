@@ -30,6 +30,9 @@ export interface ReadableParts {
   readonly ceilingBytes: number
 }
 
+/** How often the groups are looked at that another process moves. */
+const groupsLookMs = 100
+
 export class ReadableLog implements Log {
   readonly deadLetters: DeadLetters
   readonly #parts: ReadableParts
@@ -62,6 +65,12 @@ export class ReadableLog implements Log {
       attributes: group.attributes,
       lost: group.lost,
     }))
+  }
+
+  /** Whoever writes the log knows when they move, and overrides this. */
+  async untilGroups(fit: (groups: readonly Group[]) => boolean, signal: AbortSignal): Promise<void> {
+    while (!fit(await this.groups())) await this.#parts.sleep(groupsLookMs, signal)
+    signal.throwIfAborted()
   }
 
   async lag(name: string): Promise<GroupLag> {

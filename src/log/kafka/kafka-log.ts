@@ -28,6 +28,7 @@ import type {
   Retention,
 } from '../log.ts'
 import type { Compression } from './algorithms.ts'
+import { Bell } from './bell.ts'
 import { Client } from './client.ts'
 import { placeName, type ClientSettings, type Place } from './connections.ts'
 import type { FetchedRecord } from './fetched-batch.ts'
@@ -93,6 +94,9 @@ async function existing(client: Client, { control }: Names, source: string): Pro
 
 type FoundEntry = Entry & { readonly addressee: string | undefined }
 
+/** How often brokers are asked for the places of groups that somebody waits for, ms. */
+const groupsLookMs = 50
+
 class KafkaLog implements Log {
   readonly deadLetters: DeadLetters
   readonly #client: Client
@@ -103,6 +107,8 @@ class KafkaLog implements Log {
   readonly #groups: GroupAdmin
   readonly #last: LastMembers
   readonly #readers = new Map<string, GroupReader>()
+  /** A group committed in this process. */
+  readonly #moved = new Bell()
 
   constructor(
     options: KafkaLogOptions,
@@ -172,10 +178,20 @@ class KafkaLog implements Log {
     const reader = this.#readers.get(name)
     if (reader === undefined) await this.#groups.commit(name, lane, next)
     else await reader.commit(lane, next)
+    this.#moved.ring()
   }
 
   groups(): Promise<readonly Group[]> {
     return this.#groups.groups()
+  }
+
+  /** Brokers tell nobody of commits: those of this process are known, those of others are asked for. */
+  async untilGroups(fit: (groups: readonly Group[]) => boolean, signal: AbortSignal): Promise<void> {
+    for (let seen = this.#moved.count; !fit(await this.groups()); seen = this.#moved.count) {
+      await this.#moved.rung(seen, signal, groupsLookMs)
+      signal.throwIfAborted()
+    }
+    signal.throwIfAborted()
   }
 
   define(group: Parameters<LogAdmin['define']>[0]): Promise<void> {

@@ -10,7 +10,7 @@ import type { Observe } from '../facts.ts'
 import { decide, failureOf } from '../retry-policy.ts'
 import { answered, SharedAnswers, type Reply } from './shared-answers.ts'
 import type { Sharing } from './sharing.ts'
-import { Signal } from '../signal.ts'
+import { Signal } from '../../change/signal.ts'
 
 export interface InquiryLimits {
   /** 0 = without a limit. */

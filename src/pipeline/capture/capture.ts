@@ -14,7 +14,7 @@ import type { Clock } from '../clock.ts'
 import type { Observe } from '../facts.ts'
 import { demandLoads, loadState, withLoadState, type LoadState } from './load-state.ts'
 import { highestVersion, versionOf } from './numbering.ts'
-import { Signal } from '../signal.ts'
+import { Signal } from '../../change/signal.ts'
 import { appendTouches, touchRecords, type Touched, type TouchRequest } from './touches.ts'
 import { WatermarkWindow } from './watermark-window.ts'
 

@@ -13,7 +13,7 @@ import type { Clock } from '../clock.ts'
 import { loadState, type LoadState } from './load-state.ts'
 import { seqOf, versionOf } from './numbering.ts'
 import type { Source } from '../../source/source.ts'
-import { Signal } from '../signal.ts'
+import { Signal } from '../../change/signal.ts'
 import type { Touched, TouchRequest } from './touches.ts'
 
 export interface RemoteCaptureParts {

@@ -6,7 +6,7 @@
 import type { Offset } from '../../change/change.ts'
 import type { ChangeLog, Group, LaneWatcher, LogAdmin } from '../../log/log.ts'
 import { Lane, type LaneParts } from './lane.ts'
-import { Signal } from '../signal.ts'
+import { Signal } from '../../change/signal.ts'
 import { together } from '../together.ts'
 
 export type DeliveryParts = Omit<

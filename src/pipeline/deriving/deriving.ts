@@ -8,7 +8,7 @@
  */
 import type { Key, Offset } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
-import type { ChangeLog, Group, LogAdmin } from '../../log/log.ts'
+import { isAddressedTo, type ChangeLog, type Group, type LogAdmin } from '../../log/log.ts'
 import type { Capture } from '../capture/capture.ts'
 import type { Climb } from './climb.ts'
 import type { Observe } from '../facts.ts'
@@ -16,7 +16,7 @@ import { FanOuts } from './fan-outs.ts'
 import { Gathered } from './gathered.ts'
 import { keepPace, type Pace } from '../pace.ts'
 import { RootSearch, type RootSearchParts } from './root-search.ts'
-import { Signal } from '../signal.ts'
+import { Signal } from '../../change/signal.ts'
 import { together } from '../together.ts'
 
 export interface DerivingParts extends RootSearchParts {
@@ -59,7 +59,6 @@ export function fanOutsOf({ attributes }: Pick<Group, 'attributes'>): number {
 
 /** A place is committed at most so often, ms. */
 const commitEveryMs = 100
-const roomEveryMs = 20
 /** So long at most changes are gathered while others are on their way, ms. */
 const gatherMs = 500
 
@@ -164,8 +163,8 @@ export class Deriving {
 
   /** What was not derived is not known any more: every document is built anew. */
   async #loadAll(): Promise<void> {
-    const { capture, clock, table } = this.#parts
-    for (const { name } of await this.#targets())
+    const { capture, clock, log, pipeline, table } = this.#parts
+    for (const { name } of targetsOf(pipeline, await log.groups()))
       await capture.demandLoad(name, {
         table,
         generation: (capture.loadState(name)?.generation ?? 0) + 1,
@@ -174,12 +173,6 @@ export class Deriving {
         reason: 'the log let go of changes of joined tables before they were looked at',
         startedAtMs: clock.now(),
       })
-  }
-
-  /** The groups that deliver the pipeline. */
-  async #targets(): Promise<readonly Group[]> {
-    const { log, pipeline } = this.#parts
-    return (await log.groups()).filter(({ name }) => name.startsWith(`${pipeline}@`))
   }
 
   /** Takes in what is there; roots that several changes concern are touched once. */
@@ -204,7 +197,7 @@ export class Deriving {
         await this.#arrived.next(seen, signal)
         continue
       }
-      if (changes > 0) await this.#room(before, signal, gatherMs)
+      if (changes > 0) await this.#gather(before, signal)
       const gathered = this.#gathered
       this.#gathered = new Gathered()
       this.#moved.notify()
@@ -214,6 +207,15 @@ export class Deriving {
       for (const [lane, next] of gathered.places) this.#done.set(lane, next)
       if (gathered.changes > 0) observe({ kind: 'derived', pipeline, changes: gathered.changes, roots })
     }
+  }
+
+  /** More is taken in until what was touched before was delivered, for so long at most. */
+  async #gather(before: Offset, signal: AbortSignal): Promise<void> {
+    await together(signal, [
+      (ending) => this.#room(before, ending),
+      (ending) => this.#parts.clock.sleep(gatherMs, ending),
+    ])
+    signal.throwIfAborted()
   }
 
   /** Leaves out values whose work is noted: it will be done once more. */
@@ -276,13 +278,13 @@ export class Deriving {
   }
 
   /** Waits until some target has delivered what was touched before: a slow one does not hold up the others. */
-  async #room(until: Offset, signal: AbortSignal, atMostMs = Infinity): Promise<void> {
-    const { clock } = this.#parts
-    for (const endMs = clock.elapsed() + atMostMs; clock.elapsed() < endMs;) {
-      const targets = await this.#targets()
-      if (targets.length === 0 || targets.some(({ lanes }) => Math.min(...lanes) >= until)) return
-      await clock.sleep(roomEveryMs, signal)
+  async #room(until: Offset, signal: AbortSignal): Promise<void> {
+    const { log, pipeline } = this.#parts
+    const isDelivered = (groups: readonly Group[]): boolean => {
+      const targets = targetsOf(pipeline, groups)
+      return targets.length === 0 || targets.some(({ lanes }) => Math.min(...lanes) >= until)
     }
+    await log.untilGroups(isDelivered, signal)
   }
 
   /** Notes the fan-outs, durably; not over what another process notes that derives in our place by now. */
@@ -305,4 +307,9 @@ export class Deriving {
     this.#done.clear()
     for (const [lane, next] of done) await this.#parts.log.commit(this.#name, lane, next)
   }
+}
+
+/** The groups that deliver a pipeline. */
+function targetsOf(pipeline: string, groups: readonly Group[]): readonly Group[] {
+  return groups.filter(({ name }) => isAddressedTo(pipeline, name))
 }

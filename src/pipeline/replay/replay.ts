@@ -6,7 +6,7 @@
  */
 import type { Key, Offset, Table } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
-import { isAddressedTo, type LogAdmin } from '../../log/log.ts'
+import { isAddressedTo, type Group, type LogAdmin } from '../../log/log.ts'
 import type { Capture } from '../capture/capture.ts'
 import type { Clock } from '../clock.ts'
 import type { Observe } from '../facts.ts'
@@ -15,11 +15,12 @@ import { followedRoots } from './replay-roots.ts'
 import { isUnderWay, type KeptReplay, type ReplayState, type ReplayStates } from './replay-state.ts'
 import { decide } from '../retry-policy.ts'
 import type { RootSearch } from '../deriving/root-search.ts'
-import { Signal } from '../signal.ts'
+import { Signal } from '../../change/signal.ts'
+import { together } from '../together.ts'
 
 export interface ReplaysParts {
   readonly states: ReplayStates
-  readonly log: Pick<LogAdmin, 'range' | 'groups' | 'retention' | 'control'>
+  readonly log: Pick<LogAdmin, 'range' | 'groups' | 'untilGroups' | 'retention' | 'control'>
   readonly capture: Pick<Capture, 'touch'>
   /** As the source describes it now. */
   readonly describe: (table: string) => Promise<Table>
@@ -41,9 +42,8 @@ export interface ReplayLimits {
 
 export const usualReplayLimits: ReplayLimits = { keysMax: 200_000, batchKeys: 500, undeliveredKeys: 5_000 }
 
-/** How often the store is asked for new replays, and the log for what was delivered. */
+/** How often the store is asked for new replays, and whether somebody changed one under way. */
 const everyMs = 1_000
-const deliveredEveryMs = 100
 
 export class Replays {
   readonly #parts: ReplaysParts
@@ -250,14 +250,22 @@ class ReplayWork {
 
   /** Resolves when every group of the addressee has passed the offset; throws where somebody cancelled meanwhile. */
   async #passed(until: Offset, signal: AbortSignal): Promise<void> {
-    const { log, clock, states } = this.#parts
     const { addressee } = this.#state
-    for (let looks = 1; ; looks++) {
-      const groups = (await log.groups()).filter(({ name }) => isAddressedTo(addressee, name))
-      if (groups.every(({ lanes }) => lanes.every((next) => next >= until))) return
-      await clock.sleep(deliveredEveryMs, signal)
-      if (looks % 10 === 0 && (await states.of(addressee))?.revision !== this.#kept.revision)
-        throw new Overtaken()
+    const isDelivered = ({ name, lanes }: Group): boolean =>
+      !isAddressedTo(addressee, name) || lanes.every((next) => next >= until)
+    await together(signal, [
+      (ending) => this.#parts.log.untilGroups((groups) => groups.every(isDelivered), ending),
+      (ending) => this.#overtaken(ending),
+    ])
+    signal.throwIfAborted()
+  }
+
+  /** Throws when somebody else changed the state that we have. */
+  async #overtaken(signal: AbortSignal): Promise<never> {
+    const { clock, states } = this.#parts
+    for (;;) {
+      await clock.sleep(everyMs, signal)
+      if ((await states.of(this.#state.addressee))?.revision !== this.#kept.revision) throw new Overtaken()
     }
   }
 

@@ -67,7 +67,7 @@ class Node {
     })
     const limits = { chunkRows: 2, chunkBytes: 10_000, rowsPerSecond: 0, undeliveredBytesMax: 1_000_000 }
     const nothing = { prepare: () => Promise.resolve(), sweep: () => Promise.reject(new Error('not here')) }
-    const passed = passedIn(log, group, clock)
+    const passed = passedIn(log, group)
     const load = new FirstLoad({ group, source, capture, clock, observe, limits, passed, ...nothing })
     const works = {
       feed: (ending: AbortSignal) => feed.run(ending),

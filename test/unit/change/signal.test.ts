@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Signal } from '../../../src/pipeline/signal.ts'
+import { Signal } from '../../../src/change/signal.ts'
 
 const forever = new AbortController().signal
 
