@@ -4,6 +4,7 @@ import { printProgress } from '../stack/progress.ts'
 import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { startFleetStack } from '../support/fleet.ts'
+import { killBrokers } from './broker-kills.ts'
 import { moveCapture } from './capture-moves.ts'
 import { refuseSome } from './hostile-rows.ts'
 import { heatParent } from './hot-parent.ts'
@@ -36,6 +37,8 @@ const help = `npm run test:soak -- NAME [options]
     --seed N          what happens when (default: drawn)
   capture-moves       capture moves between two processes, killed or frozen, over Kafka (about 10 minutes)
     --moves N         how often (default 50)
+  broker-kills        the only broker is killed under load and started again; each change stays, once (about 10 minutes)
+    --rounds N        how often (default 25)
   hot-parent          a row that very many documents show changes every second, and others stay fresh (5 minutes)
     --roots N         documents that show it (default 100000)
     --seconds N       how long it changes (default 180)
@@ -58,6 +61,7 @@ interface SoakOptions {
   readonly megabytes: number | undefined
   readonly rows: number
   readonly moves: number
+  readonly rounds: number
   readonly mariadb: boolean
   readonly tool: string | undefined
   readonly server: string | undefined
@@ -84,6 +88,7 @@ const soaks: Readonly<Record<string, Soak>> = {
   'schema-change': schemaChange,
   'kafka-deliverers': kafkaDeliverers,
   'capture-moves': captureMoves,
+  'broker-kills': brokerKills,
 }
 
 async function main(): Promise<number> {
@@ -93,6 +98,7 @@ async function main(): Promise<number> {
       megabytes: { type: 'string' },
       rows: { type: 'string', default: '200000' },
       moves: { type: 'string', default: '50' },
+      rounds: { type: 'string', default: '25' },
       mariadb: { type: 'boolean', default: false },
       tool: { type: 'string' },
       server: { type: 'string' },
@@ -113,11 +119,20 @@ async function main(): Promise<number> {
   const megabytes = values.megabytes === undefined ? undefined : Number(values.megabytes)
   const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31))
   const seconds = values.seconds === undefined ? undefined : Number(values.seconds)
-  const [rows, moves] = [Number(values.rows), Number(values.moves)]
+  const [rows, moves, rounds] = [Number(values.rows), Number(values.moves), Number(values.rounds)]
   const [roots, deliverers] = [Number(values.roots), Number(values.deliverers)]
-  const { tool, server } = values
-  const seeds = Number(values.seeds)
-  await soak({ ...values, tool, server, seeds, megabytes, rows, moves, roots, deliverers, seconds, seed })
+  const numbers = {
+    megabytes,
+    rows,
+    moves,
+    rounds,
+    roots,
+    deliverers,
+    seconds,
+    seed,
+    seeds: Number(values.seeds),
+  }
+  await soak({ ...values, tool: values.tool, server: values.server, ...numbers })
   return 0
 }
 
@@ -214,6 +229,14 @@ async function kafkaDeliverers({ seconds = 1200, seed }: SoakOptions): Promise<v
 async function captureMoves({ moves }: SoakOptions): Promise<void> {
   await using stack = await startFleetStack(printProgress())
   console.log(`held: ${JSON.stringify(await moveCapture(stack, { name: 'moves', moves, say }))}`)
+}
+
+async function brokerKills({ rounds }: SoakOptions): Promise<void> {
+  await using stack = await startStack({
+    servers: ['mysql', 'elasticsearch', 'kafka'],
+    onProgress: printProgress(),
+  })
+  console.log(`held: ${JSON.stringify(await killBrokers(stack, { name: 'killed', rounds, say }))}`)
 }
 
 process.exitCode = await main()

@@ -61,6 +61,8 @@ export class Connections {
   #brokers = new Map<number, Broker>()
   readonly #topics = new Map<string, Topic>()
   readonly #coordinators = new Map<string, number>()
+  readonly #connections = new WeakSet<Connection>()
+  #connectionsMade = 0
 
   constructor(settings: ClientSettings) {
     this.settings = settings
@@ -80,6 +82,11 @@ export class Connections {
 
   async close(): Promise<void> {
     await this.#pool.close()
+  }
+
+  /** How many connections have been made so far. */
+  get connectionsMade(): number {
+    return this.#connectionsMade
   }
 
   /** The topics that are there. */
@@ -224,9 +231,15 @@ export class Connections {
     const { promise, resolve, reject } = Promise.withResolvers<Connection>()
     this.#pool[kGetConnection](broker, (error, connection) => {
       if (connection === undefined) reject(error ?? new Error('no connection'))
-      else resolve(connection)
+      else resolve(this.#noted(connection))
     })
     return promise
+  }
+
+  #noted(connection: Connection): Connection {
+    if (!this.#connections.has(connection)) this.#connectionsMade++
+    this.#connections.add(connection)
+    return connection
   }
 }
 

@@ -20,6 +20,7 @@ import {
 } from './control-state.ts'
 import type { EnvelopeSource } from './envelope-writer.ts'
 import type { Follower } from './follower.ts'
+import { LastTransaction } from './last-transaction.ts'
 import type { Names } from './names.ts'
 import { BuilderPool, Outgoing } from './outgoing.ts'
 import { RecordEncoder, type Home } from './record-encoder.ts'
@@ -48,8 +49,7 @@ export class Writer {
   #producer: Producer | undefined
   #control: Control | undefined
   #appends = 0
-  /** Where the last append went, once brokers were told to keep it. */
-  #kept: readonly Place[] = []
+  readonly #last: LastTransaction
   #topics = new Map<string, TopicState>()
   #tables = new Set<string>()
   /** Topics whose new state goes out with the next append. */
@@ -60,6 +60,7 @@ export class Writer {
   constructor(parts: WriterParts) {
     this.#parts = parts
     this.#encoder = new RecordEncoder(parts.source)
+    this.#last = new LastTransaction(parts.client)
   }
 
   /** Fences earlier writers; the last control record that is finished. */
@@ -101,7 +102,7 @@ export class Writer {
     this.#producer = undefined
     const producer = await client.initProducer(names.transactionalId, transactionTimeoutMs)
     this.#sequences.clear()
-    await this.#endAgain(producer)
+    await this.#last.endAgain(producer)
     const state = await follower.caughtUp(true)
     this.#control = state.control
     this.#appends = state.appends
@@ -112,29 +113,13 @@ export class Writer {
     return this.#control
   }
 
-  /**
-   * A broker that is killed while it ends a transaction may count it as ended when it starts again, and never write that into
-   * the partitions (seen with 4.3.1): nobody could read on. What we had told it to keep is ended once more, with nothing in it.
-   */
-  async #endAgain(producer: Producer): Promise<void> {
-    const { client, names } = this.#parts
-    if (this.#kept.length === 0) return
-    const control = { topic: names.control, partition: 0 }
-    const finished = await client.ends([control], 'finished')
-    const last = await client.ends([control], 'last')
-    if (finished.get(placeName(control)) === last.get(placeName(control))) return
-    await client.addPartitions(producer, this.#kept)
-    await client.endTransaction(producer, true)
-  }
-
   async #append(batch: LogBatch): Promise<number> {
     const producer = this.#producer
     if (producer === undefined) {
       throw new Failure('conflict', 'the log was not taken over: its tail is to be read first')
     }
     this.#producer = undefined
-    this.#kept = []
-    const { client, names } = this.#parts
+    const { names } = this.#parts
     const { lanes } = batch.control
     if (this.#control !== undefined && this.#control.lanes !== lanes)
       throw new Error('the number of lanes is fixed when a log begins')
@@ -151,22 +136,26 @@ export class Writer {
     const changed = await this.#encode(batch, outgoing)
     this.#encodeControl(batch, changed, outgoing)
     outgoing.finish()
-    try {
-      await client.addPartitions(producer, outgoing.partitions)
-      await this.#produce(producer, outgoing)
-    } catch (error) {
-      // Readers wait for what is open; the next one to take over undoes it where this is not heard.
-      await client.endTransaction(producer, false).catch(() => {})
-      throw error
-    }
-    this.#kept = outgoing.partitions.map(({ topic, partition }) => ({ topic, partition }))
-    await client.endTransaction(producer, true)
+    await this.#write(producer, outgoing)
     this.#renewed.clear()
     this.#control = batch.control
     this.#appends++
     this.#parts.follower.expect(this.#appends)
     this.#producer = producer
     return batch.control.seq
+  }
+
+  async #write(producer: Producer, outgoing: Outgoing): Promise<void> {
+    const places = outgoing.partitions.map(({ topic, partition }) => ({ topic, partition }))
+    await this.#last.begin(producer, places)
+    try {
+      await this.#produce(producer, outgoing)
+    } catch (error) {
+      // Readers wait for what is open; the next one to take over undoes it where this is not heard.
+      await this.#last.end(producer, places, false).catch(() => {})
+      throw error
+    }
+    await this.#last.end(producer, places, true)
   }
 
   /** Encodes the rows; answers what is new of topics and tables, by keys of the control topic. */
