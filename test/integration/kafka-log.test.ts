@@ -20,6 +20,7 @@ import { insertOf, Numbering, testTable } from '../support/changes.ts'
 import { dropRecords, independentClient, kafkaOptions, overflowTopics } from '../support/kafka-options.ts'
 import { MirroredTable } from '../support/mirrored-table.ts'
 import { testTopics } from '../support/topic-rules.ts'
+import { testTransactions } from '../support/transaction-rules.ts'
 
 const newest = 'kafka@4.3'
 
@@ -28,6 +29,7 @@ for (const name of [newest, 'kafka@3.9']) {
   after(() => stack[Symbol.asyncDispose]())
   const { broker } = stack.kafka
   testTopics(name, broker)
+  testTransactions(name, broker)
 
   testLog(name, async () => {
     const options = kafkaOptions(broker, { prefix: `log-${randomUUID()}` })

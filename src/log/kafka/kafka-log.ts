@@ -121,10 +121,12 @@ class KafkaLog implements Log {
     this.#follower = new Follower(client, new Client(options.client), names.control)
     const follower = this.#follower
     this.#groups = new GroupAdmin({ client, names, follower })
+    const writing = new Client(options.client)
     this.#writer = new Writer({
-      client: new Client(options.client),
+      client: writing,
       names,
-      topics,
+      // What the writer has just seen to be gone is gone.
+      topics: new Topics(writing, options.topics),
       follower,
       source: { version: options.version, name: options.source },
       compression: options.compression,
