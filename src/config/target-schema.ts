@@ -24,7 +24,7 @@ const tls = group('Encryption, for https.', {
 })
 
 const limits = group(
-  'What we ask of a target at most, over all pipelines: as many times this as it has nodes under `url`, which are used in turn.',
+  'What we ask of each node of a target at most, over all pipelines. A request goes to the node with the fewest on their way; a module counts as one node.',
   {
     requestsPerSecond: number(0, 0, 100_000, 'Requests that write; 0 = no limit.'),
     megabytesPerSecond: number(0, 0, 100_000, 'Megabytes of documents, before compression; 0 = no limit.'),

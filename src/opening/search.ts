@@ -7,20 +7,25 @@ import { pem } from './pem.ts'
 import type { Sender } from '../sink/service/http-service.ts'
 import { connectSearch, type Authentication, type SearchSettings } from '../sink/search/connect.ts'
 import type { SearchClient } from '../sink/search/search-client.ts'
+import type { Throttle } from '../sink/sink.ts'
 
 /** To a cluster. */
-export function connectTarget({ settings, reread }: Configuration, name: string): SearchClient {
+export function connectTarget(
+  { settings, reread }: Configuration,
+  name: string,
+  throttle: Throttle,
+): SearchClient {
   const now = (from: Settings): SearchSettings => searchSettings(targetOf(from, name))
-  return connectSearch(now(settings), () => now(reread()))
+  return connectSearch(now(settings), throttle, () => now(reread()))
 }
 
 /** To a service of which nothing is known but where it is. */
-export function connectPlain({ settings, reread }: Configuration, name: string): Sender {
+export function connectPlain({ settings, reread }: Configuration, name: string, throttle: Throttle): Sender {
   const now = (from: Settings): SearchSettings => ({
     ...searchSettings(targetOf(from, name)),
     product: 'none',
   })
-  return connectSearch(now(settings), () => now(reread()))
+  return connectSearch(now(settings), throttle, () => now(reread()))
 }
 
 function targetOf({ targets }: Settings, name: string): TargetSettings {

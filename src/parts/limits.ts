@@ -9,7 +9,8 @@ import type { BreakerLimits } from '../pipeline/delivery/breaker.ts'
 import type { LoadLimits } from '../pipeline/load/first-load.ts'
 import type { DeliveryLimits } from '../pipeline/delivery/lane.ts'
 import type { Sharing } from '../pipeline/building/sharing.ts'
-import { TargetFlow, type TargetLimits } from '../pipeline/delivery/target-flow.ts'
+import { NodeLimits } from '../pipeline/delivery/node-limits.ts'
+import { TargetFlow } from '../pipeline/delivery/target-flow.ts'
 import { targetNames } from './sinks.ts'
 import { systemClock } from '../system-clock.ts'
 import { megabyte } from '../units.ts'
@@ -22,23 +23,26 @@ export function targetFlows(
   const flows = new Map<string, TargetFlow>()
   for (const [target, own] of Object.entries(settings.targets)) {
     const lanes = pipelines.filter((each) => targetNames([each]).includes(target)).length * settings.log.lanes
-    const limits = limitsOf(own, Math.max(1, lanes))
-    flows.set(target, new TargetFlow({ target, limits, sharing, clock: systemClock, observe }))
+    const { requestsPerSecond, megabytesPerSecond, connections, adaptive } = own.limits
+    const bytesPerSecond = megabytesPerSecond * megabyte
+    const rates = { requestsPerSecond, bytesPerSecond, connections }
+    const flow = new TargetFlow({
+      target,
+      writesMax: writesMax(own, Math.max(1, lanes)),
+      isAdaptive: adaptive,
+      slowMs: (own.requestTimeoutSeconds * 1000) / 2,
+      nodes: new NodeLimits({ target, ...rates, sharing, clock: systemClock }),
+      observe,
+    })
+    flows.set(target, flow)
   }
   return flows
 }
 
-/** Limits are for each node. A lane has one request under way, so that there never are more than `lanes`. */
-function limitsOf({ url, limits, requestTimeoutSeconds }: TargetSettings, lanes: number): TargetLimits {
-  const nodes = Math.max(1, url.length)
-  const connections = limits.connections * nodes
-  return {
-    requestsPerSecond: limits.requestsPerSecond * nodes,
-    bytesPerSecond: limits.megabytesPerSecond * megabyte * nodes,
-    requestsMax: connections === 0 ? lanes : Math.min(connections, lanes),
-    isAdaptive: limits.adaptive,
-    slowMs: (requestTimeoutSeconds * 1000) / 2,
-  }
+/** A lane has one write under way. More than all nodes take at once would only wait there; how many are discovered is not known. */
+function writesMax({ url, limits, discover }: TargetSettings, lanes: number): number {
+  const together = limits.connections * Math.max(1, url.length)
+  return together === 0 || discover ? lanes : Math.min(together, lanes)
 }
 
 /** Of the time that a document may be behind; the rest is for writing it and for finding it. */

@@ -18,7 +18,14 @@ import { FamilySink } from '../sink/search/family-sink.ts'
 import { SearchIndex } from '../sink/search/index-admin.ts'
 import type { IndexChild } from '../sink/search/index-definition.ts'
 import { SearchSink } from '../sink/search/search-sink.ts'
-import type { IndexAdmin, IndexState, Operation, Sink } from '../sink/sink.ts'
+import {
+  unlimited,
+  type IndexAdmin,
+  type IndexState,
+  type Operation,
+  type Sink,
+  type Throttle,
+} from '../sink/sink.ts'
 import type { Finding } from '../source/source.ts'
 import { systemClock } from '../system-clock.ts'
 import type { Store } from '../store/store.ts'
@@ -42,13 +49,17 @@ export interface Target {
   close(): Promise<void>
 }
 
-/** Nothing is sent before the first call. Throws a Failure of kind `configuration`. */
-export function openTarget(configuration: Configuration, name: string): Target {
+/** Nothing is sent before the first call. What is written keeps to the throttle. Throws a Failure of kind `configuration`. */
+export function openTarget(
+  configuration: Configuration,
+  name: string,
+  throttle: Throttle = unlimited,
+): Target {
   const settings = configuration.settings.targets[name]
   if (settings === undefined) throw new Failure('configuration', `there is no target ${name}`)
   if (settings.kind === 'http' || settings.kind === 'module')
-    return serviceTarget(configuration, name, settings)
-  const client = connectTarget(configuration, name)
+    return serviceTarget(configuration, { name, settings, throttle })
+  const client = connectTarget(configuration, name, throttle)
   return {
     lists: true,
     index: (pipeline, fields, children) => {
@@ -82,8 +93,15 @@ export function openTarget(configuration: Configuration, name: string): Target {
 
 const discardMs = 30_000
 
-function serviceTarget(configuration: Configuration, name: string, settings: TargetSettings): Target {
-  const service = serviceOf(configuration, name, settings)
+interface ServicePlace {
+  readonly name: string
+  readonly settings: TargetSettings
+  readonly throttle: Throttle
+}
+
+function serviceTarget(configuration: Configuration, place: ServicePlace): Target {
+  const { name, settings } = place
+  const service = serviceOf(configuration, place)
   let store: Store | undefined
   const marks: Pick<Store, 'get' | 'put'> = {
     get: async (each) => await (store ??= openStore(configuration)).get(each),
@@ -118,11 +136,11 @@ function serviceTarget(configuration: Configuration, name: string, settings: Tar
   }
 }
 
-function serviceOf(configuration: Configuration, name: string, settings: TargetSettings): Service {
-  if (settings.kind === 'http') return new HttpService(connectPlain(configuration, name))
+function serviceOf(configuration: Configuration, { name, settings, throttle }: ServicePlace): Service {
+  if (settings.kind === 'http') return new HttpService(connectPlain(configuration, name, throttle))
   const { module: path, requestTimeoutSeconds } = settings
   if (path === undefined) throw new Failure('configuration', `targets.${name}.module is missing`)
-  return new ModuleService({ name, path, timeoutMs: requestTimeoutSeconds * 1000 })
+  return new ModuleService({ name, path, timeoutMs: requestTimeoutSeconds * 1000, throttle })
 }
 
 function tagsOf(name: string, { tags }: TargetSettings): readonly Finding[] {

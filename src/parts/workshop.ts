@@ -15,7 +15,7 @@ import type { Columns } from '../pipeline/index/column-gate.ts'
 import type { FedGroup } from '../pipeline/feed.ts'
 import { indexWishes } from './index-wishes.ts'
 import { defineIndex } from '../sink/search/index-definition.ts'
-import type { IndexAdmin } from '../sink/sink.ts'
+import type { IndexAdmin, Throttle } from '../sink/sink.ts'
 import type { MysqlSettings } from '../source/mysql/server/connection.ts'
 import type { Source, SourceAdmin, TellServers } from '../source/source.ts'
 import { checkJoins, describeChildren, describeFields } from './joined.ts'
@@ -60,9 +60,9 @@ export class Workshop {
     return readLog(this.configuration.settings, source)
   }
 
-  /** Nothing is sent before it is first used. */
-  target(name: string): Target {
-    return openTarget(this.configuration, name)
+  /** Nothing is sent before it is first used. What is written keeps to the throttle. */
+  target(name: string, throttle?: Throttle): Target {
+    return openTarget(this.configuration, name, throttle)
   }
 
   /** The pipeline's index, as the table's present columns want it. */

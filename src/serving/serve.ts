@@ -181,7 +181,7 @@ function operationsOf(
 }
 
 async function openSource(
-  { workshop, options, observe, store }: Serving,
+  { workshop, options, observe, store, flows }: Serving,
   name: string,
   control: ControlDoor,
   signal: AbortSignal,
@@ -230,7 +230,9 @@ async function openSource(
     capture: captures.captured,
     ...replaysOf({ ...around, store, clock: systemClock, pipelines: own, derivings }),
     bounds,
-    targets: new Map(targetNames(own).map((target) => [target, workshop.target(target)])),
+    targets: new Map(
+      targetNames(own).map((target) => [target, workshop.target(target, flows.get(target)?.nodes)]),
+    ),
   }
 }
 

@@ -95,6 +95,24 @@ export interface Sink {
   write(operations: Operations, signal: AbortSignal): Promise<readonly Outcome[]>
 }
 
+/** Keeps what is written to each node of a target within its limits. */
+export interface Throttle {
+  /** How many requests are on their way to a node, or wait for that. */
+  onTheWay(node: string): number
+  /** Sends a request when it may be sent. */
+  pass<Answer>(request: PacedRequest, signal: AbortSignal, send: () => Promise<Answer>): Promise<Answer>
+}
+
+interface PacedRequest {
+  readonly node: string
+  readonly bytes: number
+}
+
+export const unlimited: Throttle = {
+  onTheWay: () => 0,
+  pass: async (_request, _signal, send) => await send(),
+}
+
 export interface IndexMark {
   readonly pipeline: string
   readonly lineage: string

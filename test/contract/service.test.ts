@@ -7,6 +7,7 @@ import { ModuleService } from '../../src/sink/service/module-service.ts'
 import { ServiceAdmin } from '../../src/sink/service/service-admin.ts'
 import { ServiceSink } from '../../src/sink/service/service-sink.ts'
 import type { Service } from '../../src/sink/service/service.ts'
+import { unlimited } from '../../src/sink/sink.ts'
 import type { DocumentStore } from '../support/document-store.ts'
 import { settingsOf } from '../support/loopback-node.ts'
 import { MemoryStore } from '../support/memory-store.ts'
@@ -17,7 +18,7 @@ import { sinkContract, type SinkUnderTest } from './sink.contract.ts'
 let server: WriteService
 let overHttp: Service
 const path = fileURLToPath(import.meta.resolve('../support/writing-module.ts'))
-const inModule = new ModuleService({ name: 'own', path, timeoutMs: 10_000 })
+const inModule = new ModuleService({ name: 'own', path, timeoutMs: 10_000, throttle: unlimited })
 let opened = 0
 
 before(async () => {

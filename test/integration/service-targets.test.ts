@@ -94,7 +94,7 @@ suite('targets that are no search servers', () => {
     const name = 'limited'
     await createItems(connection, `${name}.items`, 0)
     await using one = await startWriteService({ marks: true })
-    await using other = await startWriteService({ marks: true, store: one.store })
+    const other = await startWriteService({ marks: true, store: one.store })
     const together = { now: 0, most: 0 }
     const seen = [new Seen(one, together), new Seen(other, together)]
     const limits = { requestsPerSecond: 5, megabytesPerSecond: 0.04, connections: 1 }
@@ -117,6 +117,13 @@ suite('targets that are no search servers', () => {
     for (const { perSecond } of seen)
       assert(perSecond(({ bytes }) => bytes) < 48_000, `${perSecond(({ bytes }) => bytes)} bytes a second`)
     assert(together.most <= 2, `${together.most} requests at once`)
+    await other[Symbol.asyncDispose]()
+    together.most = 0
+    await fill(100, 'short')
+    const [left] = seen
+    assert(left !== undefined && left.requests.length >= 20, 'the one that is left gets all of them')
+    assert(left.perSecond(() => 1) < 6, `${left.perSecond(() => 1)} requests a second at it`)
+    assert.equal(together.most, 1)
     await assertEqual(name, one)
     assert.equal((await daemon.stop()).code, 0)
   })

@@ -1,47 +1,40 @@
 /**
- * What goes to one target at once and in a second, over all pipelines that write to it: their sinks pass through here.
- * What goes in a second may be shared with other processes.
- *
- *   lanes ──▶ in turn: a place among the requests under way ──▶ pace (requests, bytes) ──▶ sink
+ * How much goes to one target at once, over all pipelines that write to it: their sinks pass through here, in turn. It
+ * learns from the answers how much is good; what each node may have is kept where the node is chosen.
  */
 import type { Operations, Outcome, Sink } from '../../sink/sink.ts'
-import type { Clock } from '../clock.ts'
 import { Concurrency } from './concurrency.ts'
 import type { Observe } from '../facts.ts'
 import { failureOf } from '../retry-policy.ts'
-import type { Sharing } from '../building/sharing.ts'
+import type { NodeLimits } from './node-limits.ts'
+import { Turns } from './turns.ts'
 
-export interface TargetLimits {
-  /** 0 = no limit of its own. */
-  readonly requestsPerSecond: number
-  readonly bytesPerSecond: number
-  /** Requests under way at once. */
-  readonly requestsMax: number
+interface TargetFlowParts {
+  readonly target: string
+  /** Writes under way at once. */
+  readonly writesMax: number
   /** Fewer at once while the target has no room. */
   readonly isAdaptive: boolean
   /** Requests that take longer on average are a sign that it has none, ms. */
   readonly slowMs: number
-}
-
-export interface TargetFlowParts {
-  readonly target: string
-  readonly limits: TargetLimits
-  readonly sharing: Sharing
-  readonly clock: Clock
+  readonly nodes: NodeLimits
   readonly observe: Observe
 }
 
 export class TargetFlow {
+  /** What the requests of these writes are to keep to. */
+  readonly nodes: NodeLimits
   readonly #parts: TargetFlowParts
   readonly #concurrency: Concurrency
-  readonly #waiting: (() => void)[] = []
-  #underWay = 0
+  readonly #turns: Turns
   #told: number
 
   constructor(parts: TargetFlowParts) {
-    const { requestsMax, slowMs } = parts.limits
+    const { writesMax, slowMs, nodes } = parts
+    this.nodes = nodes
     this.#parts = parts
-    this.#concurrency = new Concurrency({ max: requestsMax, slowMs })
+    this.#concurrency = new Concurrency({ max: writesMax, slowMs })
+    this.#turns = new Turns(() => this.#concurrency.limit)
     this.#told = this.#concurrency.limit
   }
 
@@ -51,78 +44,31 @@ export class TargetFlow {
   }
 
   async #write(sink: Sink, operations: Operations, signal: AbortSignal): Promise<readonly Outcome[]> {
-    await this.#enter(signal)
+    await this.#turns.enter(signal)
     try {
-      await this.#pace(operations, signal)
-      const { clock } = this.#parts
-      const startedAtMs = clock.elapsed()
       const outcomes = await sink.write(operations, signal)
       const busy = outcomes.filter(({ kind }) => kind === 'busy').length
-      this.#learn((known) =>
-        known.answered({ items: outcomes.length, busy, tookMs: clock.elapsed() - startedAtMs }),
-      )
+      const tookMs = this.nodes.took()
+      this.#learn((known) => known.answered({ items: outcomes.length, busy, tookMs }))
       return outcomes
     } catch (error) {
       if (signal.aborted) throw error
+      this.nodes.took()
       const { kind } = failureOf(error)
       if (kind === 'overload' || kind === 'transient') this.#learn((known) => known.refused())
       throw error
     } finally {
-      this.#underWay--
-      this.#wake()
+      this.#turns.leave()
     }
   }
 
   #learn(tell: (concurrency: Concurrency) => void): void {
-    const { limits, target, observe } = this.#parts
-    if (!limits.isAdaptive) return
+    const { isAdaptive, target, observe } = this.#parts
+    if (!isAdaptive) return
     tell(this.#concurrency)
     const { limit } = this.#concurrency
     if (limit === this.#told) return
     this.#told = limit
     observe({ kind: 'target-concurrency', target, requestsMax: limit })
-  }
-
-  /** Resolves when it is this one's turn, and counts it as under way. */
-  async #enter(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted()
-    if (this.#waiting.length === 0 && this.#underWay < this.#concurrency.limit) {
-      this.#underWay++
-      return
-    }
-    const turn = Promise.withResolvers<void>()
-    const go = (): void => turn.resolve()
-    const leave = (): void => {
-      const at = this.#waiting.indexOf(go)
-      if (at < 0) return
-      this.#waiting.splice(at, 1)
-      turn.reject(signal.reason as Error)
-    }
-    this.#waiting.push(go)
-    signal.addEventListener('abort', leave, { once: true })
-    try {
-      await turn.promise
-    } finally {
-      signal.removeEventListener('abort', leave)
-    }
-  }
-
-  #wake(): void {
-    while (this.#underWay < this.#concurrency.limit) {
-      const next = this.#waiting.shift()
-      if (next === undefined) return
-      this.#underWay++
-      next()
-    }
-  }
-
-  async #pace(operations: Operations, signal: AbortSignal): Promise<void> {
-    const { target, sharing } = this.#parts
-    const { requestsPerSecond, bytesPerSecond } = this.#parts.limits
-    const requests = { name: `target ${target} requests`, perSecond: requestsPerSecond }
-    const bytes = { name: `target ${target} bytes`, perSecond: bytesPerSecond }
-    let size = 0
-    if (bytesPerSecond > 0) for (const { body, id } of operations) size += (body?.bytesMax ?? 0) + id.length
-    await Promise.all([sharing.keepPace(requests, 1, signal), sharing.keepPace(bytes, size, signal)])
   }
 }

@@ -8,6 +8,7 @@ import { opensearchWire } from './opensearch.ts'
 import { failureOf as failureOfAnswer } from './outcomes.ts'
 import { pinnedAuthority } from './pinned-authority.ts'
 import type { Answer, Call, SearchClient } from './search-client.ts'
+import { unlimited, type Throttle } from '../sink.ts'
 import type { Signing, Wire, WireAnswer, WireOptions } from './wire.ts'
 
 export interface SearchSettings {
@@ -41,16 +42,17 @@ interface TlsOptions {
 }
 
 /**
- * Nothing is sent before the first call. `reread` gives the settings as they are now; it is asked when the server refuses
+ * Nothing is sent before the first call. Writes keep to the throttle, at the node that each goes to. `reread` gives the settings as they are now; it is asked when the server refuses
  * who we are or we refuse who it is, so that what was replaced on disk counts without a restart. Throws a Failure of kind
  * `configuration`.
  */
 export function connectSearch(
   settings: SearchSettings,
+  throttle: Throttle = unlimited,
   reread: () => SearchSettings = () => settings,
 ): SearchClient {
   for (const node of settings.nodes) nodeOf(node)
-  return new ConnectedClient(settings, reread)
+  return new ConnectedClient(settings, throttle, reread)
 }
 
 interface Connected {
@@ -59,12 +61,15 @@ interface Connected {
 }
 
 class ConnectedClient implements SearchClient {
+  readonly #throttle: Throttle
   readonly #reread: () => SearchSettings
   #settings: SearchSettings
   #connected: Promise<Connected> | undefined
+  #chosen = 0
 
-  constructor(settings: SearchSettings, reread: () => SearchSettings) {
+  constructor(settings: SearchSettings, throttle: Throttle, reread: () => SearchSettings) {
     this.#settings = settings
+    this.#throttle = throttle
     this.#reread = reread
   }
 
@@ -73,17 +78,43 @@ class ConnectedClient implements SearchClient {
   }
 
   async send(call: Call, signal: AbortSignal): Promise<Answer> {
-    return await this.#inTime(signal, async (ending) => {
-      const { wire } = await this.#connection(ending)
-      const answer = await ask(wire, call, ending)
-      if (answer.status === 401 || (answer.status === 403 && this.#signs)) await this.#renew()
-      return answer
-    })
+    if (call.writes !== true) return await this.#send(call, undefined, signal)
+    const bytes = Buffer.byteLength(call.body ?? '')
+    for (;;) {
+      const node = this.#leastBusy(await this.#nodes(signal))
+      const answer = await this.#throttle.pass({ node, bytes }, signal, async () => {
+        // While it waited the node may have gone, and others may still be there.
+        const nodes = await this.#nodes(signal)
+        return nodes.includes(node) ? await this.#send(call, node, signal) : undefined
+      })
+      if (answer !== undefined) return answer
+    }
   }
 
   async close(): Promise<void> {
     const connected = await this.#connected?.catch(() => undefined)
     await connected?.wire.close()
+  }
+
+  async #nodes(signal: AbortSignal): Promise<readonly string[]> {
+    return await this.#inTime(signal, async (ending) => (await this.#connection(ending)).wire.nodes())
+  }
+
+  /** Of nodes with equally few requests on their way, each in turn. */
+  #leastBusy(nodes: readonly string[]): string {
+    const load = nodes.map((node) => this.#throttle.onTheWay(node))
+    const least = Math.min(...load)
+    const idle = nodes.filter((_, at) => load[at] === least)
+    return idle[this.#chosen++ % idle.length] ?? ''
+  }
+
+  async #send(call: Call, node: string | undefined, signal: AbortSignal): Promise<Answer> {
+    return await this.#inTime(signal, async (ending) => {
+      const { wire } = await this.#connection(ending)
+      const answer = await ask(wire, { call, node }, ending)
+      if (answer.status === 401 || (answer.status === 403 && this.#signs)) await this.#renew()
+      return answer
+    })
   }
 
   get #signs(): boolean {
@@ -173,7 +204,18 @@ function made(make: () => Wire): Wire {
   }
 }
 
+/** Each node is asked, until one answers. */
 async function identify(wire: Wire, product: Product | undefined, signal: AbortSignal): Promise<Release> {
+  for (let others = wire.nodes().length - 1; ; others--) {
+    try {
+      return await introduce(wire, product, signal)
+    } catch (error) {
+      if (others === 0 || signal.aborted || failureOf(error).kind !== 'transient') throw error
+    }
+  }
+}
+
+async function introduce(wire: Wire, product: Product | undefined, signal: AbortSignal): Promise<Release> {
   const asked = await wire.request({ method: 'GET', path: '/' }, jsonHeaders, signal)
   const answer = await read(asked, signal)
   // Who may write need not be allowed to ask for the version; a header tells one product from the other.
@@ -192,11 +234,13 @@ async function identify(wire: Wire, product: Product | undefined, signal: AbortS
   return { ...release, product: product ?? release.product }
 }
 
-async function ask(wire: Wire, call: Call, signal: AbortSignal): Promise<Answer> {
-  return await read(
-    await wire.request(call, call.lines === true ? linesHeaders : jsonHeaders, signal),
-    signal,
-  )
+async function ask(
+  wire: Wire,
+  { call, node }: { readonly call: Call; readonly node: string | undefined },
+  signal: AbortSignal,
+): Promise<Answer> {
+  const headers = call.lines === true ? linesHeaders : jsonHeaders
+  return await read(await wire.request(call, headers, signal, node), signal)
 }
 
 // Plain JSON is understood by every version; the clients' own versioned types are refused by some.

@@ -1,7 +1,14 @@
 /** Talks to Elasticsearch 7.17, 8 and 9 through the official client, of which only the connections are used. */
 import type { Readable } from 'node:stream'
 import { Client, ClusterConnectionPool, errors, HttpConnection } from '@elastic/elasticsearch'
-import { deadDoublingsMax, deadForMs, discoverEveryMs, type Wire, type WireOptions } from './wire.ts'
+import {
+  deadDoublingsMax,
+  deadForMs,
+  discoverEveryMs,
+  servingNodes,
+  type Wire,
+  type WireOptions,
+} from './wire.ts'
 
 /** Nothing is sent before the first call. */
 export function elasticsearchWire(options: WireOptions): Wire {
@@ -20,7 +27,8 @@ export function elasticsearchWire(options: WireOptions): Wire {
     redaction: { type: 'remove' },
   })
   return {
-    request: async ({ method, path, query, body }, headers, signal) => {
+    nodes: () => servingNodes(client.connectionPool.connections),
+    request: async ({ method, path, query, body }, headers, signal, node) => {
       // The body comes as a stream so that its reading can be aborted too; the client only aborts before it begins.
       const answer = await client.transport.request<Readable>(
         {
@@ -29,7 +37,13 @@ export function elasticsearchWire(options: WireOptions): Wire {
           ...(query === undefined ? {} : { querystring: { ...query } }),
           ...(body === undefined ? {} : { body }),
         },
-        { signal, meta: true, asStream: true, headers: { ...headers } },
+        {
+          signal,
+          meta: true,
+          asStream: true,
+          headers: { ...headers },
+          ...(node === undefined ? {} : { id: node }),
+        },
       )
       const { connection } = answer.meta
       return {
@@ -55,4 +69,12 @@ export function isOtherProduct(error: unknown): boolean {
 class Pool extends ClusterConnectionPool {
   override resurrectTimeout = deadForMs
   override resurrectTimeoutCutoff = deadDoublingsMax
+
+  /** A request that has the name of a node for its id goes there. */
+  override getConnection(
+    options: Parameters<ClusterConnectionPool['getConnection']>[0],
+  ): ReturnType<ClusterConnectionPool['getConnection']> {
+    const next = super.getConnection(options)
+    return this.connections.find(({ url }) => url.href === options.requestId) ?? next
+  }
 }

@@ -1,11 +1,12 @@
 /** Talks to OpenSearch through the official client, of which only the connections and the signer are used. */
 import type { IncomingMessage } from 'node:http'
-import { Client, type ClientOptions } from '@opensearch-project/opensearch'
+import { Client, ConnectionPool, type ClientOptions } from '@opensearch-project/opensearch'
 import { AwsSigv4Signer } from '@opensearch-project/opensearch/aws-v3'
 import {
   deadDoublingsMax,
   deadForMs,
   discoverEveryMs,
+  servingNodes,
   type Signing,
   type Wire,
   type WireOptions,
@@ -21,14 +22,12 @@ export function opensearchWire(options: WireOptions): Wire {
     maxRetries: 0,
     ...(options.compress ? { compression: 'gzip' } : {}),
     requestTimeout: options.requestTimeoutMs,
+    ConnectionPool: Pool,
     ...(options.discover ? { sniffOnStart: true, sniffInterval: discoverEveryMs } : {}),
   })
-  Object.assign(client.connectionPool, {
-    resurrectTimeout: deadForMs,
-    resurrectTimeoutCutoff: deadDoublingsMax,
-  })
   return {
-    request: async ({ method, path, query, body }, headers, signal) => {
+    nodes: () => servingNodes(client.connectionPool.connections),
+    request: async ({ method, path, query, body }, headers, signal, node) => {
       const asked = client.transport.request(
         {
           method,
@@ -36,7 +35,11 @@ export function opensearchWire(options: WireOptions): Wire {
           ...(query === undefined ? {} : { querystring: { ...query } }),
           ...(body === undefined ? {} : { body }),
         },
-        { asStream: true, headers: { ...headers, ...(options.compress ? acceptPacked : {}) } },
+        {
+          asStream: true,
+          headers: { ...headers, ...(options.compress ? acceptPacked : {}) },
+          ...(node === undefined ? {} : { id: node }),
+        },
       )
       const abort = (): void => {
         asked.abort()
@@ -62,6 +65,19 @@ export function opensearchWire(options: WireOptions): Wire {
       }
     },
     close: async () => await client.close(),
+  }
+}
+
+class Pool extends ConnectionPool {
+  override resurrectTimeout = deadForMs
+  override resurrectTimeoutCutoff = deadDoublingsMax
+
+  /** A request that has the name of a node for its id goes there. */
+  override getConnection(
+    options?: Parameters<ConnectionPool['getConnection']>[0],
+  ): ReturnType<ConnectionPool['getConnection']> {
+    const next = super.getConnection(options)
+    return this.connections.find(({ url }) => url.href === options?.requestId) ?? next
   }
 }
 

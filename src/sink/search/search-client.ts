@@ -12,6 +12,8 @@ export interface Call {
   /** JSON, or lines of JSON where `lines` says so. */
   readonly body?: string | Buffer
   readonly lines?: boolean
+  /** Keeps to the limits of the node that it goes to. */
+  readonly writes?: boolean
 }
 
 export interface Answer {

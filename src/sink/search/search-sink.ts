@@ -78,7 +78,7 @@ export class SearchSink implements Sink {
     const { client, alias, index, verify } = this.#options
     const isFamily = verify !== undefined
     const call = bulkCall(alias, isFamily)
-    const answer = await client.send({ ...call, body: part.body, lines: true }, signal)
+    const answer = await client.send({ ...call, body: part.body, lines: true, writes: true }, signal)
     if (answer.status !== 200) return await this.#halve(answer, [...operations], signal)
     // The server has read all of it; after any other answer, bytes of it may still be on their way.
     this.#buffers.give(part.body)

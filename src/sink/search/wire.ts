@@ -35,9 +35,46 @@ export interface WireAnswer {
 }
 
 export interface Wire {
-  /** The body is given as bytes or text and not looked at. Throws the client's error when no answer begins. */
-  request(call: Call, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<WireAnswer>
+  /** The nodes that serve, as far as is known; all of them where none does. */
+  nodes(): readonly string[]
+  /**
+   * Goes to the node that is named, otherwise to each in turn. The body is given as bytes or text and not looked at. Throws
+   * the client's error when no answer begins.
+   */
+  request(
+    call: Call,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+    node?: string,
+  ): Promise<WireAnswer>
   close(): Promise<void>
+}
+
+/** A connection of a client's pool, as both clients know it. */
+interface Pooled {
+  readonly url: URL
+  readonly status: string
+  readonly roles?: Roles
+}
+
+interface Roles {
+  readonly master?: boolean
+  readonly cluster_manager?: boolean
+  readonly data?: boolean
+  readonly ingest?: boolean
+}
+
+/** Those that serve, as far as is known; all of them where none does. */
+export function servingNodes(pooled: readonly Pooled[]): readonly string[] {
+  const useful = pooled.filter((each) => !isMasterAlone(each))
+  const serving = useful.filter(({ status }) => status === 'alive')
+  return (serving.length > 0 ? serving : useful).map(({ url }) => url.href)
+}
+
+/** Such a node may be among those that a cluster names; no documents are sent to it. */
+function isMasterAlone({ roles }: Pooled): boolean {
+  const leads = roles?.master === true || roles?.cluster_manager === true
+  return leads && roles.data === false && roles.ingest === false
 }
 
 /** A node that failed is tried again after so long, twice as long each further time, up to the fourth. */

@@ -29,6 +29,8 @@ export interface Sender {
       readonly path: string
       readonly query?: Readonly<Record<string, string>>
       readonly body?: string
+      /** Keeps to the limits of the node that it goes to. */
+      readonly writes?: boolean
     },
     signal: AbortSignal,
   ): Promise<{ readonly status: number; readonly text: string }>
@@ -48,7 +50,7 @@ export class HttpService implements Service {
   ): Promise<readonly ServiceResult[]> {
     const head = `{"index":${JSON.stringify(index)},"uuid":${JSON.stringify(uuid)},"operations":[`
     const body = `${head}${operations.map(textOfOperation).join(',')}]}`
-    const text = await this.#succeed({ method: 'POST', path: '/write', body }, signal)
+    const text = await this.#succeed({ method: 'POST', path: '/write', body, writes: true }, signal)
     const { results } = parsed(text) as { readonly results?: readonly ResultAnswer[] }
     if (!Array.isArray(results)) throw unreadable('results')
     return results.map(resultOf)

@@ -11,6 +11,7 @@
 import { pathToFileURL } from 'node:url'
 import { parseExact, textOfExact } from '../../change/exact-json.ts'
 import { explain, Failure, type FailureKind } from '../../change/failure.ts'
+import type { Throttle } from '../sink.ts'
 import type {
   Service,
   ServiceDocument,
@@ -26,6 +27,8 @@ export interface ModuleSettings {
   /** A JavaScript or TypeScript file. */
   readonly path: string
   readonly timeoutMs: number
+  /** The module counts as one node. */
+  readonly throttle: Throttle
 }
 
 type GivenOperation = ServiceOperation & { readonly document: unknown }
@@ -62,10 +65,13 @@ export class ModuleService implements Service {
     { index, uuid, operations }: Parameters<Service['write']>[0],
     signal: AbortSignal,
   ): Promise<readonly ServiceResult[]> {
+    const { name: node, throttle } = this.#settings
     const given = operations.map(givenOperation)
-    const results = await this.#call(
-      async (module, ending) => await module.write({ index, uuid, operations: given }, { signal: ending }),
-      signal,
+    const results = await throttle.pass({ node, bytes: sizeOf(operations) }, signal, () =>
+      this.#call(
+        async (module, ending) => await module.write({ index, uuid, operations: given }, { signal: ending }),
+        signal,
+      ),
     )
     if (Array.isArray(results)) return results
     throw new Failure('transient', `write of the target ${this.#settings.name} gave no list of results`)
@@ -173,6 +179,10 @@ function givenOperation(operation: ServiceOperation): GivenOperation {
       return json === undefined ? undefined : parseExact(json)
     },
   }
+}
+
+function sizeOf(operations: readonly ServiceOperation[]): number {
+  return operations.reduce((sum, { id, json = '' }) => sum + id.length + Buffer.byteLength(json), 0)
 }
 
 function documentOf({ document, ...found }: GivenDocument): ServiceDocument {

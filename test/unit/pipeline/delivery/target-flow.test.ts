@@ -1,20 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Failure } from '../../../../src/change/failure.ts'
-import { TargetFlow, type TargetLimits } from '../../../../src/pipeline/delivery/target-flow.ts'
+import { NodeLimits } from '../../../../src/pipeline/delivery/node-limits.ts'
+import { TargetFlow } from '../../../../src/pipeline/delivery/target-flow.ts'
 import type { Operation, Outcome, Sink } from '../../../../src/sink/sink.ts'
 import { bodyOf } from '../../../support/bodies.ts'
 import { Facts } from '../../../support/facts.ts'
 import { sharingAlone } from '../../../support/sharing.ts'
 import { settled, VirtualClock } from '../../../support/virtual-clock.ts'
 
-const noLimits: TargetLimits = {
-  requestsPerSecond: 0,
-  bytesPerSecond: 0,
-  requestsMax: 4,
-  isAdaptive: true,
-  slowMs: 30_000,
-}
 const operation: Operation = {
   op: 'index',
   id: '1',
@@ -30,17 +24,19 @@ class Target {
   readonly clock = new VirtualClock()
   readonly facts = new Facts()
   readonly flow: TargetFlow
-  readonly askedAtMs: number[] = []
   readonly underWay: PromiseWithResolvers<readonly Outcome[]>[] = []
-  readonly #startMs = this.clock.now()
+  readonly #nodes: NodeLimits
 
-  constructor(limits: Partial<TargetLimits> = {}) {
+  constructor(writesMax: number, isAdaptive = true) {
     const { clock, facts } = this
+    const rates = { requestsPerSecond: 0, bytesPerSecond: 0, connections: 0 }
+    this.#nodes = new NodeLimits({ target: 'main', ...rates, sharing: sharingAlone(clock), clock })
     this.flow = new TargetFlow({
       target: 'main',
-      limits: { ...noLimits, ...limits },
-      sharing: sharingAlone(clock),
-      clock,
+      writesMax,
+      isAdaptive,
+      slowMs: 30_000,
+      nodes: this.#nodes,
       observe: facts.observe,
     })
   }
@@ -48,11 +44,12 @@ class Target {
   /** As each pipeline has its own. */
   sink(): Sink {
     return this.flow.through({
-      write: () => {
-        this.askedAtMs.push(this.clock.now() - this.#startMs)
+      write: async () => {
         const answer = Promise.withResolvers<readonly Outcome[]>()
-        this.underWay.push(answer)
-        return answer.promise
+        return await this.#nodes.pass({ node: 'one', bytes: 0 }, never, () => {
+          this.underWay.push(answer)
+          return answer.promise
+        })
       },
     })
   }
@@ -63,7 +60,7 @@ class Target {
 }
 
 test('requests of all pipelines together are no more than the target is to have at once, in the order they came', async () => {
-  const target = new Target({ requestsMax: 2 })
+  const target = new Target(2)
   const order: number[] = []
   const writes = Array.from({ length: 5 }, async (_, at) => {
     await target.sink().write([operation], never)
@@ -79,7 +76,7 @@ test('requests of all pipelines together are no more than the target is to have 
 })
 
 test('who gives up while waiting for a turn takes none', async () => {
-  const target = new Target({ requestsMax: 1 })
+  const target = new Target(1)
   const first = target.sink().write([operation], never)
   const leaving = new AbortController()
   const second = target.sink().write([operation], leaving.signal)
@@ -96,7 +93,7 @@ test('who gives up while waiting for a turn takes none', async () => {
 })
 
 test('a target that refuses whole requests gets fewer at once, and all again when it is well', async () => {
-  const target = new Target({ requestsMax: 8 })
+  const target = new Target(8)
   for (const kind of ['overload', 'transient', 'overload'] as const) {
     const write = target.sink().write([operation], never)
     await settled()
@@ -114,10 +111,10 @@ test('a target that refuses whole requests gets fewer at once, and all again whe
 })
 
 test('a failure that is not the target being busy changes nothing, nor does any where it is not wanted', async () => {
-  const steady = new Target({ requestsMax: 8, isAdaptive: false })
+  const steady = new Target(8, false)
   for (const [target, kind] of [
     [steady, 'overload'],
-    [new Target(), 'target'],
+    [new Target(4), 'target'],
   ] as const) {
     const write = target.sink().write([operation], never)
     await settled()
@@ -127,16 +124,19 @@ test('a failure that is not the target being busy changes nothing, nor does any 
   }
 })
 
-for (const [what, limits] of [
-  ['requests', { requestsPerSecond: 4 }],
-  ['bytes', { bytesPerSecond: 4000 }],
-] as const) {
-  test(`no more ${what} are sent in a second than the target is to have`, async () => {
-    const target = new Target({ ...limits, requestsMax: 100 })
-    const writes = Array.from({ length: 9 }, () => target.sink().write([operation], never))
-    await target.clock.advance(3_000)
-    assert.deepEqual(target.askedAtMs, [0, 250, 500, 750, 1000, 1250, 1500, 1750, 2000])
-    while (target.underWay.length > 0) target.answer()
-    await Promise.all(writes)
-  })
-}
+test('a target whose requests take long gets fewer at once', async () => {
+  const target = new Target(2)
+  const answerAfter = async (ms: number): Promise<void> => {
+    const write = target.sink().write([operation], never)
+    await target.clock.advance(ms)
+    target.answer()
+    await write
+  }
+  for (let at = 0; at < 6; at++) await answerAfter(29_000)
+  assert.deepEqual(target.facts.of('target-concurrency'), [])
+  for (let at = 0; at < 6; at++) await answerAfter(31_000)
+  assert.deepEqual(
+    target.facts.of('target-concurrency').map(({ requestsMax }) => requestsMax),
+    [1],
+  )
+})

@@ -10,6 +10,7 @@ import { after, before, describe, it } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { Failure } from '../../../../src/change/failure.ts'
 import { connectSearch, type SearchSettings } from '../../../../src/sink/search/connect.ts'
+import { unlimited } from '../../../../src/sink/sink.ts'
 import { makeCertificates } from '../../../support/certificates.ts'
 import {
   answer,
@@ -195,6 +196,19 @@ for (const product of ['elasticsearch', 'opensearch'] as const) {
 }
 
 describe('a client that asks what it talks to', () => {
+  it('begins with any node that answers', async () => {
+    const gone = await serve(echo)
+    await gone[Symbol.asyncDispose]()
+    await using good = await serve(echo)
+    for (const nodes of [
+      [gone.url, good.url],
+      [good.url, gone.url],
+    ]) {
+      await using client = connectTo({ nodes })
+      assert.equal((await client.dialect(never)).release.product, 'opensearch')
+    }
+  })
+
   const elastic = { 'x-elastic-product': 'Elasticsearch' }
 
   it('tells products and versions apart', async () => {
@@ -241,7 +255,7 @@ describe('credentials that are replaced while we run', () => {
       })
       await using node = await serve(guard, createServer, (response) => guard(response.req, response))
       const whole = (): SearchSettings => settingsOf({ nodes: [node.url], ...settings() })
-      await using client = closing(connectSearch(whole(), whole))
+      await using client = closing(connectSearch(whole(), unlimited, whole))
       const status = async (): Promise<number> => {
         const sent = client.send(get, never).catch((error: unknown) => {
           assert.ok(error instanceof Failure && error.kind === 'unauthorised', String(error))

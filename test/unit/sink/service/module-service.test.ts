@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { ModuleService } from '../../../../src/sink/service/module-service.ts'
+import { unlimited } from '../../../../src/sink/sink.ts'
 import { refuses } from '../../../contract/sink.contract.ts'
 
 const never = new AbortController().signal
@@ -32,7 +33,7 @@ describe('a module that writes', () => {
   const open = (text: string, timeoutMs = 10_000): ModuleService => {
     const path = join(folder, `module${++files}.ts`)
     writeFileSync(path, text)
-    return new ModuleService({ name: 'own', path, timeoutMs })
+    return new ModuleService({ name: 'own', path, timeoutMs, throttle: unlimited })
   }
 
   it('gets documents as exact text and as values', async () => {
