@@ -31,8 +31,9 @@ const header = `# yaml-language-server: $schema=./millrace.schema.json
 const active: Readonly<Record<string, string>> = {
   'sources.main.url': '${MYSQL_URL}',
   'targets.primary.url': '${ELASTICSEARCH_URL}',
+  'alerts.channels.people.webhook': 'https://chat.example/hook',
 }
-const names: Readonly<Record<string, string>> = { sources: 'main', targets: 'primary' }
+const names: Readonly<Record<string, string>> = { sources: 'main', targets: 'primary', channels: 'people' }
 
 /** `mark` goes before what is only shown: nothing inside a group that is commented out as a whole. */
 function lines(schema: SchemaNode, path: readonly string[], indent: string, mark = '# '): readonly string[] {
@@ -48,9 +49,11 @@ function member(node: SchemaNode, path: readonly string[], indent: string, mark:
   const key = path.at(-1) ?? ''
   const [entry] = Object.values(node.patternProperties ?? {})
   if (entry !== undefined) {
+    const isInner = path.length > 1
+    if (isInner && names[key] === undefined) return [`${indent}${mark}${key}: {}`]
     const name = names[key] ?? 'main'
-    if (path.length > 1) return [`${indent}${mark}${key}: {}`]
-    return [`${indent}${key}:`, `${indent}  ${name}:`, ...lines(entry, [...path, name], `${indent}    `)]
+    const inner = lines(entry, [...path, name], `${indent}    `, isInner ? mark : undefined)
+    return [`${indent}${key}:`, `${indent}  ${name}:`, ...inner]
   }
   if (node.properties !== undefined) {
     const inner = lines(node, path, '  ', '')

@@ -214,6 +214,12 @@ const pipelineType = Type.Object(
                 'When a target was away until the log had to let go of what it lacks: stop (until run --reload), or reload (the table is read again for that target alone). Default: stop.',
             }),
           ),
+          alerts: Type.Optional(
+            Type.Array(Type.String(), {
+              description:
+                'Channels of the settings (alerts.channels) that are told what goes wrong with it. Default: all; [] = none.',
+            }),
+          ),
         },
         { additionalProperties: false, description: 'How it is run.' },
       ),

@@ -1,5 +1,6 @@
 /** Pipeline files: one table and the indexes that follow it. */
 import type { DocumentDefinition } from '../document/definition.ts'
+import { alertChannelsOf } from './alert-channels.ts'
 import { examineChildren, examineUnnamed, rowDefinitionOf } from './children.ts'
 import type { Document } from './document.ts'
 import {
@@ -80,6 +81,8 @@ export interface Pipeline {
     readonly canary: Canary | undefined
     /** What is done when the log had to let go of what a target lacks. */
     readonly onLost: 'stop' | 'reload'
+    /** Names of the channels of the settings that are told of its troubles. */
+    readonly alerts: readonly string[]
   }
 }
 
@@ -156,6 +159,7 @@ function pipelinesOf(
   const enrich = enrichmentsOf(file, settings, complain)
   const refresh = refreshOf(file, complain)
   const transform = transformOf(file, document.path, complain)
+  const policy = { ...policyOf(file), alerts: alertChannelsOf(file, settings, complain) }
   return targets.map(({ name: wanted, index: named = name, ...more }, at) => {
     const target = pick(
       { kind: 'target', path: [...pathOf(file, at), 'name'] },
@@ -190,7 +194,7 @@ function pipelinesOf(
         family,
         ...wishesOf(more),
       },
-      policy: policyOf(file),
+      policy,
     }
   })
 }
@@ -248,7 +252,7 @@ function placed(
   return { ...definition, placing: { routing, period } }
 }
 
-function policyOf({ policy = {} }: PipelineFile): Pipeline['policy'] {
+function policyOf({ policy = {} }: PipelineFile): Omit<Pipeline['policy'], 'alerts'> {
   return {
     start: startOf(policy.start ?? 'load'),
     batchAgeMs: policy.batchAgeMs,

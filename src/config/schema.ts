@@ -1,4 +1,5 @@
 /** Every setting of the process: its doc, format, default and bounds, as data. Checks, types, examples and JSON Schemas follow. */
+import { alertsType } from './alert-schema.ts'
 import { cacheType } from './cache-schema.ts'
 import type { SchemaNode } from './conform.ts'
 import { logType } from './log-schema.ts'
@@ -165,18 +166,7 @@ const settingsType = group('Settings of the millrace process.', {
     host: text('Address to listen on.', { default: '127.0.0.1' }),
     port: integer(8377, 0, 65_535, 'Port to listen on; 0 = any free one.'),
   }),
-  alerts: group('Telling people, once when something has gone wrong and once when it is over.', {
-    webhook: Type.Optional(
-      secret(
-        text('Where messages are posted, as JSON with a `text` that chat services such as Slack show.', {
-          pattern: '^https?://[^/]',
-        }),
-      ),
-    ),
-    afterSeconds: number(60, 0, 86_400, 'What may pass by itself is told when it has lasted so long.'),
-    lagSeconds: number(300, 1, 2_592_000, 'A pipeline that is further behind than this is told of.'),
-    link: Type.Optional(text('Where people look further: goes into each message.')),
-  }),
+  alerts: alertsType,
   logger: group('Diagnostics.', {
     level: choice(['debug', 'info', 'warn', 'error'], 'info', 'The least level that is written.'),
     format: choice(['auto', 'json', 'pretty'], 'auto', 'auto = pretty on a terminal, JSON elsewhere.'),

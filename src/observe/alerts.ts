@@ -1,11 +1,10 @@
 /**
- * Tells a group of people what has gone wrong, once for each incident, and once when it is over. Incidents follow from
- * facts; messages go to a webhook, in the background: nothing ever waits for it.
+ * Tells people what has gone wrong, once for each incident, and once when it is over. Incidents follow from facts.
  *
- *   facts ──▶ incidents (opened after a while, or at once) ──▶ queue ──▶ webhook
+ *   facts ──▶ incidents (opened after a while, or at once) ──▶ channels, each with a queue of its own
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Fact, Observe } from '../pipeline/facts.ts'
+import type { AlertChannel, AlertMessage } from './alert-channel.ts'
 import { troublesOf, type Trouble } from './troubles.ts'
 
 interface AlertLimits {
@@ -15,29 +14,12 @@ interface AlertLimits {
   readonly lagSeconds: number
 }
 
-export interface AlertParts {
+interface AlertParts {
   readonly limits: AlertLimits
   /** Where people look further, in each message; undefined = nowhere. */
   readonly link: string | undefined
   readonly nowMs: () => number
-  /** Resolves when the message has arrived; may throw. */
-  readonly send: (message: AlertMessage, signal: AbortSignal) => Promise<void>
-  /** Told when a message could not be sent. */
-  readonly failed: (why: string) => void
-}
-
-export interface AlertMessage {
-  readonly state: 'open' | 'over'
-  /** What is the same in both messages of an incident. */
-  readonly incident: string
-  /** `PIPELINE@TARGET`, or a source. */
-  readonly subject: string
-  readonly cause: string
-  readonly remedy: string | null
-  readonly link: string | null
-  readonly since: string
-  /** All of it in a line, which chat services show. */
-  readonly text: string
+  readonly channels: readonly AlertChannel[]
 }
 
 export interface Alerts {
@@ -53,25 +35,11 @@ interface Incident {
   isTold: boolean
 }
 
-/** Messages that wait; beyond that the oldest goes. */
-const waitingMax = 100
-const attemptWaitsMs = [1000, 2000, 5000, 10_000]
-const closeMs = 3000
-
 export function createAlerts(parts: AlertParts): Alerts {
   const incidents = new Map<string, Incident>()
-  const waiting: AlertMessage[] = []
-  const ending = new AbortController()
-  let sending: Promise<void> | undefined
-
   const tell = (state: AlertMessage['state'], key: string, incident: Incident): void => {
-    waiting.push(messageOf(state, key, incident, parts.link))
-    if (waiting.length > waitingMax) waiting.shift()
-    sending ??= sendAll().finally(() => (sending = undefined))
-  }
-  const sendAll = async (): Promise<void> => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift())
-      await sendOne(parts, next, ending.signal)
+    const message = messageOf(state, key, incident, parts.link)
+    for (const channel of parts.channels) channel.tell(message)
   }
   const end = (key: string): void => {
     const incident = incidents.get(key)
@@ -103,27 +71,8 @@ export function createAlerts(parts: AlertParts): Alerts {
       if (begun.length > 0 || fact.kind === 'lag') look(nowMs)
     },
     async close() {
-      const patience = setTimeout(() => ending.abort(), closeMs)
-      await sending
-      clearTimeout(patience)
+      await Promise.all(parts.channels.map((channel) => channel.close()))
     },
-  }
-}
-
-async function sendOne(parts: AlertParts, message: AlertMessage, signal: AbortSignal): Promise<void> {
-  for (const waitMs of [...attemptWaitsMs, undefined]) {
-    try {
-      await parts.send(message, signal)
-      return
-    } catch (error) {
-      if (waitMs === undefined || signal.aborted) {
-        parts.failed(
-          `an alert could not be sent: ${error instanceof Error ? error.message : 'unknown error'}`,
-        )
-        return
-      }
-      await delay(waitMs, undefined, { signal }).catch(() => undefined)
-    }
   }
 }
 

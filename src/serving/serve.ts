@@ -112,7 +112,7 @@ export async function serve(
   })
   const logger = loggerOf(workshop.configuration)
   const journal = createJournal(store, systemClock)
-  const alerts = alertsOf(settings, journal.note)
+  const alerts = alertsOf(workshop.configuration, journal.note)
   const hearing: readonly Observe[] = [
     (fact) => board.observe(fact),
     metrics.observe,

@@ -6,7 +6,7 @@ import { writeFileSync, copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { Connection } from 'mysql2/promise'
-import type { AlertMessage } from '../../src/observe/alerts.ts'
+import type { AlertMessage } from '../../src/observe/alert-channel.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { identityIn, makeCertificates } from '../support/certificates.ts'
@@ -102,7 +102,7 @@ suite('a target with faults', () => {
           },
         },
         delivery: { waitSecondsMax: 1 },
-        alerts: { webhook: `http://127.0.0.1:${port}/hook`, afterSeconds: 1 },
+        alerts: { channels: { people: { webhook: `http://127.0.0.1:${port}/hook` } }, afterSeconds: 1 },
       },
     })
     await untilCaughtUp(daemon, connection)

@@ -42,6 +42,7 @@ const pipeline: Pipeline = {
     ddl: 'auto',
     canary: undefined,
     onLost: 'stop',
+    alerts: [],
   },
 }
 
@@ -65,6 +66,7 @@ test('what does not alter documents does not alter the fingerprint', () => {
       ddl: 'freeze',
       canary: undefined,
       onLost: 'reload',
+      alerts: [],
     },
     target: { ...pipeline.target, settings: { number_of_replicas: 2 } },
   })

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Failure } from '../../../src/change/failure.ts'
-import { createAlerts, type AlertMessage } from '../../../src/observe/alerts.ts'
+import { AlertChannel, type AlertMessage } from '../../../src/observe/alert-channel.ts'
+import { createAlerts } from '../../../src/observe/alerts.ts'
 import type { Fact, PipelineState } from '../../../src/pipeline/facts.ts'
 
 const group = 'orders@main'
@@ -18,12 +19,17 @@ class People {
     limits: { afterMs: 60_000, lagSeconds: 300 },
     link: 'https://millrace.example/status',
     nowMs: () => this.nowMs,
-    send: (message) => {
-      if (this.refuses-- > 0) return Promise.reject(new Error('no'))
-      this.messages.push(message)
-      return Promise.resolve()
-    },
-    failed: (why) => this.failed.push(why),
+    channels: [
+      new AlertChannel({
+        hears: () => true,
+        send: (message) => {
+          if (this.refuses-- > 0) return Promise.reject(new Error('no'))
+          this.messages.push(message)
+          return Promise.resolve()
+        },
+        failed: (why) => this.failed.push(why),
+      }),
+    ],
   })
 
   async hear(...facts: readonly Fact[]): Promise<void> {

@@ -35,6 +35,7 @@ const items: Pipeline = {
     ddl: 'auto',
     canary: undefined,
     onLost: 'stop',
+    alerts: [],
   },
 }
 
