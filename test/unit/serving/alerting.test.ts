@@ -1,7 +1,7 @@
 /** Who is told of what, by requests to a receiver of our own. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { Failure } from '../../../src/change/failure.ts'
@@ -18,7 +18,7 @@ const pipelines = {
   silent: { table: 'shop.silent', source: 'quiet', policy: { alerts: [] } },
 }
 
-function state(pipeline: string, is: 'failed' | 'running'): Fact {
+function becomes(pipeline: string, is: 'failed' | 'running'): Fact {
   const kind = 'pipeline-state'
   return {
     kind,
@@ -29,15 +29,18 @@ function state(pipeline: string, is: 'failed' | 'running'): Fact {
   }
 }
 
+function unread(source: string): Fact {
+  return { kind: 'source-state', source, state: 'failed', failure }
+}
+
 /** What each channel is told of these facts: paths of the receiver are their names. */
 async function told(t: TestContext, facts: readonly Fact[]): Promise<Record<string, readonly string[]>> {
   const bodies: Record<string, string[]> = { '/search': [], '/ops': [] }
-  const receiver = createServer((request, response) => {
-    void bodyOf(request).then((body) => {
-      bodies[request.url ?? '']?.push(body.toString())
-      response.end()
-    })
-  })
+  const take = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    bodies[request.url ?? '']?.push((await bodyOf(request)).toString())
+    response.end()
+  }
+  const receiver = createServer((request, response) => void take(request, response))
   t.after(() => receiver.close())
   await once(receiver.listen(0, '127.0.0.1'), 'listening')
   const { port } = receiver.address() as AddressInfo
@@ -57,8 +60,8 @@ async function told(t: TestContext, facts: readonly Fact[]): Promise<Record<stri
 
 test('a channel is told of the pipelines that name it, and of those that name none', async (t) => {
   const facts = ['orders', 'people', 'silent'].flatMap((name) => [
-    state(name, 'failed'),
-    state(name, 'running'),
+    becomes(name, 'failed'),
+    becomes(name, 'running'),
   ])
   const { '/search': search = [], '/ops': ops = [] } = await told(t, facts)
   assert.deepEqual(
@@ -72,14 +75,13 @@ test('a channel is told of the pipelines that name it, and of those that name no
 })
 
 test('the people of a source’s pipelines are told of it; all are told of what is nobody’s own', async (t) => {
-  const ofSource = (source: string): Fact => ({ kind: 'source-state', source, state: 'failed', failure })
-  assert.deepEqual(lengths(await told(t, [ofSource('main')])), [1, 1])
-  assert.deepEqual(lengths(await told(t, [ofSource('quiet')])), [0, 0])
-  assert.deepEqual(lengths(await told(t, [ofSource('another')])), [1, 1])
+  assert.deepEqual(lengths(await told(t, [unread('main')])), [1, 1])
+  assert.deepEqual(lengths(await told(t, [unread('quiet')])), [0, 0])
+  assert.deepEqual(lengths(await told(t, [unread('another')])), [1, 1])
 })
 
 test('a message to Slack is its text, without markup', async (t) => {
-  const { '/ops': ops = [] } = await told(t, [state('people', 'failed')])
+  const { '/ops': ops = [] } = await told(t, [becomes('people', 'failed')])
   assert.deepEqual(JSON.parse(ops[0] ?? ''), {
     text: 'millrace: people@primary: has stopped: no index &lt;orders&gt;\nremedy: make it &amp; go on',
   })
