@@ -73,8 +73,11 @@ type ComplainOf = (pipeline: Pipeline, path: readonly string[], found: string) =
 /** What a query answers with goes into documents as it is. */
 function examineQueries(masking: Pipeline, other: Pipeline, settings: Settings, complain: ComplainOf): void {
   const asked = other.enrich.flatMap(({ upstream: name }) => {
-    const { source = masking.source, query } = settings.upstreams[name] ?? {}
-    return query !== undefined && source === masking.source ? [query] : []
+    const { query, source, endpoints = {} } = settings.upstreams[name] ?? {}
+    const sources = [source, ...Object.values(endpoints).map((endpoint) => endpoint.source ?? source)]
+    return query !== undefined && sources.some((each = masking.source) => each === masking.source)
+      ? [query]
+      : []
   })
   const { sql } = other.definition
   const own = sql !== undefined && other.source === masking.source ? [sql.query] : []

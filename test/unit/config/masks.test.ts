@@ -115,6 +115,28 @@ const contradictions: readonly (readonly [string, RegExp, Readonly<Record<string
     { people: { ...people, enrich: [{ field: 'mail', upstream: 'mails', with: { id: 'id' } }] } },
     { upstreams: { mails: { kind: 'sql', query: 'SELECT id, email FROM a.people WHERE id IN (:keys)' } } },
   ],
+  [
+    'an upstream of which only tasks ask there',
+    /may be read by a query/,
+    {
+      people: {
+        ...people,
+        source: 'main',
+        enrich: [{ field: 'mail', upstream: 'mails', with: { id: 'id' } }],
+      },
+    },
+    {
+      sources: { main: { url: 'mysql://u@h/' }, other: { url: 'mysql://u@other/' } },
+      upstreams: {
+        mails: {
+          kind: 'sql',
+          source: 'other',
+          query: 'SELECT id, email FROM a.people WHERE id IN (:keys)',
+          endpoints: { backfill: { source: 'main' } },
+        },
+      },
+    },
+  ],
 ]
 
 for (const [what, found, pipelines, more] of contradictions)
