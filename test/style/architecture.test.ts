@@ -151,13 +151,16 @@ function mysqlLayers(): Readonly<Record<string, Room>> {
     'preflight',
   ]
   const folders = names.map((name) => `source/mysql/${name}/`)
-  return Object.fromEntries(folders.map((folder, at) => [folder, mysqlRoom(folders.slice(0, at))]))
+  return {
+    ...Object.fromEntries(folders.map((folder, at) => [folder, mysqlRoom(folders.slice(0, at))])),
+    'source/mysql/server/connection.ts': { ...mysqlRoom(folders.slice(0, 3)), packages: ['mysql2', 'node:'] },
+  }
 }
 
 function mysqlRoom(own: readonly string[]): Room {
   return {
     project: ['source/source.ts', 'upstream/upstream.ts', 'change/', ...own],
-    packages: ['mysql2', 'node:'],
+    packages: ['node:'],
     unsaid: /kafka|elastic|\bbulk/i,
   }
 }

@@ -1,5 +1,5 @@
 /** The columns of any SELECT's answer: what is known of them without the table, and so the JSON of their values. */
-import type { FieldPacket } from 'mysql2/promise'
+import type { FieldPacket } from '../server/connection.ts'
 import { charsetOf } from '../values/charset.ts'
 import type { ColumnType } from '../values/column-type.ts'
 import { formatOf, type TextFormat } from '../values/text-values.ts'

@@ -4,13 +4,12 @@
  *
  *   SELECT id, name FROM shop.orders WHERE id IN (:ids)    [7], [8]    →    ... WHERE id IN (7, 8)
  */
-import type { FieldPacket } from 'mysql2/promise'
 import { Failure } from '../../../change/failure.ts'
 import { keyOf, packRow } from '../../../change/row.ts'
 import { relatedRow, type AnswersRequest, type Question, type RelatedRows } from '../../source.ts'
 import { formatOfAnswer, typeOfAnswer } from './answer-columns.ts'
 import { describeColumn } from '../values/column-type.ts'
-import { query, type Connection } from '../server/connection.ts'
+import { query, type Connection, type FieldPacket } from '../server/connection.ts'
 import type { TableShape } from '../schema/describe.ts'
 import { rawAnswer } from './raw-answer.ts'
 import { valuesSql } from './related.ts'

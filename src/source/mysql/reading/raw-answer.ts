@@ -3,8 +3,13 @@
  * of it, however large it is, and make an object of each row and a string of each value.
  */
 import type { EventEmitter } from 'node:events'
-import type { FieldPacket, QueryOptions } from 'mysql2/promise'
-import { isUnanswered, unanswered, type Connection } from '../server/connection.ts'
+import {
+  isUnanswered,
+  unanswered,
+  type Connection,
+  type FieldPacket,
+  type QueryOptions,
+} from '../server/connection.ts'
 import { failureOf } from '../server/server-errors.ts'
 import type { Statement } from './table-rows.ts'
 import { answerLimit } from '../server/time-limit.ts'

@@ -1,10 +1,10 @@
-/** Connections to the server, through mysql2; no other file of millrace imports it. */
+/** Connections to the server, through mysql2: no other file of this room imports it. */
 import type { Duplex } from 'node:stream'
 import { createConnection, type Connection, type ConnectionOptions, type RowDataPacket } from 'mysql2/promise'
 import { Failure } from '../../../change/failure.ts'
 import { failureOf } from './server-errors.ts'
 
-export type { Connection } from 'mysql2/promise'
+export type { Connection, FieldPacket, QueryOptions } from 'mysql2/promise'
 
 /** How to reach a server. Plain values; the password is never shown in an error. */
 export interface MysqlSettings {
@@ -30,8 +30,6 @@ export interface MysqlSettings {
   readonly serverId?: number
   /** How often an idle server says that it is alive, in milliseconds; 5000 where it is not given. */
   readonly heartbeatMs?: number
-  /** How long connecting may take, in milliseconds; 10000 where it is not given. */
-  readonly connectTimeoutMs?: number
   /** How long the server may take to answer a question about itself, in milliseconds; 60000 where it is not given. */
   readonly answerTimeoutMs?: number
   /**
@@ -94,7 +92,7 @@ export async function connect(settings: MysqlSettings): Promise<Connection> {
       timezone: 'Z',
       dateStrings: true,
       supportBigNumbers: true,
-      connectTimeout: settings.connectTimeoutMs ?? 10_000,
+      connectTimeout: connectMsMax,
     })
     // An idle connection that breaks is noticed by its next query, which fails; without a listener it ends the process.
     connection.on('error', () => {})
@@ -118,6 +116,7 @@ export async function connect(settings: MysqlSettings): Promise<Connection> {
 const session =
   "SET time_zone = '+00:00' /*!80030 , SESSION show_gipk_in_create_table_and_information_schema = ON */"
 
+const connectMsMax = 10_000
 const answerMsMaxDefault = 60_000
 const answerLimits = new WeakMap<Connection, number>()
 
