@@ -8,7 +8,7 @@ import type { Position } from '../../change/change.ts'
 import { Divergence, Failure } from '../../change/failure.ts'
 import type { SourceBatch, TellServers } from '../source.ts'
 import { BatchFlow } from './transactions/batch-flow.ts'
-import { BinlogDump } from './binlog/binlog-client.ts'
+import { BinlogDump, randomServerId } from './binlog/binlog-client.ts'
 import { connect, hangUp, type Connection, type MysqlSettings } from './server/connection.ts'
 import { setBackFailure, setToAskFrom, wasSetBack } from './server/continuity.ts'
 import { describeColumns, uniqueIndexes } from './schema/describe.ts'
@@ -369,11 +369,6 @@ function tableContext(
     masks: (table) => captured.get(table)?.masks ?? noMasks,
     keyColumns: (table) => keys[table],
   }
-}
-
-/** Above 2^30, where people seldom number their servers. */
-function randomServerId(): number {
-  return 2 ** 30 + Math.floor(Math.random() * 2 ** 31)
 }
 
 /** Doubles each time up to the maximum, and is spread so that many readers do not come back together. */

@@ -23,6 +23,11 @@ export interface DumpRequest {
   readonly toEnd?: boolean
 }
 
+/** Above 2^30, where people seldom number their servers. */
+export function randomServerId(): number {
+  return 2 ** 30 + Math.floor(Math.random() * 2 ** 31)
+}
+
 /** How many heartbeats may stay out before the connection counts as dead. */
 const heartbeatsMissedMax = 3
 /** The server gives a reader that does not take its bytes up after so many seconds; the default of 60 is soon over. */

@@ -2,13 +2,8 @@
 import { explain, Failure } from '../../../change/failure.ts'
 import type { Finding } from '../../source.ts'
 import { query, type Connection } from '../server/connection.ts'
-import {
-  describeTable,
-  splitName,
-  tableFacts,
-  type TableOptions,
-  type TableShape,
-} from '../schema/describe.ts'
+import { describeTable, tableFacts, type TableOptions, type TableShape } from '../schema/describe.ts'
+import { quoted, quotedTable } from '../schema/names.ts'
 import { foreignKeysIn, type ForeignKey } from '../schema/foreign-keys.ts'
 import type { Grants } from '../server/grants.ts'
 
@@ -173,12 +168,4 @@ async function cascades(connection: Connection, table: string, logged: boolean):
 function actionsText({ onDelete, onUpdate }: ForeignKey): string {
   const actions = [onDelete === 'nothing' ? '' : 'ON DELETE', onUpdate === 'nothing' ? '' : 'ON UPDATE']
   return actions.filter((action) => action !== '').join(', ')
-}
-
-function quotedTable(table: string): string {
-  return splitName(table).map(quoted).join('.')
-}
-
-function quoted(name: string): string {
-  return '`' + name.replaceAll('`', '``') + '`'
 }

@@ -2,9 +2,10 @@
 import type { Key } from '../../../change/change.ts'
 import { Failure } from '../../../change/failure.ts'
 import { connect, hangUp, type Connection, type MysqlSettings } from '../server/connection.ts'
-import { describeTable, splitName, tableOptions } from '../schema/describe.ts'
+import { describeTable, tableOptions } from '../schema/describe.ts'
 import { failureOf } from '../server/server-errors.ts'
-import { keyNames, keyValues, quoted } from './table-rows.ts'
+import { quoted, quotedTable } from '../schema/names.ts'
+import { keyNames, keyValues } from './table-rows.ts'
 
 export interface CanaryPlace {
   /** `schema.table`. */
@@ -49,10 +50,9 @@ export class CanaryRow {
   async #update(connection: Connection, value: number): Promise<number> {
     const { table, key, column } = this.#place
     const shape = await describeTable(connection, table, tableOptions(this.#settings, table))
-    const [schema, name] = splitName(table)
     const values = keyValues(shape, key)
     const points = keyNames(shape).map((each, at) => `${each} = ${values[at]?.sql ?? 'NULL'}`)
-    const sql = `UPDATE ${quoted(schema)}.${quoted(name)} SET ${quoted(column)} = ? WHERE ${points.join(' AND ')}`
+    const sql = `UPDATE ${quotedTable(table)} SET ${quoted(column)} = ? WHERE ${points.join(' AND ')}`
     const [result] = await connection.query({
       sql,
       values: [value, ...values.flatMap(({ parameters }) => parameters)],

@@ -8,8 +8,9 @@ import { describeTable, type TableOptions } from '../schema/describe.ts'
 import { rawAnswer } from './raw-answer.ts'
 import { valuesSql } from './related.ts'
 import { prepareSession } from './read-view.ts'
-import { wordsOf, type Word } from '../schema/sql-words.ts'
-import { keyNames, quoted, selectFrom, selectRows } from './table-rows.ts'
+import { isName, wordsOf, type Word } from '../schema/sql-words.ts'
+import { quoted } from '../schema/names.ts'
+import { keyNames, selectFrom, selectRows } from './table-rows.ts'
 
 /** Asks for nothing. Throws a Failure, `configuration`, for what is not one SELECT of tables, or what the server refuses. */
 export async function describeQuestion(connection: Connection, question: Question): Promise<QuestionFacts> {
@@ -77,10 +78,6 @@ function pairsIn(words: readonly Word[]): readonly (readonly [string, string])[]
     const isPair = isName(word) && point?.value === '.' && next !== undefined && isName(next)
     return isPair ? [[word.value, next.value]] : []
   })
-}
-
-function isName({ kind }: Word): boolean {
-  return kind === 'word' || kind === 'quoted'
 }
 
 /** With values of the first rows of the table: what is read whole though an index could find it. */

@@ -6,7 +6,7 @@ import { query, type Connection } from '../server/connection.ts'
 import { containsAll } from '../gtid/gtid-set.ts'
 import type { Flavor, GtidSet } from '../gtid/gtid.ts'
 import { formatPosition, parsePosition } from '../gtid/position.ts'
-import { readExecuted } from '../server/server-facts.ts'
+import { fileNumber, readExecuted } from '../server/server-facts.ts'
 import type { XaEnds } from '../transactions/xa-ends.ts'
 
 /** How long a read waits for its position before the wait counts as failed; it may be tried again. */
@@ -192,9 +192,4 @@ async function readPrepared(connection: Connection): Promise<readonly string[]> 
     const globalEnd = Number(globalBytes) * 2
     return `${text.slice(0, globalEnd)}:${text.slice(globalEnd)}:${String(formatID)}`
   })
-}
-
-/** Binlog files are numbered by their last part. */
-function fileNumber(file: string): number {
-  return Number(/\.(\d+)$/.exec(file)?.[1] ?? -1)
 }

@@ -8,10 +8,11 @@ import type { ColumnType } from '../values/column-type.ts'
 import type { Connection } from '../server/connection.ts'
 import type { TableOptions, TableShape } from '../schema/describe.ts'
 import type { KnownShape, KnownShapes } from '../schema/known-shapes.ts'
+import { quoted } from '../schema/names.ts'
 import { rawRows } from './raw-answer.ts'
 import { headAfter, prepareSession, withView, type ReadView } from './read-view.ts'
 import { afterKey } from './snapshot.ts'
-import { asDescribed, keyNames, parseCell, quoted, selectColumns, type Statement } from './table-rows.ts'
+import { asDescribed, keyNames, parseCell, selectColumns, type Statement } from './table-rows.ts'
 import { keyValue, type KeyValue } from '../values/text-values.ts'
 
 /** What a view is read with. The connection is used by nobody else meanwhile. */

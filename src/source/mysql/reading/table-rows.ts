@@ -5,7 +5,8 @@ import { Failure } from '../../../change/failure.ts'
 import { keyOf, packRow, textOf, type Cell } from '../../../change/row.ts'
 import type { Chunk } from '../../source.ts'
 import type { Connection } from '../server/connection.ts'
-import { splitName, type TableShape } from '../schema/describe.ts'
+import type { TableShape } from '../schema/describe.ts'
+import { quoted, quotedTable } from '../schema/names.ts'
 import { rawAnswer } from './raw-answer.ts'
 import { isUnknownName } from '../server/server-errors.ts'
 import { keyValue, selected, type KeyValue, type TextFormat } from '../values/text-values.ts'
@@ -64,8 +65,7 @@ export function selectFrom(shape: TableShape): string {
 /** `SELECT column, ..., more, ... FROM table`. */
 export function selectColumns({ table, types }: TableShape, more: readonly string[] = []): string {
   const columns = table.columns.map(({ name }, index) => selectedColumn(name, types[index]))
-  const [schema, name] = splitName(table.name)
-  return `SELECT ${[...columns, ...more].join(', ')} FROM ${quoted(schema)}.${quoted(name)}`
+  return `SELECT ${[...columns, ...more].join(', ')} FROM ${quotedTable(table.name)}`
 }
 
 /** The names of the key's columns, as SQL. */
@@ -103,8 +103,4 @@ export function parseCell(cell: string): unknown {
 function selectedColumn(name: string, type: TableShape['types'][number] | undefined): string {
   if (type === undefined) throw new Error(`a column ${name} without a type`)
   return selected(quoted(name), type)
-}
-
-export function quoted(name: string): string {
-  return '`' + name.replaceAll('`', '``') + '`'
 }

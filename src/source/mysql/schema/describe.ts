@@ -13,6 +13,7 @@ import {
 } from '../server/connection.ts'
 import { geometryNamed } from '../values/geometry.ts'
 import { likely } from './likely.ts'
+import { splitName } from './names.ts'
 import {
   demandMasked,
   demandPlainKey,
@@ -231,12 +232,6 @@ async function noSuchTable(connection: Connection, name: string): Promise<Failur
       ? `did you mean ${near.join(' or ')}?`
       : 'check the name, and that the user has SELECT on it: without it the table cannot be seen'
   return new Failure('configuration', `there is no table ${name}`, { remedy })
-}
-
-/** Schema and table; a name without a point has an empty schema, which no table is in. */
-export function splitName(name: string): readonly [schema: string, table: string] {
-  const point = name.indexOf('.')
-  return [name.slice(0, Math.max(point, 0)), name.slice(point + 1)]
 }
 
 /** The columns of each index, in their order; up to a part that is an expression or a prefix. */

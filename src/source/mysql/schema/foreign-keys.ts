@@ -7,6 +7,7 @@
 import { Failure } from '../../../change/failure.ts'
 import { query, type Connection } from '../server/connection.ts'
 import { actionOf, inheritedBy, type Inherited } from './inherited.ts'
+import { quotedTable } from './names.ts'
 import { wordsOf, type Word } from './sql-words.ts'
 
 /** `schema.table` throughout, in small letters. */
@@ -127,12 +128,10 @@ const forbidden = new Set([1044, 1142, 1143, 1370])
 
 /** Empty for a table that is not there, or is not ours to read. */
 async function createStatement(connection: Connection, table: string, mustRead: boolean): Promise<string> {
-  const dot = table.indexOf('.')
-  const names = [table.slice(0, dot), table.slice(dot + 1)].map((name) => `\`${name.replaceAll('`', '``')}\``)
   try {
     const [row] = await query(
       connection,
-      `SHOW CREATE TABLE ${names.join('.')}`,
+      `SHOW CREATE TABLE ${quotedTable(table)}`,
       [],
       `reading the keys of ${table}`,
     )

@@ -3,7 +3,8 @@
  * whether what was described before still holds.
  */
 import { query, type Connection } from '../server/connection.ts'
-import { describeTable, splitName, type TableOptions, type TableShape } from './describe.ts'
+import { describeTable, type TableOptions, type TableShape } from './describe.ts'
+import { splitName } from './names.ts'
 
 /** A table's shape, and the collation of each of its columns that has one. */
 export interface KnownShape {

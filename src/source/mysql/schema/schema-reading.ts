@@ -1,7 +1,8 @@
 /** Reading a table's columns so that it is certain which part of the binlog they belong to. */
 import { Failure } from '../../../change/failure.ts'
 import { query, type Connection } from '../server/connection.ts'
-import { describeColumns, splitName, uniqueIndexes, type DescribedColumn } from './describe.ts'
+import { describeColumns, uniqueIndexes, type DescribedColumn } from './describe.ts'
+import { quotedTable } from './names.ts'
 import type { Flavor, GtidSet } from '../gtid/gtid.ts'
 import type { SchemaColumn, TableSchema } from '../rows/schema-match.ts'
 import { readExecuted } from '../server/server-facts.ts'
@@ -40,11 +41,8 @@ export async function readSchema(
 }
 
 async function lock(connection: Connection, table: string, attempt: string): Promise<boolean> {
-  const name = splitName(table)
-    .map((part) => '`' + part.replaceAll('`', '``') + '`')
-    .join('.')
   try {
-    await query(connection, `SELECT 1 FROM ${name} LIMIT 0`, [], attempt)
+    await query(connection, `SELECT 1 FROM ${quotedTable(table)} LIMIT 0`, [], attempt)
     return true
   } catch (error) {
     const cause = error instanceof Failure ? error.cause : undefined

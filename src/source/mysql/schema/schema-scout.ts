@@ -1,7 +1,7 @@
 /** Looks ahead in the binlog for statements that change captured tables, and at nothing else. */
 import { randomUUID } from 'node:crypto'
 import type { Failure } from '../../../change/failure.ts'
-import { BinlogDump } from '../binlog/binlog-client.ts'
+import { BinlogDump, randomServerId } from '../binlog/binlog-client.ts'
 import {
   eventType,
   readEvent,
@@ -54,7 +54,8 @@ export async function scout(
     signal.throwIfAborted()
     const sql = 'SELECT @@global.binlog_checksum AS checksum'
     const [row] = await query(connection, sql, [], 'preparing to look ahead in the binlog')
-    const request = { executed: after, serverId: ownServerId(), uuid: randomUUID(), heartbeatMs }
+    // Another id than that of the stream, whose dump the server would end otherwise.
+    const request = { executed: after, serverId: randomServerId(), uuid: randomUUID(), heartbeatMs }
     const dump = await BinlogDump.start(connection, { ...request, toEnd: true })
     const scouting = new Scouting(tables, after.copy(), row?.['checksum'] === 'CRC32')
     while (!dump.ended && !containsAll(scouting.seen, until)) {
@@ -144,8 +145,3 @@ const rowsAndMarks: ReadonlySet<number> = new Set([
   eventType.mariadbUpdateRowsCompressed,
   eventType.mariadbDeleteRowsCompressed,
 ])
-
-/** Another than that of the stream, whose dump the server would end otherwise. */
-function ownServerId(): number {
-  return 2 ** 30 + Math.floor(Math.random() * 2 ** 31)
-}

@@ -8,6 +8,11 @@ export interface Word {
   readonly keyword: string
 }
 
+/** Whether it may name something. */
+export function isName({ kind }: Word): boolean {
+  return kind === 'word' || kind === 'quoted'
+}
+
 /**
  * The words of a statement; comments are left out, but what stands in an executable comment (slash-star-bang) belongs to
  * the statement. Double quotes are taken for names, as under ANSI_QUOTES: where a name is looked for, a text cannot stand.

@@ -4,7 +4,7 @@
  * are read: a full grammar would have to know every statement of every version.
  */
 import type { BarrierEffect } from '../../../change/change.ts'
-import { wordsOf, type Word } from './sql-words.ts'
+import { isName, wordsOf, type Word } from './sql-words.ts'
 
 export type Meaning =
   /** It delimits a transaction, or a part of one. */
@@ -297,10 +297,6 @@ function allNames(words: readonly Word[], schema: string): readonly string[] {
       name.toLowerCase(),
     )
   })
-}
-
-function isName({ kind }: Word): boolean {
-  return kind === 'word' || kind === 'quoted'
 }
 
 /** Walks over the words of one statement. */

@@ -8,6 +8,7 @@ import { MysqlGtidSet } from '../gtid/mysql-gtid-set.ts'
 import { formatPosition, parsePosition, type OpenBranch, type Place } from '../gtid/position.ts'
 import { readAnew } from './server-errors.ts'
 import {
+  fileNumber,
   isReplica,
   readBinlogFiles,
   readExecuted,
@@ -211,11 +212,6 @@ function gtidOf(name: string): Gtid {
   if (colon >= 0) return { origin: name.slice(0, colon), server: 0, number: Number(name.slice(colon + 1)) }
   const [domain = '', server, number] = name.split('-')
   return { origin: domain, server: Number(server), number: Number(number) }
-}
-
-/** Binlog files are numbered by their last part. */
-function fileNumber(file: string): number {
-  return Number(/\.(\d+)$/.exec(file)?.[1] ?? -1)
 }
 
 function shorten(set: string): string {

@@ -81,6 +81,11 @@ export interface BinlogFile {
   readonly bytes: number
 }
 
+/** The number in a file's name, by which files follow each other; -1 = it has none. */
+export function fileNumber(file: string): number {
+  return Number(/\.(\d+)$/.exec(file)?.[1] ?? -1)
+}
+
 /** The files that the server still has, oldest first. */
 export async function readBinlogFiles(connection: Connection): Promise<readonly BinlogFile[]> {
   const attempt = "reading the list of the server's binlog files"
