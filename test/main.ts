@@ -9,6 +9,8 @@ import { join } from 'node:path'
 import { run } from 'node:test'
 import { dot, spec } from 'node:test/reporters'
 import { fileURLToPath } from 'node:url'
+import { startStack } from './stack/stack.ts'
+import { shareElasticsearch } from './support/suite-stack.ts'
 
 interface Counts {
   readonly passed: number
@@ -38,7 +40,7 @@ const tiers: readonly Tier[] = [
   { name: 'contract', run: () => testsIn('contract', availableParallelism()) },
   { name: 'simulation', run: () => each([['node', 'test/simulation/main.ts']]) },
   // Real servers: one at a time, or they starve each other.
-  { name: 'integration', run: () => testsIn('integration', 1) },
+  { name: 'integration', run: () => sharingElasticsearch(() => testsIn('integration', 1)) },
   { name: 'crash', run: () => testsIn('crash', 1) },
 ]
 
@@ -81,6 +83,13 @@ async function testsIn(tier: string, concurrency: number): Promise<Counts> {
   const all = await counts.promise
   await ended(report)
   return all
+}
+
+/** Suites that leave it running share one Elasticsearch. */
+async function sharingElasticsearch(tests: () => Promise<Counts>): Promise<Counts> {
+  await using stack = await startStack({ servers: ['elasticsearch'] })
+  shareElasticsearch(stack.elasticsearch)
+  return await tests()
 }
 
 function ended(stream: NodeJS.ReadableStream): Promise<void> {

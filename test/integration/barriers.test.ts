@@ -3,19 +3,20 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { SqlServer } from '../stack/sql-server.ts'
-import { startStack, type Stack } from '../stack/stack.ts'
+import type { Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { differencesOf } from '../support/mirror.ts'
 import { differencesOfItems } from '../support/items.ts'
 import { SearchIndex } from '../support/search-index.ts'
+import { startSuiteStack } from '../support/suite-stack.ts'
 import { createItems, Workload } from '../support/workload.ts'
 
 suite('barriers', { concurrency: false }, () => {
   let stack: Stack
 
   before(async () => {
-    stack = await startStack({ servers: ['mysql', 'mysql@8.0', 'mariadb', 'elasticsearch'] })
+    stack = await startSuiteStack({ servers: ['mysql', 'mysql@8.0', 'mariadb', 'elasticsearch'] })
   })
   after(() => stack?.[Symbol.asyncDispose]())
 

@@ -3,11 +3,12 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { Connection } from 'mysql2/promise'
-import { startStack, type Stack } from '../stack/stack.ts'
+import type { Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace, type CommandResult } from '../support/command-process.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { SearchIndex } from '../support/search-index.ts'
+import { startSuiteStack } from '../support/suite-stack.ts'
 
 /** Every character that means something to a URL, a shell, JSON, YAML or SQL, but the quote that SQL needs doubled. */
 const password = String.raw`p@s:s/w#r?d %&"$\{é}`
@@ -23,7 +24,7 @@ suite('the command line on live servers', () => {
   const said: string[] = []
 
   before(async () => {
-    stack = await startStack({ servers: ['mysql', 'elasticsearch'] })
+    stack = await startSuiteStack({ servers: ['mysql', 'elasticsearch'] })
     connection = await stack.mysql.connect()
     folder = join(stack.directory, 'work')
     mkdirSync(folder)

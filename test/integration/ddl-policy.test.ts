@@ -4,19 +4,20 @@ import { after, before, suite, test } from 'node:test'
 import type { Connection } from 'mysql2/promise'
 import type { PipelineStatus } from '../../src/control/operations.ts'
 import type { SqlServer } from '../stack/sql-server.ts'
-import { startStack, type Stack } from '../stack/stack.ts'
+import type { Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace } from '../support/command-process.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { differencesOf, type MirrorQuestion, type TextRow } from '../support/mirror.ts'
 import { SearchIndex } from '../support/search-index.ts'
+import { startSuiteStack } from '../support/suite-stack.ts'
 import { createItems, Workload } from '../support/workload.ts'
 
 const names = ['mysql', 'mysql@8.0', 'mariadb', 'mariadb@11.8'] as const
 let stack: Stack
 
 before(async () => {
-  stack = await startStack({ servers: [...names, 'elasticsearch'] })
+  stack = await startSuiteStack({ servers: [...names, 'elasticsearch'] })
 })
 after(() => stack?.[Symbol.asyncDispose]())
 

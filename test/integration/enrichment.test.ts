@@ -3,13 +3,14 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { Connection } from 'mysql2/promise'
-import { startStack, type Stack } from '../stack/stack.ts'
+import type { Stack } from '../stack/stack.ts'
 import type { Status } from '../../src/control/operations.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace, type CommandResult } from '../support/command-process.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { SearchIndex } from '../support/search-index.ts'
 import { startService, type ServiceRequest } from '../support/service.ts'
+import { startSuiteStack } from '../support/suite-stack.ts'
 import { citiesOf, colder, temperatures, troubled, troubles } from '../support/weather.ts'
 
 suite('documents that are enriched and transformed', () => {
@@ -17,7 +18,7 @@ suite('documents that are enriched and transformed', () => {
   let connection: Connection
 
   before(async () => {
-    stack = await startStack({ servers: ['mysql', 'elasticsearch', 'redis'] })
+    stack = await startSuiteStack({ servers: ['mysql', 'elasticsearch', 'redis'] })
     connection = await stack.mysql.connect()
   })
   after(async () => {

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { Connection } from 'mysql2/promise'
 import type { AlertMessage } from '../../src/observe/alert-channel.ts'
-import { startStack, type Stack } from '../stack/stack.ts'
+import type { Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { identityIn, makeCertificates } from '../support/certificates.ts'
 import { DaemonProcess } from '../support/daemon-process.ts'
@@ -15,6 +15,7 @@ import { FaultyProxy, type Fault } from '../support/faulty-proxy.ts'
 import { differencesOfItems } from '../support/items.ts'
 import { SearchIndex } from '../support/search-index.ts'
 import { SecureProxy } from '../support/secure-proxy.ts'
+import { startSuiteStack } from '../support/suite-stack.ts'
 import { createItems, Workload } from '../support/workload.ts'
 
 const rejected = JSON.stringify({ error: { type: 'es_rejected_execution_exception', reason: 'no room' } })
@@ -62,7 +63,7 @@ suite('a target with faults', () => {
   })
 
   before(async () => {
-    stack = await startStack({ servers: ['mysql', 'elasticsearch'] })
+    stack = await startSuiteStack({ servers: ['mysql', 'elasticsearch'] })
     connection = await stack.mysql.connect()
     proxy = await FaultyProxy.start(stack.elasticsearch.url)
     await once(webhook.listen(0, '127.0.0.1'), 'listening')

@@ -1,11 +1,12 @@
 import { after, before, test } from 'node:test'
 import { passHugeTransaction } from '../soak/huge-transaction.ts'
-import { startStack, type Stack } from '../stack/stack.ts'
+import type { Stack } from '../stack/stack.ts'
+import { startSuiteStack } from '../support/suite-stack.ts'
 
 let stack: Stack
 
 before(async () => {
-  stack = await startStack({ servers: ['mysql', 'elasticsearch'] })
+  stack = await startSuiteStack({ servers: ['mysql', 'elasticsearch'] })
 })
 after(() => stack?.[Symbol.asyncDispose]())
 

@@ -3,12 +3,13 @@ import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { Connection } from 'mysql2/promise'
-import { startStack, type Stack } from '../stack/stack.ts'
+import type { Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { differencesOfItems } from '../support/items.ts'
 import { differencesOf, type MirrorQuestion } from '../support/mirror.ts'
 import { SearchIndex } from '../support/search-index.ts'
+import { startSuiteStack } from '../support/suite-stack.ts'
 import { createItems, Workload } from '../support/workload.ts'
 
 suite('whose index it is', { concurrency: 3 }, () => {
@@ -16,7 +17,7 @@ suite('whose index it is', { concurrency: 3 }, () => {
   let connection: Connection
 
   before(async () => {
-    stack = await startStack({ servers: ['mysql', 'elasticsearch'] })
+    stack = await startSuiteStack({ servers: ['mysql', 'elasticsearch'] })
     connection = await stack.mysql.connect()
   })
   after(async () => {
@@ -181,7 +182,7 @@ suite('whose index it is', { concurrency: 3 }, () => {
         { remove_index: { index: `${name}-000001` } },
       ],
     })
-    const exit = await daemon.exited
+    const exit = await daemon.ended()
     assert.equal(exit.code, 1)
     assert.match(daemon.outputTail(5), /restored or replaced[^]*--reload replaced/)
     const again = await ended(options(name))
@@ -286,6 +287,6 @@ function jsonOf(line: object): string {
 /** A run that ends by itself, and the last lines of its output. */
 async function ended(one: DaemonOptions): Promise<{ readonly code: number | null; readonly output: string }> {
   await using daemon = new DaemonProcess(one)
-  const { code } = await daemon.exited
+  const { code } = await daemon.ended()
   return { code, output: daemon.outputTail(8) }
 }

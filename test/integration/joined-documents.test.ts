@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { after, before, suite, test } from 'node:test'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 import type { SqlServer } from '../stack/sql-server.ts'
-import { startStack, type Stack } from '../stack/stack.ts'
+import type { Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace } from '../support/command-process.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
@@ -31,13 +31,14 @@ import {
   shopPipeline,
   shopQueryPipeline,
 } from '../support/shop.ts'
+import { startSuiteStack } from '../support/suite-stack.ts'
 
 suite('documents that hold rows of several tables', () => {
   let stack: Stack
   let connection: Connection
 
   before(async () => {
-    stack = await startStack({ servers: ['mysql', 'mysql-replica', 'elasticsearch'] })
+    stack = await startSuiteStack({ servers: ['mysql', 'mysql-replica', 'elasticsearch'] })
     connection = await stack.mysql.connect()
   })
   after(async () => {
@@ -238,7 +239,7 @@ suite('documents that hold rows of several tables', () => {
     assert(filesWith(directory, 'no number').length > 0, 'what is not masked is in the log as it is')
     await execute('ALTER TABLE @people RENAME COLUMN email TO mail')
     await execute('UPDATE @people SET mail = ? WHERE id = 1', hiddenText('under another name'))
-    assert.notEqual((await daemon.exited).code, 0)
+    assert.notEqual((await daemon.ended()).code, 0)
     assert.match(daemon.output(), /people\.people has no column email, which is to be masked/)
     assert.deepEqual(filesWith(directory, 'not-to-be-seen'), [])
   })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { Connection } from 'mysql2/promise'
 import type { LogSwitched } from '../../src/cli/parts.ts'
-import { startStack, type Stack } from '../stack/stack.ts'
+import type { Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace } from '../support/command-process.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
@@ -21,6 +21,7 @@ import {
   maskSecret,
   peoplePipelines,
 } from '../support/people.ts'
+import { startSuiteStack } from '../support/suite-stack.ts'
 import { changesOf } from '../support/topic-changes.ts'
 import { createItems, Workload } from '../support/workload.ts'
 
@@ -29,7 +30,7 @@ suite('a daemon with its log in Kafka', () => {
   let connection: Connection
 
   before(async () => {
-    stack = await startStack({ servers: ['mysql', 'elasticsearch', 'kafka'] })
+    stack = await startSuiteStack({ servers: ['mysql', 'elasticsearch', 'kafka'] })
     connection = await stack.mysql.connect()
   })
   after(async () => {
@@ -144,7 +145,7 @@ suite('a daemon with its log in Kafka', () => {
       const switched = await command('log switch kafka')
       assert.equal(switched.code, 0, switched.err)
       const refusing = new DaemonProcess(inFiles)
-      assert.notEqual((await refusing.exited).code, 0)
+      assert.notEqual((await refusing.ended()).code, 0)
       assert.match(refusing.outputTail(), /was left: the one in kafka goes on from it/)
 
       daemon = await DaemonProcess.start(inKafka)

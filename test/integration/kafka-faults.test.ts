@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { Connection } from 'mysql2/promise'
 import { startKafka, type KafkaServer } from '../stack/kafka.ts'
-import { startStack, type Stack } from '../stack/stack.ts'
+import type { Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace } from '../support/command-process.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
@@ -13,6 +13,7 @@ import { differencesOfItems } from '../support/items.ts'
 import { dropRecords, setOfTopics, withAdmin } from '../support/kafka-options.ts'
 import { movePartitions } from '../support/kafka-moves.ts'
 import { SearchIndex } from '../support/search-index.ts'
+import { startSuiteStack } from '../support/suite-stack.ts'
 import { createItems, Workload } from '../support/workload.ts'
 
 suite('a daemon on Kafka in trouble', { concurrency: false }, () => {
@@ -22,7 +23,7 @@ suite('a daemon on Kafka in trouble', { concurrency: false }, () => {
   let connection: Connection
 
   before(async () => {
-    stack = await startStack({ servers: ['mysql', 'elasticsearch'] })
+    stack = await startSuiteStack({ servers: ['mysql', 'elasticsearch'] })
     kafka = await startKafka({
       directory: stack.directory,
       listeners: {
@@ -129,7 +130,7 @@ suite('a daemon on Kafka in trouble', { concurrency: false }, () => {
     await connection.query(`UPDATE ${name}.items SET counter = counter + 1 WHERE id < 10`)
     const resumed = await command('pipelines', 'resume', name, '--config', 'config/millrace.yaml')
     assert.equal(resumed.code, 0, resumed.err)
-    assert.equal((await daemon.exited).code, 1)
+    assert.equal((await daemon.ended()).code, 1)
     assert.match(daemon.outputTail(5), new RegExp(`--reload ${name}`))
     await using again = await DaemonProcess.start(options(name, { extraArguments: ['--reload', name] }))
     await assertEqual(again, name)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { SqlServer } from '../stack/sql-server.ts'
-import { startStack, type Stack } from '../stack/stack.ts'
+import type { Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { millrace } from '../support/command-process.ts'
@@ -17,13 +17,14 @@ import {
   shopPipeline,
   shopQueryPipeline,
 } from '../support/shop.ts'
+import { startSuiteStack } from '../support/suite-stack.ts'
 import { createItems, Workload } from '../support/workload.ts'
 
 suite('sources of other kinds and versions', () => {
   let stack: Stack
 
   before(async () => {
-    stack = await startStack({
+    stack = await startSuiteStack({
       servers: ['mysql@8.0', 'mariadb@10.11', 'mysql@5.7', 'mariadb@11.8', 'elasticsearch'],
     })
   })
@@ -160,7 +161,7 @@ suite('sources of other kinds and versions', () => {
       await connection.query(`ALTER TABLE ${table} MODIFY size INT NOT NULL DEFAULT 3 FIRST`)
       await connection.query(`UPDATE ${table} SET size = 6 WHERE id % 5 = 0`)
       const late = new DaemonProcess(one)
-      assert.notEqual((await late.exited).code, 0)
+      assert.notEqual((await late.ended()).code, 0)
       assert.match(late.outputTail(5), /the table was changed after them \(ALTER TABLE [^]*--reload/)
       await using last = await DaemonProcess.start({ ...one, extraArguments: ['--reload', name] })
       await workload.stop()

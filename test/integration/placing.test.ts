@@ -6,18 +6,19 @@ import { fileURLToPath } from 'node:url'
 import { after, before, suite, test } from 'node:test'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 import { parse } from 'yaml'
-import { startStack, type Stack } from '../stack/stack.ts'
+import type { Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace } from '../support/command-process.ts'
 import { DaemonProcess } from '../support/daemon-process.ts'
 import { SearchIndex, type Source } from '../support/search-index.ts'
+import { startSuiteStack } from '../support/suite-stack.ts'
 
 suite('documents whose rows say where they lie', () => {
   let stack: Stack
   let connection: Connection
 
   before(async () => {
-    stack = await startStack({ servers: ['mysql', 'elasticsearch', 'opensearch'] })
+    stack = await startSuiteStack({ servers: ['mysql', 'elasticsearch', 'opensearch'] })
     connection = await stack.mysql.connect()
     await connection.query('CREATE DATABASE placed')
     await connection.query(
@@ -192,7 +193,7 @@ suite('documents whose rows say where they lie', () => {
         await index.ask('PUT', `/adopted-2026_${month}/_doc/${id}?refresh=true`, { id })
     }
     await using refused = await start('adopted', placing, { table })
-    assert.equal((await refused.exited).code, 1)
+    assert.equal((await refused.ended()).code, 1)
     assert.match(refused.output(), /holds 3 documents that millrace did not write; .*--adopt adopted@search/)
     await using daemon = await start('adopted', { ...placing, adopt: true }, { table })
     await untilCaughtUp(daemon, connection)

@@ -6,19 +6,20 @@ import { after, before, suite, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ReplayStatus } from '../../src/control/operations.ts'
 import { VersionWatch } from '../crash/version-watch.ts'
-import { startStack, type Stack } from '../stack/stack.ts'
+import type { Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace, type CommandResult } from '../support/command-process.ts'
 import { DaemonProcess } from '../support/daemon-process.ts'
 import { GoneWatch } from '../support/gone-watch.ts'
 import { differencesOf } from '../support/mirror.ts'
 import { SearchIndex } from '../support/search-index.ts'
+import { startSuiteStack } from '../support/suite-stack.ts'
 
 suite('replay', { concurrency: false }, () => {
   let stack: Stack
 
   before(async () => {
-    stack = await startStack({ servers: ['mysql', 'elasticsearch'] })
+    stack = await startSuiteStack({ servers: ['mysql', 'elasticsearch'] })
   })
   after(() => stack?.[Symbol.asyncDispose]())
 

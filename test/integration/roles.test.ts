@@ -77,7 +77,7 @@ suite('roles', { concurrency: false }, () => {
       const switched = JSON.parse(await command('log', 'switch', 'embedded', '--json')) as LogSwitched
       assert.deepEqual([switched.to, switched.outcome], ['embedded', 'moved'])
       for (const daemon of [delivering, other]) {
-        assert.notEqual((await daemon.exited).code, 0)
+        assert.notEqual((await daemon.ended()).code, 0)
         assert.match(
           daemon.outputTail(),
           /\(kafka\) was left: the one in embedded goes on|`millrace log switch`/,

@@ -4,19 +4,20 @@ import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { Connection } from 'mysql2/promise'
 import type { SqlServer } from '../stack/sql-server.ts'
-import { startStack, type Stack } from '../stack/stack.ts'
+import type { Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { differencesOfItems } from '../support/items.ts'
 import { differencesOf, type TextRow } from '../support/mirror.ts'
 import { SearchIndex } from '../support/search-index.ts'
+import { startSuiteStack } from '../support/suite-stack.ts'
 import { createItems, Workload } from '../support/workload.ts'
 
 suite('row images that do not show every column', { concurrency: false }, () => {
   let stack: Stack
 
   before(async () => {
-    stack = await startStack({ servers: ['mysql', 'mysql@8.0', 'mariadb', 'elasticsearch'] })
+    stack = await startSuiteStack({ servers: ['mysql', 'mysql@8.0', 'mariadb', 'elasticsearch'] })
   })
   after(() => stack?.[Symbol.asyncDispose]())
 

@@ -3,27 +3,30 @@ import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 import type { PipelineStatus, Status } from '../../src/control/operations.ts'
-import { startElasticsearch, type ElasticsearchServer } from '../stack/elasticsearch.ts'
-import { startStack, type Stack } from '../stack/stack.ts'
+import { freePort } from '../stack/ports.ts'
+import type { Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
+import { startFreezingProxy } from '../support/freezing-proxy.ts'
 import { differencesOfItems } from '../support/items.ts'
 import { SearchIndex } from '../support/search-index.ts'
+import { startSuiteStack } from '../support/suite-stack.ts'
 import { createItems, Workload } from '../support/workload.ts'
 
 suite('several targets of one pipeline', () => {
   let stack: Stack
-  let backup: ElasticsearchServer
+  /** In front of the backup, which is the same server: behind it nothing is away. */
+  let backup: Awaited<ReturnType<typeof startFreezingProxy>>
   let connection: Connection
 
   before(async () => {
-    stack = await startStack({ servers: ['mysql', 'elasticsearch'] })
-    backup = await startElasticsearch({ directory: stack.directory, profile: 'test' })
-    stack.add('backup', backup)
+    stack = await startSuiteStack({ servers: ['mysql', 'elasticsearch'] })
+    backup = await startFreezingProxy(stack.elasticsearch.port, undefined, await freePort())
     connection = await stack.mysql.connect()
   })
   after(async () => {
     connection?.destroy()
+    await backup?.[Symbol.asyncDispose]()
     await stack?.[Symbol.asyncDispose]()
   })
 
@@ -40,7 +43,11 @@ suite('several targets of one pipeline', () => {
       pipelines: { [name]: { table: `${name}.items`, targets, policy } },
       ...more,
       settings: {
-        targets: { primary: { url: stack.elasticsearch.url }, backup: { url: backup.url } },
+        targets: {
+          primary: { url: stack.elasticsearch.url },
+          backup: { url: `http://127.0.0.1:${backup.port}` },
+        },
+        delivery: { waitSecondsMax: 2 },
         ...more.settings,
       },
     }
@@ -49,7 +56,7 @@ suite('several targets of one pipeline', () => {
   async function assertBothEqual(name: string): Promise<void> {
     const indexes = [
       new SearchIndex(stack.elasticsearch.url, name),
-      new SearchIndex(backup.url, `${name}_spare`),
+      new SearchIndex(stack.elasticsearch.url, `${name}_spare`),
     ]
     const hashes: Record<string, unknown>[] = []
     for (const index of indexes) {
@@ -74,7 +81,7 @@ suite('several targets of one pipeline', () => {
       transactionsPerSecond: 100,
     })
     workload.start()
-    await backup.kill()
+    await backup.shut()
     const waiting = await daemon.until(
       'wait for the backup',
       (status) => stateAt(status, 'backup') === 'waiting',
@@ -96,7 +103,7 @@ suite('several targets of one pipeline', () => {
       await daemon.metrics(),
       /^millrace_pipeline_state\{.*target="backup",state="waiting".*\} 1$/m,
     )
-    await backup.start()
+    await backup.open()
     await untilCaughtUp(daemon, connection)
     await assertBothEqual(name)
     assert.equal((await daemon.stop()).code, 0)
@@ -129,11 +136,11 @@ suite('several targets of one pipeline', () => {
   test('a new log begins, and the primary is filled, while the backup is away', async () => {
     const name = 'half'
     await createItems(connection, `${name}.items`, 200)
-    await backup.kill()
+    await backup.shut()
     await using daemon = await DaemonProcess.start(options(name))
     const status = await daemon.until('fill the primary', isPrimaryFilled)
     assert.notEqual(stateAt(status, 'backup'), 'running')
-    await backup.start()
+    await backup.open()
     await untilCaughtUp(daemon, connection)
     await assertBothEqual(name)
   })
@@ -145,7 +152,7 @@ suite('several targets of one pipeline', () => {
     const small = options(name, { settings: { log } })
     await using daemon = await DaemonProcess.start(small)
     await untilCaughtUp(daemon, connection)
-    await backup.kill()
+    await backup.shut()
     await fatten(name)
     const failed = await daemon.until(
       'say so',
@@ -154,7 +161,7 @@ suite('several targets of one pipeline', () => {
     assert.match(of(failed, 'backup')?.remedy ?? '', /--reload outrun@backup/)
     assert.equal(of(failed, 'primary')?.state, 'running')
     assert.equal((await daemon.stop()).code, 0)
-    await backup.start()
+    await backup.open()
     await using again = await DaemonProcess.start({ ...small, extraArguments: ['--reload', 'outrun@backup'] })
     await untilCaughtUp(again, connection)
     await assertBothEqual(name)
@@ -171,10 +178,10 @@ suite('several targets of one pipeline', () => {
       options(name, { settings: { log } }, { onLost: 'reload' }),
     )
     await untilCaughtUp(patient, connection)
-    await backup.kill()
+    await backup.shut()
     await fatten(name)
     await patient.until('lose it', () => patient.output().split('"fact":"group-lost"').length > 2)
-    await backup.start()
+    await backup.open()
     await untilCaughtUp(patient, connection)
     await assertBothEqual(name)
   })

@@ -2,18 +2,19 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { Connection } from 'mysql2/promise'
-import { startStack, type Stack } from '../stack/stack.ts'
+import type { Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { differencesOf, type MirrorQuestion, type TextRow } from '../support/mirror.ts'
 import { SearchIndex } from '../support/search-index.ts'
+import { startSuiteStack } from '../support/suite-stack.ts'
 
 suite('tables and what becomes of them', () => {
   let stack: Stack
   let connection: Connection
 
   before(async () => {
-    stack = await startStack({ servers: ['mysql', 'elasticsearch'] })
+    stack = await startSuiteStack({ servers: ['mysql', 'elasticsearch'] })
     connection = await stack.mysql.connect()
   })
   after(async () => {

@@ -4,19 +4,20 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { SqlServer } from '../stack/sql-server.ts'
-import { startStack, type Stack } from '../stack/stack.ts'
+import type { Stack } from '../stack/stack.ts'
 import { BulkProxy } from '../support/bulk-proxy.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace, type CommandResult } from '../support/command-process.ts'
 import { DaemonProcess } from '../support/daemon-process.ts'
 import { differencesOf } from '../support/mirror.ts'
 import { SearchIndex } from '../support/search-index.ts'
+import { startSuiteStack } from '../support/suite-stack.ts'
 
 suite('touch', { concurrency: false }, () => {
   let stack: Stack
 
   before(async () => {
-    stack = await startStack({ servers: ['mysql', 'mariadb', 'elasticsearch'] })
+    stack = await startSuiteStack({ servers: ['mysql', 'mariadb', 'elasticsearch'] })
   })
   after(() => stack?.[Symbol.asyncDispose]())
 

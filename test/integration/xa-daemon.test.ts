@@ -3,11 +3,12 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { SqlServer } from '../stack/sql-server.ts'
-import { startStack, type Stack } from '../stack/stack.ts'
+import type { Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { differencesOfItems } from '../support/items.ts'
 import { SearchIndex } from '../support/search-index.ts'
+import { startSuiteStack } from '../support/suite-stack.ts'
 import { createItems } from '../support/workload.ts'
 import { endBranch, prepareBranch } from '../support/xa.ts'
 
@@ -16,7 +17,7 @@ const names = ['mysql', 'mysql@8.0', 'mariadb'] as const
 let stack: Stack
 
 before(async () => {
-  stack = await startStack({ servers: [...names, 'elasticsearch'] })
+  stack = await startSuiteStack({ servers: [...names, 'elasticsearch'] })
 })
 after(() => stack?.[Symbol.asyncDispose]())
 

@@ -88,6 +88,19 @@ export class DaemonProcess implements AsyncDisposable {
     return this.#process.exit
   }
 
+  /** Resolves with how it ended by itself. Throws with the end of its output when it has not after `timeoutMs`. */
+  async ended(timeoutMs = 120_000): Promise<Exit> {
+    const patience = new AbortController()
+    const late = delay(timeoutMs, undefined, { signal: patience.signal }).then(() => {
+      throw this.#trouble(`did not end in ${timeoutMs / 1000} s`)
+    })
+    try {
+      return await Promise.race([this.#process.exited, late])
+    } finally {
+      patience.abort()
+    }
+  }
+
   get exited(): Promise<Exit> {
     return this.#process.exited
   }

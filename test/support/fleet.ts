@@ -2,8 +2,9 @@
 import { join } from 'node:path'
 import { startKafka } from '../stack/kafka.ts'
 import type { Report } from '../stack/progress.ts'
-import { startStack, type Stack } from '../stack/stack.ts'
+import type { Stack } from '../stack/stack.ts'
 import { DaemonProcess, type DaemonOptions } from './daemon-process.ts'
+import { startSuiteStack } from './suite-stack.ts'
 
 export interface FleetOptions {
   /** Prefix of the topics, and of the names of the store's schema and of the processes' folders. */
@@ -16,7 +17,7 @@ export interface FleetOptions {
 
 /** What a fleet needs; the broker lets go of a process that does not answer after seconds, where others take most of a minute. */
 export async function startFleetStack(report?: Report, more: readonly string[] = []): Promise<Stack> {
-  const stack = await startStack({
+  const stack = await startSuiteStack({
     servers: ['mysql', ...more, 'elasticsearch'],
     ...(report === undefined ? {} : { onProgress: report }),
   })

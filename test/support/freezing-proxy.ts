@@ -5,7 +5,7 @@ import { Transform } from 'node:stream'
 
 /**
  * Passes bytes on, until it is told to swallow those of the connections that it has, or to cut these, or to let each piece
- * wait on connections that are made from then on. `sent` sees what clients send. Without a port it listens on a free one.
+ * wait on connections that are made from then on, or to be away. `sent` sees what clients send. Without a port it listens on a free one.
  */
 export async function startFreezingProxy(target: number, sent: (chunk: Buffer) => void = () => {}, port = 0) {
   const pairs: (readonly [Socket, Socket])[] = []
@@ -44,6 +44,16 @@ export async function startFreezingProxy(target: number, sent: (chunk: Buffer) =
     },
     cut(): void {
       for (const socket of pairs.splice(0).flat()) socket.destroy()
+    },
+    /** As if the server had gone: connections break, and new ones are refused until `open`. For a port that was chosen. */
+    async shut(): Promise<void> {
+      const closed = once(server, 'close')
+      server.close()
+      for (const socket of pairs.splice(0).flat()) socket.destroy()
+      await closed
+    },
+    async open(): Promise<void> {
+      await once(server.listen(address.port, '127.0.0.1'), 'listening')
     },
     async [Symbol.asyncDispose](): Promise<void> {
       for (const socket of pairs.flat()) socket.destroy()
