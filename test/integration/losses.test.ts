@@ -59,7 +59,7 @@ suite('what is lost is said, and loaded anew', () => {
     await restart()
     await execute(`DELETE FROM ${name}.things WHERE id > 40`, `INSERT INTO ${name}.things VALUES (99, 'new')`)
     await ranOnce(options(name))
-    await stack.mysql.stop()
+    await stack.mysql.kill()
     await rm(dataDirectory, { recursive: true })
     await cp(`${dataDirectory}-backup`, dataDirectory, { recursive: true })
     await restart()

@@ -1,4 +1,5 @@
 /** A log in Kafka as tests open it, and Kafka as an independent client sees it. */
+import { setTimeout as delay } from 'node:timers/promises'
 import kafkajs, { Kafka, logLevel, type Admin } from 'kafkajs'
 import type { KafkaLogOptions } from '../../src/log/kafka/kafka-log.ts'
 import { insertOf, testTable } from './changes.ts'
@@ -42,6 +43,17 @@ export async function withAdmin<Answer>(
   } finally {
     await admin.disconnect()
   }
+}
+
+/** Resolves when each partition has a leader. The client's own wait for that gives up where a broker has not heard of the topic. */
+export async function createTopic(admin: Admin, topic: string, numPartitions: number): Promise<void> {
+  await admin.createTopics({ topics: [{ topic, numPartitions }], waitForLeaders: false })
+  while (!(await isLed(admin, topic).catch(() => false))) await delay(50)
+}
+
+async function isLed(admin: Admin, topic: string): Promise<boolean> {
+  const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+  return topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))
 }
 
 /** Drops all there is of the topic, or so many records of each partition, as retention does in time. */

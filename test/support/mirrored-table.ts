@@ -2,7 +2,7 @@
 import type { Producer } from 'kafkajs'
 import type { ItemWrite } from '../contract/source.contract.ts'
 import { messagesOf, type DebeziumEvent, type DebeziumRow, type DebeziumTable } from './debezium-messages.ts'
-import { withAdmin } from './kafka-options.ts'
+import { createTopic, withAdmin } from './kafka-options.ts'
 
 /** A table as Debezium sees it: the rows that there are, and the topic that hears of their changes. */
 export class MirroredTable {
@@ -23,9 +23,7 @@ export class MirroredTable {
     numPartitions: number,
   ): Promise<MirroredTable> {
     const mirrored = new MirroredTable(producer, table)
-    await withAdmin(broker, (admin) =>
-      admin.createTopics({ topics: [{ topic: mirrored.topic, numPartitions }], waitForLeaders: true }),
-    )
+    await withAdmin(broker, (admin) => createTopic(admin, mirrored.topic, numPartitions))
     return mirrored
   }
 

@@ -9,7 +9,7 @@ import { Failure } from '../../src/change/failure.ts'
 import { openKafkaLog } from '../../src/log/kafka/kafka-log.ts'
 import type { LaneBatch, Log } from '../../src/log/log.ts'
 import { allReached, entriesOf, insertOf, Numbering, readUntil, testTable } from './changes.ts'
-import { kafkaOptions, withAdmin } from './kafka-options.ts'
+import { createTopic, kafkaOptions, withAdmin } from './kafka-options.ts'
 
 const lanes = 3
 const group = 'orders@main'
@@ -118,7 +118,7 @@ async function partitionsAdded({ log, numbering, prefix, admin }: Subject): Prom
 }
 
 async function tooFewPartitions({ log, numbering, prefix, admin }: Subject): Promise<void> {
-  await admin.createTopics({ topics: [{ topic: `${prefix}.${orders.name}`, numPartitions: lanes - 1 }] })
+  await createTopic(admin, `${prefix}.${orders.name}`, lanes - 1)
   await assert.rejects(
     append(log, numbering, [1]),
     isFailure('configuration', /has 2 partitions, and the log needs 3/, /delete it/),
@@ -168,7 +168,7 @@ async function deleted(admin: Admin, topic: string): Promise<void> {
 
 async function madeBy(admin: Admin, topic: string): Promise<void> {
   await eventually(async () => {
-    await admin.createTopics({ topics: [{ topic, numPartitions: lanes }], waitForLeaders: true })
+    await createTopic(admin, topic, lanes)
   })
 }
 

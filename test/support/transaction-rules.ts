@@ -8,7 +8,7 @@ import { Client, type Producer } from '../../src/log/kafka/client.ts'
 import { placeName, type Place } from '../../src/log/kafka/connections.ts'
 import { LastTransaction } from '../../src/log/kafka/last-transaction.ts'
 import { BuilderPool, Outgoing } from '../../src/log/kafka/outgoing.ts'
-import { withAdmin } from './kafka-options.ts'
+import { createTopic, withAdmin } from './kafka-options.ts'
 
 const transactionTimeoutMs = 30_000
 
@@ -92,9 +92,7 @@ class Writing implements AsyncDisposable {
 
   static async over(broker: string): Promise<Writing> {
     const topics = ['control', 'orders'].map((topic) => `${topic}-${randomUUID()}`)
-    await withAdmin(broker, (admin) =>
-      admin.createTopics({ waitForLeaders: true, topics: topics.map((topic) => ({ topic })) }),
-    )
+    await withAdmin(broker, (admin) => Promise.all(topics.map((topic) => createTopic(admin, topic, 1))))
     return new Writing(new Client({ brokers: [broker], clientId: 'test' }), topics)
   }
 
