@@ -64,8 +64,9 @@ export function compose(configuration: Configuration, listeners: readonly Observ
     verify: (pipeline, progress, signal) => verifyPipeline(workshop, pipeline, progress, signal),
     documentTypes: (pipelines) => documentTypes(workshop, pipelines),
     transformOf: async (pipeline) => {
-      const transform = pipeline.transform === undefined ? undefined : await openTransform(pipeline.transform)
-      return transform === undefined ? (text) => text : (text) => transformed(transform, text)
+      if (pipeline.transform === undefined) return (text) => text
+      const transformer = await openTransform(pipeline.transform)
+      return (text) => transformed(transformer, text)
     },
     plan: (pipeline, rowsMax, signal) => plan(workshop, pipeline, rowsMax, signal),
     preview: (pipeline, request, signal) => preview(workshop, pipeline, request, signal),

@@ -141,7 +141,7 @@ const pipelineType = Type.Object(
       Type.String({
         minLength: 1,
         description:
-          'A JavaScript or TypeScript file, relative to this one, that exports transform(document): the document as it is to be, or null for none.',
+          'A JavaScript or TypeScript file, relative to this one, that exports transform(document): the document as it is to be, or null for none. One that works at a document for more than 2 s stops the pipeline.',
       }),
     ),
     policy: Type.Optional(

@@ -8,7 +8,7 @@ import { groupOf, type Pipeline } from '../config/pipeline.ts'
 import type { Settings } from '../config/schema.ts'
 import { endpointOf, type UpstreamSettings } from '../config/upstream-schema.ts'
 import type { Enricher } from '../document/enricher.ts'
-import { transforming, type Transform } from '../document/transform.ts'
+import { transforming, type Transform, type Transformer } from '../document/transform.ts'
 import type { Log } from '../log/log.ts'
 import type { Capture } from '../pipeline/capture/capture.ts'
 import { completing } from '../pipeline/building/completing.ts'
@@ -21,6 +21,7 @@ import type { SourceAdmin } from '../source/source.ts'
 import { SqlUpstream } from '../source/mysql/reading/sql-upstream.ts'
 import { megabyte } from '../units.ts'
 import { systemClock } from '../system-clock.ts'
+import { within } from './time-limit.ts'
 import type { Workshop } from './workshop.ts'
 import { HttpUpstream } from '../upstream/http/http-upstream.ts'
 import { openModule } from '../upstream/module/module-upstream.ts'
@@ -39,12 +40,12 @@ export type Refine = (inner: Enricher) => Enricher
 export class Upstreams {
   readonly #settings: Settings
   readonly #inquiries: ReadonlyMap<string, Inquiries>
-  readonly #transforms: ReadonlyMap<string, Transform>
+  readonly #transforms: ReadonlyMap<string, Transformer>
 
   private constructor(
     settings: Settings,
     inquiries: ReadonlyMap<string, Inquiries>,
-    transforms: ReadonlyMap<string, Transform>,
+    transforms: ReadonlyMap<string, Transformer>,
   ) {
     this.#settings = settings
     this.#inquiries = inquiries
@@ -72,7 +73,7 @@ export class Upstreams {
         inquiries.set(way, new Inquiries({ ...parts, sharing, clock: systemClock, observe }))
       }
     }
-    const transforms = new Map<string, Transform>()
+    const transforms = new Map<string, Transformer>()
     for (const { name, transform } of pipelines)
       if (transform !== undefined) transforms.set(name, await openTransform(transform))
     return new Upstreams(settings, inquiries, transforms)
@@ -185,15 +186,23 @@ function limitsOf(settings: UpstreamSettings): ConstructorParameters<typeof Inqu
   }
 }
 
+/** So long a transform may take for one document, ms. Twice that, all pipelines may stand still, once. */
+const transformMs = 2_000
+
 /** Throws a Failure of kind `configuration` where the file cannot be loaded or has no such function. */
-export async function openTransform({ path }: TransformFile): Promise<Transform> {
+export async function openTransform({ path }: TransformFile): Promise<Transformer> {
   let module: { readonly transform?: unknown }
   try {
     module = (await import(pathToFileURL(path).href)) as typeof module
   } catch (cause) {
     throw new Failure('configuration', `the transform ${path} cannot be loaded: ${explain(cause)}`, { cause })
   }
-  if (typeof module.transform === 'function') return module.transform as Transform
+  if (typeof module.transform === 'function')
+    return {
+      path,
+      transform: module.transform as Transform,
+      within: (work) => within(transformMs, work),
+    }
   throw new Failure('configuration', `${path} exports no function "transform"`, {
     remedy: 'export function transform(document) { ... }: the document as it is to be, or null for none',
   })
