@@ -196,6 +196,7 @@ export class BinlogStream {
       const flow = new BatchFlow(dump, reader, identities, {
         foreignKeys: () => this.#foreignKeysAgain(facts),
         learn: (table, reached) => this.#schemas.learn(table, reached, signal),
+        learnAhead: (reached) => this.#schemas.learnAhead(reached, signal),
       })
       this.#flow = flow
       for await (const batch of flow.batches()) {

@@ -14,19 +14,17 @@ export interface SchemaReading {
   readonly head: GtidSet
 }
 
-/** How long a statement that is changing the table may hold up the reading. */
-const lockWaitSeconds = 10
 const noSuchTable = 1146
 
 /**
  * Reads the columns and the server's head while no statement can change the table: a transaction that has read a table
  * holds its metadata lock, and a statement that changes one gives that lock back only when it is in the binlog and in the
- * executed set. Throws a Failure, `transient` when another statement holds the table.
+ * executed set. Throws a Failure, `transient` when another statement holds the table for longer than `lockWaitSeconds`.
  */
 export async function readSchema(
   connection: Connection,
-  flavor: Flavor,
   table: string,
+  { flavor, lockWaitSeconds }: { readonly flavor: Flavor; readonly lockWaitSeconds: number },
 ): Promise<SchemaReading> {
   const attempt = `reading the columns of ${table}`
   await query(connection, `SET SESSION lock_wait_timeout = ${lockWaitSeconds}`, [], attempt)

@@ -8,8 +8,9 @@
  *
  * What was read at the head holds for everything after p only if no statement changed the table between them; so the
  * stretch is looked through first. From then on it holds until the stream itself meets such a statement. Where one stands
- * in the stretch, the columns before it are not to be had any more, and rows that need them stop capture. Nothing is
- * guessed, and nothing is read at all while the binlog names the columns.
+ * in the stretch, the columns before it are not to be had any more, and rows that need them stop capture: no later reading
+ * would tell, for that statement stands before each later head, too. So columns are read ahead while there is nothing else
+ * to do, before rows need them. Nothing is guessed, and nothing is read at all while the binlog names the columns.
  */
 import { Failure } from '../../../change/failure.ts'
 import { CapturedTables } from './captured-tables.ts'
@@ -42,11 +43,21 @@ export interface Reached {
   readonly begun: Gtid | undefined
 }
 
+/** How long a reading may be held up. */
+interface Patience {
+  readonly signal: AbortSignal
+  /** By a statement that is changing the table. */
+  readonly waitSeconds: number
+}
+
 /** What was looked through already, and what was found there. */
 interface Outlook {
   readonly until: GtidSet
   readonly definitions: readonly Definition[]
 }
+
+/** For rows that need the columns, and for those that may come. */
+const [lockWaitSeconds, lockWaitAheadSeconds] = [10, 1]
 
 /** One for each reading of a source; it outlives connections. */
 export class TableSchemas implements SchemaLookup {
@@ -61,6 +72,8 @@ export class TableSchemas implements SchemaLookup {
   readonly #known = new Map<string, Known>()
   /** Of tables whose columns were not known when they were asked for: which columns; undefined = all. */
   readonly #asked = new Map<string, readonly string[] | undefined>()
+  /** Captured tables whose columns were not looked for since the connection began, or the last statement that changed them. */
+  readonly #ahead = new Set<string>()
   #outlook: Outlook | undefined
   #server: ServerFacts | undefined
 
@@ -104,6 +117,7 @@ export class TableSchemas implements SchemaLookup {
     this.#server = server
     this.#outlook = undefined
     this.#givenUp.clear()
+    for (const table of this.#captured) this.#ahead.add(table)
     if (this.#known.size === 0) return
     for (const [table, known] of this.#known) {
       if (!isSame || !containsAll(executed, known.after)) this.#known.delete(table)
@@ -115,13 +129,32 @@ export class TableSchemas implements SchemaLookup {
 
   /** The stream has met a statement that changed these tables: `schema.table` or `schema.*`, in small letters. */
   changed(names: readonly string[], statement: string, gtid: Gtid): void {
-    if (this.#known.size + this.#givenUp.size === 0 || keepsColumns(statement)) return
-    for (const table of this.#tables.among(names)) {
+    if (keepsColumns(statement)) return
+    const tables = this.#tables.among(names)
+    for (const table of tables) if (this.#captured.has(table)) this.#ahead.add(table)
+    if (this.#known.size + this.#givenUp.size === 0) return
+    for (const table of tables) {
       this.#givenUp.delete(table)
       const known = this.#known.get(table)
       if (known !== undefined) known.until ??= gtid
     }
     this.#cache.clear()
+  }
+
+  /**
+   * Where the binlog names no columns: reads those that rows may need next, at a moment when there are none. What fails here
+   * is no more than not known: the rows that need it ask again, and then it is told.
+   */
+  async learnAhead(reached: Reached, signal: AbortSignal): Promise<void> {
+    if (this.#ahead.size === 0 || this.#namesColumns) return
+    const tables = [...this.#ahead].filter((table) => !this.#holds(table))
+    this.#ahead.clear()
+    if (tables.length === 0) return
+    try {
+      await this.#read(tables, reached, { signal, waitSeconds: lockWaitAheadSeconds })
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+    }
   }
 
   /**
@@ -145,9 +178,20 @@ export class TableSchemas implements SchemaLookup {
 
   async #learn(table: string, reached: Reached, signal: AbortSignal): Promise<void> {
     const others = [...this.#captured].filter((name) => name !== table && !this.#holds(name))
+    const unknown = await this.#read([...others, table], reached, { signal, waitSeconds: lockWaitSeconds })
+    if (unknown.has(table)) throw this.#unknowable(table, this.#asked.get(table), unknown.get(table))
+  }
+
+  /** Those whose columns cannot be known, each with the statement that stands in the way; undefined = the table is gone. */
+  async #read(
+    names: readonly string[],
+    reached: Reached,
+    { signal, waitSeconds }: Patience,
+  ): Promise<ReadonlyMap<string, Definition | undefined>> {
+    const unknown = new Map<string, Definition | undefined>()
     const schemas = new Map<string, TableSchema | undefined>()
     // Of the head after the last of them it is certain for all that no statement before it was overlooked.
-    const head = await this.#readAll([...others, table], schemas)
+    const head = await this.#readAll(names, schemas, waitSeconds)
     const definitions = await this.#definitionsBetween(reached, head, signal)
     for (const [name, schema] of schemas) {
       const asked = this.#asked.get(name)
@@ -156,8 +200,14 @@ export class TableSchemas implements SchemaLookup {
       const columns = passed.length === 0 ? undefined : asked
       if (schema !== undefined && obstacle === undefined)
         this.#known.set(name, { schema, after: reached.executed.copy(), until: undefined, columns })
-      else if (name === table) throw this.#unknowable(table, asked, obstacle)
+      else unknown.set(name, obstacle)
     }
+    return unknown
+  }
+
+  /** Whether the binlog does: then the rows say themselves what they are. */
+  get #namesColumns(): boolean {
+    return this.#server?.variables.get('binlog_row_metadata') === 'FULL'
   }
 
   #holds(table: string): boolean {
@@ -165,13 +215,17 @@ export class TableSchemas implements SchemaLookup {
     return known !== undefined && known.until === undefined
   }
 
-  async #readAll(tables: readonly string[], into: Map<string, TableSchema | undefined>): Promise<GtidSet> {
+  async #readAll(
+    tables: readonly string[],
+    into: Map<string, TableSchema | undefined>,
+    waitSeconds: number,
+  ): Promise<GtidSet> {
     const flavor = this.#server?.flavor ?? 'mysql'
     const connection = await connect(this.#settings)
     try {
       let head: GtidSet | undefined
       for (const table of tables) {
-        const reading = await readSchema(connection, flavor, table)
+        const reading = await readSchema(connection, table, { flavor, lockWaitSeconds: waitSeconds })
         into.set(table, reading.schema)
         head = reading.head
       }

@@ -21,6 +21,8 @@ export interface ServerQuestions {
   foreignKeys(): Promise<ForeignKeys>
   /** The columns of a table where the stream is, for the next events of it. Throws a Failure. */
   learn(table: string, reached: Reached): Promise<void>
+  /** Asked when there is nothing to read: what the next events may need is learned already. */
+  learnAhead(reached: Reached): Promise<void>
 }
 
 export class BatchFlow {
@@ -66,7 +68,10 @@ export class BatchFlow {
       // One turn of the loop shows whether more has arrived meanwhile, and costs next to nothing.
       await nextTurn()
       if (!this.#dump.hasArrived) yield this.#take()
-    } else if (this.#isTimeToTell()) yield this.#take()
+      return
+    }
+    if (!this.#reader.isInside) await this.#asks.learnAhead(this.#reader.reached)
+    if (this.#isTimeToTell()) yield this.#take()
     else await this.#wait()
   }
 
