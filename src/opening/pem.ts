@@ -28,6 +28,11 @@ export function tlsOf(tls: {
 }
 
 export function pem(path: string): string {
+  // It may be a private key, of which nothing is to be told.
+  if (path.includes('-----BEGIN'))
+    throw new Failure('configuration', 'a certificate or a key stands where the path of its file should', {
+      remedy: 'write it into a file, and set the path of that in ca, cert or key',
+    })
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {

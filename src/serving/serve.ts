@@ -45,10 +45,11 @@ export async function serve(
   await mkdir(settings.state, { recursive: true })
   const store = await reachableStore(workshop.configuration)
   const own = workshop.configuration.pipelines
+  const sources = [...new Set(own.map(({ source }) => source))]
   const board = new Board()
   const metrics = createMetrics(version)
   const health = createHealth({
-    sources: [...new Set(own.map(({ source }) => source))],
+    sources,
     groups: settings.roles.includes('deliver') ? own.map(groupOf) : [],
   })
   const logger = loggerOf(workshop.configuration)
@@ -82,9 +83,8 @@ export async function serve(
   }
   const startedAtMs = systemClock.now()
   journal.note(`started: millrace ${version}, process ${process.pid}`)
-  const control = new ControlDoor(workshop.configuration, startingOperations(metrics, health))
+  const control = new ControlDoor(workshop.configuration, startingOperations(metrics, health, board, sources))
   try {
-    const sources = [...new Set(own.map(({ source }) => source))]
     const open = (name: string, ending: AbortSignal) => openSource(serving, name, control, ending)
     const opened = await openAll(sources, open, signal)
     if (opened === undefined) return

@@ -4,15 +4,25 @@ import type { Operations } from '../control/operations.ts'
 import type { Group, Log } from '../log/log.ts'
 import type { Health } from '../observe/health.ts'
 import type { Metrics } from '../observe/metrics.ts'
+import type { Board } from '../pipeline/board.ts'
 import type { Observe } from '../pipeline/facts.ts'
+import { remedyOf } from '../pipeline/retry-policy.ts'
 import { supervise } from '../pipeline/supervise.ts'
 import { systemClock } from '../system-clock.ts'
 
 /** What can be asked of a daemon that is starting. */
-export function startingOperations(metrics: Metrics, health: Health): Operations {
+export function startingOperations(
+  metrics: Metrics,
+  health: Health,
+  board: Board,
+  sources: readonly string[],
+): Operations {
   const notYet = (): Promise<never> => {
     const { reasons } = health.ready()
-    return Promise.reject(new Failure('transient', `the daemon is starting: ${reasons.join('; ')}`))
+    const failures = sources.flatMap((source) => board.source(source).failure ?? [])
+    const remedy = [...new Set(failures.map(remedyOf))].join('; ')
+    const why = `the daemon is starting: ${reasons.join('; ')}`
+    return Promise.reject(new Failure('transient', why, remedy === '' ? {} : { remedy }))
   }
   return {
     status: notYet,

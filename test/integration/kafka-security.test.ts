@@ -6,6 +6,10 @@ import kafkajs, { type AclResourceTypes } from 'kafkajs'
 import { Failure, type FailureKind } from '../../src/change/failure.ts'
 import { openKafkaLog, type KafkaLogOptions } from '../../src/log/kafka/kafka-log.ts'
 import type { Log } from '../../src/log/log.ts'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { millrace } from '../support/command-process.ts'
+import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { startKafka, type KafkaServer } from '../stack/kafka.ts'
 import { freePort } from '../stack/ports.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
@@ -30,16 +34,19 @@ suite('a broker that asks who we are', { concurrency: false }, () => {
   let stack: Stack
   let kafka: KafkaServer
   let authority: string
+  let authorityFile: string
   let stranger: string
 
   before(async () => {
     stack = await startStack({ servers: [] })
     const own = await makeBrokerKey(stack.directory, 'broker')
     authority = own.certificate
+    authorityFile = join(stack.directory, 'authority.pem')
+    await writeFile(authorityFile, authority)
     stranger = (await makeBrokerKey(stack.directory, 'stranger')).certificate
     kafka = await startKafka({
       directory: stack.directory,
-      scramUsers: { millrace: 'secret', nobody: 'secret', some: 'secret' },
+      scramUsers: { millrace: 'secret', nobody: 'secret', some: 'secret', other: 'secret' },
       settings: {
         'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
         'super.users': 'User:ANONYMOUS;User:millrace',
@@ -176,6 +183,50 @@ suite('a broker that asks who we are', { concurrency: false }, () => {
     await allow(prefix, kafkajs.AclResourceTypes.GROUP, 'some')
     assert.deepEqual(await appendedAndRead(options), ['[1]', '[2]', '[3]'])
   })
+
+  test('a daemon that brokers refuse says what it lacks, and goes on by itself once it is granted', async () => {
+    const prefix = `daemon-${randomUUID()}`
+    await using daemon = new DaemonProcess(daemonOptions(prefix, 'SCRAM-SHA-512'))
+    await daemon.untilWaiting(/source main is waiting: .*TOPIC_AUTHORIZATION_FAILED/)
+    const status = await millrace(['status'], join(stack.directory, prefix), noServers)
+    assert.match(
+      status.err,
+      /let the user CREATE, DESCRIBE, .* every topic that begins with log\.kafka\.prefix/,
+    )
+    await allow(prefix, kafkajs.AclResourceTypes.TOPIC, 'other')
+    const { sources } = await daemon.until('lack another grant', (answer) =>
+      /TRANSACTIONAL_ID_AUTHORIZATION_FAILED/.test(answer.sources[0]?.error ?? ''),
+    )
+    assert.match(sources[0]?.remedy ?? '', /every transactional id that begins with log\.kafka\.prefix/)
+  })
+
+  test('a daemon whose settings no broker can take ends with the one to change', async () => {
+    await using daemon = new DaemonProcess(daemonOptions(`daemon-${randomUUID()}`, 'PLAIN'))
+    assert.equal((await daemon.exited).code, 2)
+    assert.match(daemon.outputTail(), /remedy: set log\.kafka\.sasl\.mechanism/)
+  })
+
+  const noServers = { MYSQL_URL: 'mysql://nobody:x@127.0.0.1:1/', ELASTICSEARCH_URL: 'http://127.0.0.1:1' }
+
+  function daemonOptions(prefix: string, mechanism: Sasl['mechanism']): DaemonOptions {
+    return {
+      directory: join(stack.directory, prefix),
+      mysqlUrl: noServers.MYSQL_URL,
+      elasticsearchUrl: noServers.ELASTICSEARCH_URL,
+      pipelines: { orders: { table: 'shop.orders' } },
+      settings: {
+        log: {
+          kind: 'kafka',
+          kafka: {
+            brokers: [kafka.listener('scram')],
+            prefix,
+            tls: { mode: 'verify', ca: authorityFile },
+            ...as(mechanism, 'other'),
+          },
+        },
+      },
+    }
+  }
 
   async function allow(prefix: string, resourceType: AclResourceTypes, user: string): Promise<void> {
     await withAdmin(kafka.broker, (admin) =>

@@ -189,6 +189,7 @@ function gather(error: Told, codes: Set<string>, texts: string[]): void {
   const inner = [...(error.errors ?? []), error.cause].filter((each) => each instanceof Error)
   for (const each of inner) gather(each, codes, texts)
   if (inner.length > 0) return
-  const said = typeof error.serverErrorMessage === 'string' ? ` (${error.serverErrorMessage})` : ''
+  const { serverErrorMessage: told } = error
+  const said = typeof told === 'string' && told !== '' ? ` (${told})` : ''
   texts.push(`${typeof error.apiId === 'string' ? `${error.apiId}: ` : ''}${error.message}${said}`)
 }
