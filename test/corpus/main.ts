@@ -14,9 +14,15 @@ import { startStack } from '../stack/stack.ts'
 import { corpora, type Corpus } from './statements.ts'
 
 const [name = ''] = process.argv.slice(2)
+const wanted = corpora.filter(({ servers }) => servers.includes(name))
+if (wanted.length === 0) {
+  const known = new Set(corpora.flatMap(({ servers }) => servers))
+  console.error(`node test/corpus/main.ts SERVER, which is one of ${[...known].join(', ')}`)
+  process.exit(2)
+}
 await using stack = await startStack({ servers: [name] })
 const server = stack.servers.get(name) as SqlServer
-for (const corpus of corpora) if (corpus.servers.includes(name)) await record(server, corpus)
+for (const corpus of wanted) await record(server, corpus)
 
 async function record(from: SqlServer, { prefix, before, statements }: Corpus): Promise<void> {
   const flavor = name.startsWith('mariadb') ? 'mariadb' : 'mysql'
