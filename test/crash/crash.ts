@@ -8,7 +8,7 @@ import { Random } from '../support/random.ts'
 import { SearchIndex } from '../support/search-index.ts'
 import { createItems, Workload } from '../support/workload.ts'
 import { followChain } from './log-chain.ts'
-import { VersionWatch } from './version-watch.ts'
+import { VersionWatch } from '../support/version-watch.ts'
 
 export interface CrashOptions {
   readonly kills: number
@@ -79,7 +79,7 @@ export async function crashRun(options: CrashOptions): Promise<CrashResult> {
     ids,
     transactionsPerSecond: 100,
   })
-  const versions = new VersionWatch(stack.elasticsearch.url, index, ids, seed)
+  const versions = new VersionWatch(new SearchIndex(stack.elasticsearch.url, index), ids, seed)
   const daemon = daemonOptions(join(stack.directory, 'daemon'), stack.mysql.cdcUrl, stack.elasticsearch.url)
   const documents = new SearchIndex(stack.elasticsearch.url, index)
   const counted: Record<string, number> = {}

@@ -129,7 +129,7 @@ test('mariadb: an id that was chosen stops where another reader has it', async (
   const schema = await freshSchema(server, 'CREATE TABLE t (id INT PRIMARY KEY)')
   const source = createMysqlSource({ ...settingsOf(server), serverId: 4711 }, [`${schema}.t`])
   const read = async () => {
-    for await (const batch of source.read(await source.head(), AbortSignal.timeout(20_000))) {
+    for await (const batch of source.read(await source.head(), AbortSignal.timeout(60_000))) {
       assert.equal(changesOf(batch).length, 0)
       await dumping(server, await executedOn(server), { serverId: 4711 })
     }
@@ -147,7 +147,7 @@ test('mariadb: an id that was drawn at random gives way to another reader', asyn
   const end = new AbortController()
   const told: Failure[] = []
   const interrupted = (failure: Failure) => void told.push(failure)
-  const signal = AbortSignal.any([end.signal, AbortSignal.timeout(20_000)])
+  const signal = AbortSignal.any([end.signal, AbortSignal.timeout(60_000)])
   for await (const batch of source.read(await source.head(), signal, interrupted)) {
     if (changesOf(batch).length > 0) end.abort()
     else if (told.length > 0) await write(server, schema, ['INSERT INTO t VALUES (1)'])
@@ -244,7 +244,7 @@ async function dumping(server: SqlServer, set: string, options: DumpOptions = {}
     })
     await dump.wait()
     await options.during?.()
-    const untilMs = Date.now() + (options.during === undefined ? 700 : 10_000)
+    const untilMs = Date.now() + (options.during === undefined ? 700 : 60_000)
     while (Date.now() < untilMs) if (dump.next() === undefined) await dump.wait(100)
     return failureOf(new Error('no failure'), 'dumping')
   } catch (error) {
@@ -290,7 +290,7 @@ function idsIn(chunk: Buffer): readonly number[] {
 
 /** Until only the last file is left: one that a dump still reads stays, and the server notices late that we hung up. */
 async function purgeAll(server: SqlServer): Promise<void> {
-  const late = AbortSignal.timeout(30_000)
+  const late = AbortSignal.timeout(60_000)
   for (;;) {
     const files = await ask(server, 'SHOW BINARY LOGS')
     if (files.length === 1) return

@@ -143,7 +143,7 @@ for (const { names, reset } of kinds) {
     ): Promise<Position> => {
       let position = from
       let doing = meanwhile?.()
-      const late = AbortSignal.timeout(40_000)
+      const late = AbortSignal.timeout(60_000)
       while (seen.at(-1) !== key) {
         // It ends where it goes on at another server.
         for await (const batch of source.read(position, late)) {
@@ -189,7 +189,7 @@ for (const { names, reset } of kinds) {
     const values = Array.from({ length: 30_000 }, (_, at) => `(${100 + at})`)
     await write(pair.leader, schema, [`INSERT INTO t VALUES ${values.join(', ')}`])
     const from = position
-    const late = AbortSignal.timeout(40_000)
+    const late = AbortSignal.timeout(60_000)
     while (!position.includes('"inside"') && !late.aborted)
       for await (const batch of source.read(position, late)) {
         position = batch.position
@@ -224,7 +224,7 @@ test('mysql: a replica that lags behind is waited for, and never taken for one t
   }
   for await (const batch of source.read(
     reading.position,
-    AbortSignal.any([end.signal, AbortSignal.timeout(30_000)]),
+    AbortSignal.any([end.signal, AbortSignal.timeout(60_000)]),
     interrupted,
   ))
     if (changesOf(batch).length === 0) end.abort()
@@ -291,7 +291,7 @@ test('mysql: what is not read yet is told in bytes, and nothing is when all is r
   const source = createMysqlSource(settingsOf(server), [`${schema}.t`])
   assert.equal((await source.headroom()).behindBytes, undefined)
   const behind: number[] = []
-  for await (const batch of source.read(position, AbortSignal.timeout(30_000))) {
+  for await (const batch of source.read(position, AbortSignal.timeout(60_000))) {
     const { behindBytes, keptSeconds } = await source.headroom()
     assert.equal(keptSeconds, 2_592_000)
     behind.push(behindBytes ?? -1)

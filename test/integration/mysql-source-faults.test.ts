@@ -191,7 +191,7 @@ test('the server is checked over TLS by the authority that is given', async () =
   assert.match(unknown.remedy ?? '', /tls/)
 })
 
-const waitMsMax = 30_000
+const waitMsMax = 60_000
 
 async function killDumps(server: SqlServer): Promise<void> {
   const sql = "SELECT id FROM information_schema.PROCESSLIST WHERE command LIKE 'Binlog Dump%'"

@@ -16,7 +16,7 @@ import { describeChange, freshSchema, settingsOf, startReading, write } from '..
 import { detach, endBranch, prepareBranch } from '../support/xa.ts'
 
 const names = ['mysql', 'mysql@8.0', 'mysql@5.7', 'mariadb', 'mariadb@11.8'] as const
-const waitMsMax = 30_000
+const waitMsMax = 60_000
 
 let stack: Stack
 

@@ -1,7 +1,7 @@
 /** Deliverers of one group are frozen until others have their lanes, come back as zombies, come and go, under load. */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
-import { VersionWatch } from '../crash/version-watch.ts'
+import { VersionWatch } from '../support/version-watch.ts'
 import type { Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import type { DaemonProcess } from '../support/daemon-process.ts'
@@ -55,7 +55,7 @@ export async function troubleDeliverers(
     for (let count = 0; count < 3; count++) await deliverers.more()
     await untilCaughtUp(await deliverers.untilOneRuns(), connection)
     const index = new SearchIndex(stack.elasticsearch.url, name)
-    const versions = new VersionWatch(stack.elasticsearch.url, name, ids, seed)
+    const versions = new VersionWatch(new SearchIndex(stack.elasticsearch.url, name), ids, seed)
     const group = `${name}.${name}@primary`
     await using resolved = new ResolvedWatch({
       broker: fleet.broker,

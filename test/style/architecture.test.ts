@@ -137,8 +137,8 @@ const rooms: Readonly<Record<string, Room>> = {
   '': { project: [''], packages: ['node:'] },
 }
 
-/** Each of its folders may know those before it. */
 function mysqlLayers(): Readonly<Record<string, Room>> {
+  const base = 'source/mysql/'
   const names = [
     'values',
     'gtid',
@@ -150,10 +150,10 @@ function mysqlLayers(): Readonly<Record<string, Room>> {
     'reading',
     'preflight',
   ]
-  const folders = names.map((name) => `source/mysql/${name}/`)
+  const below = ['values/', 'gtid/', 'server/'].map((name) => `${base}${name}`)
   return {
-    ...Object.fromEntries(folders.map((folder, at) => [folder, mysqlRoom(folders.slice(0, at))])),
-    'source/mysql/server/connection.ts': { ...mysqlRoom(folders.slice(0, 3)), packages: ['mysql2', 'node:'] },
+    ...layered(base, names, mysqlRoom),
+    'source/mysql/server/connection.ts': { ...mysqlRoom(below), packages: ['mysql2', 'node:'] },
   }
 }
 
@@ -165,7 +165,7 @@ function mysqlRoom(own: readonly string[]): Room {
   }
 }
 
-/** Each of its folders may know those before it, and what all of them are made with. */
+/** Its folders also know what all of them are made with. */
 function pipelineLayers(): Readonly<Record<string, Room>> {
   const names = [
     'capture',
@@ -178,11 +178,8 @@ function pipelineLayers(): Readonly<Record<string, Room>> {
     'log-move',
     'verify',
   ]
-  const folders = names.map((name) => `pipeline/${name}/`)
   const means = ['clock', 'facts', 'pace', 'retry-policy', 'together'].map((name) => `pipeline/${name}.ts`)
-  return Object.fromEntries(
-    folders.map((folder, at) => [folder, pipelineRoom([...means, ...folders.slice(0, at)])]),
-  )
+  return layered('pipeline/', names, (own) => pipelineRoom([...means, ...own]))
 }
 
 function pipelineRoom(own: readonly string[]): Room {
@@ -191,6 +188,16 @@ function pipelineRoom(own: readonly string[]): Room {
     packages: ['node:assert/strict'],
     unsaid: /gtid|\btopic|\bbulk|elastic|redis|Date\.now|setTimeout|Math\.random|\bprocess\./i,
   }
+}
+
+/** Each folder may know those before it. */
+function layered(
+  base: string,
+  names: readonly string[],
+  room: (own: readonly string[]) => Room,
+): Readonly<Record<string, Room>> {
+  const folders = names.map((name) => `${base}${name}/`)
+  return Object.fromEntries(folders.map((folder, at) => [folder, room(folders.slice(0, at))]))
 }
 
 /** A package is imported by one file, so that it can be replaced by writing one file. */

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { Repetition } from './repetition.ts'
 import type { SearchIndex } from './search-index.ts'
 
 /** Reads deleted documents all the time: none may be found. Which are gone for good is said from outside. */
@@ -9,8 +9,7 @@ export class GoneWatch {
   readonly #ids: string[]
   /** Those that are to go: once one is not found it must not be found again. */
   readonly #going = new Set<string>()
-  readonly #stop = new AbortController()
-  #running: Promise<void> | undefined
+  readonly #looking = new Repetition(() => this.#look(), 20)
 
   /** `ids` are gone already. */
   constructor(index: SearchIndex, ids: readonly string[]) {
@@ -23,23 +22,19 @@ export class GoneWatch {
   }
 
   start(): void {
-    this.#running ??= this.#run()
+    this.#looking.start()
   }
 
   async stop(): Promise<void> {
-    this.#stop.abort()
-    await this.#running
+    await this.#looking.stop()
   }
 
-  async #run(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      const { docs } = await this.#index.ask<Found>('POST', `/${this.#index.name}/_mget?_source=false`, {
-        ids: [...this.#ids, ...this.#going],
-      })
-      this.looks++
-      for (const { _id: id, found } of docs) this.#judge(id, found)
-      await delay(20)
-    }
+  async #look(): Promise<void> {
+    const { docs } = await this.#index.ask<Found>('POST', `/${this.#index.name}/_mget?_source=false`, {
+      ids: [...this.#ids, ...this.#going],
+    })
+    this.looks++
+    for (const { _id: id, found } of docs) this.#judge(id, found)
   }
 
   #judge(id: string, isFound: boolean): void {

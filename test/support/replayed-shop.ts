@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 import type { ReplayStatus } from '../../src/control/operations.ts'
-import { VersionWatch } from '../crash/version-watch.ts'
+import { VersionWatch } from './version-watch.ts'
 import { GoneWatch } from './gone-watch.ts'
 import type { SearchIndex } from './search-index.ts'
 import { differencesOfShop } from './shop.ts'
@@ -21,7 +21,7 @@ export interface ReplayedShop {
 /** Throws where orders of the product are missing afterwards, or one that was deleted was to be seen meanwhile. */
 export async function replayChangedProduct(shop: ReplayedShop): Promise<void> {
   const { connection, schema, index, command, caughtUp } = shop
-  const { name, server } = index
+  const { name } = index
   await index.ask('PUT', `/${name}/_settings`, { index: { gc_deletes: '1s' } })
   const product = await mostSold(connection, schema)
   await connection.query(`UPDATE ${schema}.products SET price = price + 1 WHERE code = ?`, [product.code])
@@ -38,7 +38,7 @@ export async function replayChangedProduct(shop: ReplayedShop): Promise<void> {
   const dry = JSON.parse(await command(...replay, '--dry-run')) as { readonly keys: number }
   assert.equal(dry.keys, product.orders.length)
   const watch = new GoneWatch(index, gone)
-  const versions = new VersionWatch(server, name, 1000, 1)
+  const versions = new VersionWatch(index, 1000, 1)
   watch.start()
   versions.start()
   const done = JSON.parse(await command(...replay, '--wait')) as ReplayStatus

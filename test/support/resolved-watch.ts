@@ -121,7 +121,8 @@ export class ResolvedWatch implements AsyncDisposable {
   /** A later change of a document covers the earlier ones. */
   async #hold(passed: readonly Seen[]): Promise<void> {
     const last = new Map(passed.map((seen) => [seen.id, seen]))
-    const versions = await this.#versionsOf([...last.keys()])
+    const versions = await this.#options.index.versionsIfServing([...last.keys()])
+    if (versions === undefined) throw new Error('the index was asked for versions and does not serve')
     this.#checked += passed.length
     for (const seen of last.values()) {
       const version = versions.get(seen.id)
@@ -130,19 +131,5 @@ export class ResolvedWatch implements AsyncDisposable {
       } else if (version < seen.version)
         this.#violations.push(`document ${seen.id} is ${version}, and ${seen.version} was passed`)
     }
-  }
-
-  /** Versions are beyond 2^53: they are taken from the text. */
-  async #versionsOf(ids: readonly string[]): Promise<ReadonlyMap<string, bigint>> {
-    const { server, name } = this.#options.index
-    const response = await fetch(`${server}/${name}/_mget?_source=false`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ ids }),
-    })
-    const text = await response.text()
-    if (!response.ok) throw new Error(`the index was asked for versions and answered ${text.slice(0, 200)}`)
-    const found = text.matchAll(/"_id":"([^"]+)","_version":(\d+)/g)
-    return new Map([...found].map(([, id = '', version = '']) => [id, BigInt(version)]))
   }
 }

@@ -51,6 +51,18 @@ export class SearchIndex {
     return source
   }
 
+  /**
+   * Versions by id, of the documents that there are, findable or not; undefined = the index does not serve at this moment.
+   * They are beyond 2^53: they are taken from the text.
+   */
+  async versionsIfServing(ids: readonly string[]): Promise<ReadonlyMap<string, bigint> | undefined> {
+    const response = await this.#send('POST', `/${this.name}/_mget?_source=false`, { ids })
+    const found = (await response.text()).matchAll(/"_id":"([^"]+)","_version":(\d+)/g)
+    return response.ok
+      ? new Map([...found].map(([, id = '', version = '']) => [id, BigInt(version)]))
+      : undefined
+  }
+
   /** How many documents were written since the index was made; 0 where there is no index yet. */
   async written(): Promise<number> {
     const path = `/${this.name}/_stats/indexing?filter_path=_all.primaries.indexing.index_total`

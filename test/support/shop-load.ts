@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Connection } from 'mysql2/promise'
-import { VersionWatch } from '../crash/version-watch.ts'
 import type { Stack } from '../stack/stack.ts'
 import { Random } from './random.ts'
+import { SearchIndex } from './search-index.ts'
 import { changeShop } from './shop.ts'
+import { VersionWatch } from './version-watch.ts'
 
 export interface ShopLoadOptions {
   readonly schema: string
@@ -31,7 +32,7 @@ export class ShopLoad implements AsyncDisposable {
 
   static async start({ mysql, elasticsearch }: Stack, options: ShopLoadOptions): Promise<ShopLoad> {
     const { schema, orders, seed } = options
-    const versions = new VersionWatch(elasticsearch.url, schema, orders, seed)
+    const versions = new VersionWatch(new SearchIndex(elasticsearch.url, schema), orders, seed)
     return new ShopLoad(await mysql.connect(), versions, options)
   }
 

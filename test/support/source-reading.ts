@@ -9,7 +9,7 @@ import { createMysqlSource } from '../../src/source/mysql/mysql-source.ts'
 import type { SourceBatch } from '../../src/source/source.ts'
 import type { SqlServer } from '../stack/sql-server.ts'
 
-const waitMsMax = 30_000
+const waitMsMax = 60_000
 
 /** Reads in the background and keeps what came. */
 export class Reading {
