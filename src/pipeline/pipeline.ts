@@ -139,7 +139,7 @@ export class Pipeline {
   #swept(index: IndexState, admin: IndexAdmin): SweepParts {
     const { sinkFor, clock } = this.#parts
     return {
-      index: admin,
+      index: admin.named?.(index.name) ?? admin,
       sink: sinkFor(index),
       letters: this.#letters,
       clock,

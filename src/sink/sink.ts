@@ -126,6 +126,8 @@ export interface IndexState {
   readonly documents: number
   /** What millrace wrote into the mapping's `_meta`; undefined = an index that it did not make or adopt. */
   readonly mark: IndexMark | undefined
+  /** What further indexes behind the alias are to be made from is gone; `reconcile` puts it there again. */
+  readonly lacksTemplate?: true
 }
 
 export interface StoredDocument {
@@ -144,6 +146,9 @@ export interface ScanOptions {
   /** Only documents with one of these values (JSON texts) in each field, or with nothing in it, are wanted; others may come, too. */
   readonly where?: readonly { readonly field: string; readonly anyOf: readonly string[] }[]
 }
+
+/** What is deleted from is listed first. */
+export type ListedIndex = Pick<IndexAdmin, 'refresh' | 'scan'>
 
 /** The index itself, as opposed to documents in it. All calls throw a Failure with a remedy when they cannot. */
 export interface IndexAdmin {
@@ -166,6 +171,11 @@ export interface IndexAdmin {
   /** Writes lineage and epoch into the mapping's `_meta`; before the first document of an epoch. */
   mark(mark: IndexMark): Promise<void>
   refresh(): Promise<void>
+  /**
+   * An index by its own name, whatever the alias points at, so that nobody's documents are taken for ours where the alias is
+   * moved: each says that it lies there. Where an alias stands for one index.
+   */
+  named?(name: string): ListedIndex
   /** All documents at one point in time, in pages, or at least those that a condition names. */
   scan(options: ScanOptions, signal: AbortSignal): AsyncIterable<readonly StoredDocument[]>
   /** As a search finds it: what was written and is not refreshed is not found. Where documents can be searched. */

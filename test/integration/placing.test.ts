@@ -13,6 +13,8 @@ import { DaemonProcess } from '../support/daemon-process.ts'
 import { SearchIndex, type Source } from '../support/search-index.ts'
 import { startSuiteStack } from '../support/suite-stack.ts'
 
+type Mappings = Readonly<Record<string, { readonly mappings: { _meta: object; properties: object } }>>
+
 suite('documents whose rows say where they lie', () => {
   let stack: Stack
   let connection: Connection
@@ -172,6 +174,31 @@ suite('documents whose rows say where they lie', () => {
     assert.match(sources[0]?.remedy ?? '', /from behind the alias taken, or give the pipeline another/)
   })
 
+  /** A template that somebody deletes is put again; an index that was made without it meanwhile is not written to. */
+  async function losesTemplate(daemon: DaemonProcess, table: string): Promise<void> {
+    const indexes = Object.values(targets).map((kind) => new SearchIndex(stack[kind].url, 'adopted'))
+    for (const index of indexes) {
+      await index.ask('DELETE', '/_index_template/millrace-adopted')
+      await index.ask('PUT', '/adopted-2026_05')
+    }
+    await connection.query(`INSERT INTO ${table} VALUES (6, '2026-04-05'), (7, '2026-05-05')`)
+    await daemon.until('wait for the bare index', (status) =>
+      status.pipelines.every(({ error }) => /adopted-2026_05: there, but not behind/.test(error ?? '')),
+    )
+    for (const index of indexes) await index.ask('DELETE', '/adopted-2026_05')
+    await untilCaughtUp(daemon, connection)
+    const places = ['6 adopted-2026_04', '7 adopted-2026_05']
+    for (const kind of Object.values(targets))
+      assert.deepEqual((await placesIn(kind, 'adopted')).slice(-2), places, kind)
+    for (const index of indexes) {
+      const made = await index.ask<Mappings>('GET', '/adopted-2026_05/_mapping')
+      assert.deepEqual(made['adopted-2026_05']?.mappings.properties, {
+        created_at: { type: 'date', format: 'strict_date_optional_time' },
+        id: { type: 'integer' },
+      })
+    }
+  }
+
   test('are those of others where a person says so, and then equal the table', async () => {
     const table = 'placed.adopted'
     await connection.query(`CREATE TABLE ${table} (id INT PRIMARY KEY, created_at DATETIME)`)
@@ -202,9 +229,8 @@ suite('documents whose rows say where they lie', () => {
     for (const kind of Object.values(targets)) {
       const places = ['1 adopted-2026_01', '2 adopted-2026_02', '4 adopted-2026_03']
       assert.deepEqual(await placesIn(kind, 'adopted'), places, kind)
-      const found = await new SearchIndex(stack[kind].url, 'adopted').ask<
-        Record<string, { mappings: { _meta: object } }>
-      >('GET', '/adopted-2026_01/_mapping')
+      const index = new SearchIndex(stack[kind].url, 'adopted')
+      const found = await index.ask<Mappings>('GET', '/adopted-2026_01/_mapping')
       assert('owner' in (found['adopted-2026_01']?.mappings['_meta'] ?? {}), 'what it said of itself stays')
     }
     await assertVerified('adopted')
@@ -221,6 +247,7 @@ suite('documents whose rows say where they lie', () => {
     for (const kind of Object.values(targets))
       await new SearchIndex(stack[kind].url, 'adopted').ask('DELETE', '/elsewhere')
     await untilCaughtUp(daemon, connection)
+    await losesTemplate(daemon, table)
     assert.equal((await daemon.stop()).code, 0)
   })
 

@@ -157,6 +157,8 @@ export function assertBound(question: {
       },
     )
   }
+  if (index.lacksTemplate === true)
+    throw new Failure('transient', `the template for new indexes of ${alias} is gone: a start puts it again`)
   if (index.mark !== undefined && index.mark.lineage !== lineage) {
     throw new Failure('conflict', `the index ${index.name} (${alias}) was taken over by another millrace`, {
       remedy: `stop one of the two; run with --adopt ${label} to take the index back`,

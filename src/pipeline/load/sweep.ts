@@ -4,13 +4,13 @@
  * written meanwhile stays.
  */
 import { Failure } from '../../change/failure.ts'
-import type { IndexAdmin, Operation, Sink, StoredDocument, Outcome } from '../../sink/sink.ts'
+import type { ListedIndex, Operation, Sink, StoredDocument, Outcome } from '../../sink/sink.ts'
 import type { Clock } from '../clock.ts'
 import type { Letters } from '../delivery/letters.ts'
 import { decide, failureOf } from '../retry-policy.ts'
 
 export interface SweepParts {
-  readonly index: IndexAdmin
+  readonly index: ListedIndex
   readonly sink: Sink
   readonly letters: Letters
   readonly clock: Clock

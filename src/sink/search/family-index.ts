@@ -4,9 +4,10 @@ import { Failure } from '../../change/failure.ts'
 import type { IndexAdmin, IndexMark, IndexState, ScanOptions, StoredDocument } from '../sink.ts'
 import { assertPlainAlias } from './alias.ts'
 import {
-  familyMark,
   isNamedAsMember,
+  markOfAll,
   membersOfFamily,
+  templateOfFamily,
   templatePath,
   type FamilyMark,
   type FamilyPlace,
@@ -32,10 +33,12 @@ export class FamilyIndex implements IndexAdmin {
   }
 
   async inspect(): Promise<IndexState | undefined> {
-    const mark = await familyMark(this.#place)
-    if (mark !== undefined) return await this.#state(mark.family, mark)
+    const template = await templateOfFamily(this.#place)
+    if (template?.mark !== undefined) return await this.#state(template.mark.family, template.mark)
     const found = await membersOfFamily(this.#place)
     if (found.length === 0) return undefined
+    const mark = markOfAll(found)
+    if (mark !== undefined) return { ...(await this.#state(mark.family, mark)), lacksTemplate: true }
     this.#checkStrangers(found)
     return await this.#state(this.#adopted, undefined)
   }
@@ -47,10 +50,11 @@ export class FamilyIndex implements IndexAdmin {
   }
 
   async reconcile(): Promise<readonly string[]> {
-    const mark = await familyMark(this.#place)
+    const members = await membersOfFamily(this.#place)
+    const mark = (await this.#mark()) ?? markOfAll(members)
     if (mark !== undefined) await this.#putTemplate(mark)
     const sentences = new Set<string>()
-    for (const { name, ...settings } of await membersOfFamily(this.#place)) {
+    for (const { name, ...settings } of members) {
       const text = (await this.#ask('GET', `/${encodeURIComponent(name)}/_mapping`)) ?? '{}'
       const found = JSON.parse(text) as Readonly<Record<string, { readonly mappings: ExistingMapping }>>
       for (const each of await this.#wanted.reconcile(name, found[name]?.mappings ?? {})) sentences.add(each)
@@ -60,7 +64,7 @@ export class FamilyIndex implements IndexAdmin {
   }
 
   async mark(mark: IndexMark): Promise<void> {
-    const known = await familyMark(this.#place)
+    const known = await this.#mark()
     const marked = { ...mark, family: known?.family ?? this.#adopted }
     if (known !== undefined) await this.#putTemplate(marked)
     for (const { name, meta } of await membersOfFamily(this.#place)) {
@@ -92,7 +96,7 @@ export class FamilyIndex implements IndexAdmin {
   async *scan(options: ScanOptions, signal: AbortSignal): AsyncGenerator<readonly StoredDocument[]> {
     await this.#existing()
     if ((await membersOfFamily(this.#place, signal)).length === 0) return
-    yield* scan(this.#place.client, { ...options, alias: this.#place.alias, isFamily: true }, signal)
+    yield* scan(this.#place.client, { ...options, place: this.#place.alias, tellsIndex: true }, signal)
   }
 
   async found(id: string): Promise<StoredDocument | undefined> {
@@ -106,9 +110,12 @@ export class FamilyIndex implements IndexAdmin {
     return await findByIds({ ...this.#place, isFamily: true }, wanted, untilAnswered, true)
   }
 
-  async #existing(): Promise<FamilyMark> {
-    const found = await familyMark(this.#place)
-    if (found !== undefined) return found
+  async #mark(): Promise<FamilyMark | undefined> {
+    return (await templateOfFamily(this.#place))?.mark
+  }
+
+  async #existing(): Promise<void> {
+    if ((await this.#mark()) !== undefined) return
     throw new Failure('target', `there is no template for the indexes of ${this.#place.alias}`, {
       remedy: 'restore it, or let the pipeline load them anew',
     })

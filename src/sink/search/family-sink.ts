@@ -2,12 +2,13 @@
 import type { List } from '../../change/list.ts'
 import type { Operation, Outcome, Sink } from '../sink.ts'
 import {
+  assertBehind,
+  assertFamily,
   dropMember,
-  familyMark,
   isExpired,
   makeMember,
   membersOfFamily,
-  otherFamily,
+  templateOfFamily,
   type FamilyPlace,
 } from './family.ts'
 import { SearchSink } from './search-sink.ts'
@@ -35,13 +36,18 @@ export class FamilySink implements Sink {
   }
 
   async write(listed: List<Operation>, signal: AbortSignal): Promise<readonly Outcome[]> {
+    const { place } = this.#options
     const operations = [...listed]
     await this.#sink.verified(signal)
     await this.#makeNew(operations, signal)
-    const sent = operations.filter((operation) => this.#isSent(operation))
-    const outcomes = sent.length === 0 ? [] : await this.#sink.write(sent, signal)
+    const sent = new Set(operations.filter((operation) => this.#isSent(operation)))
+    if (sent.size === 0) return operations.map(() => done)
+    const outcomes = await this.#sink.write([...sent], signal)
+    // A server makes an index that went missing meanwhile, with the template or without.
+    await this.#verify(signal)
+    assertBehind(place, this.#members, namesIn(sent))
     let next = 0
-    return operations.map((operation) => (this.#isSent(operation) ? (outcomes[next++] ?? done) : done))
+    return operations.map((operation) => (sent.has(operation) ? (outcomes[next++] ?? done) : done))
   }
 
   /** Where there is no index there is nothing to delete, and what is too old is not kept. */
@@ -51,25 +57,26 @@ export class FamilySink implements Sink {
   }
 
   async #makeNew(operations: readonly Operation[], signal: AbortSignal): Promise<void> {
-    const { place, clock } = this.#options
-    const wanted = new Set(operations.flatMap(({ op, index }) => (op === 'index' ? (index ?? []) : [])))
-    const missing = [...wanted].filter(
+    const { place, uuid, clock } = this.#options
+    const missing = namesIn(operations).filter(
       (name) => !this.#members.has(name) && !isExpired(place, name, clock.now()),
     )
-    for (const name of missing) await makeMember(place, name, signal)
-    if (missing.length > 0) await this.#verify(signal)
+    if (missing.length === 0) return
+    const template = await templateOfFamily(place, signal)
+    assertFamily(place, uuid, { template, members: [] })
+    for (const name of missing) await makeMember(place, { name, body: template?.body ?? '{}' }, signal)
+    await this.#verify(signal)
+    assertBehind(place, this.#members, missing)
   }
 
   /** Throws when what is behind the alias is not the family that this sink fills. */
   async #verify(signal: AbortSignal): Promise<void> {
     const { place, uuid, clock } = this.#options
-    const [mark, members] = await Promise.all([familyMark(place, signal), membersOfFamily(place, signal)])
-    const strangers = members.filter((member) => member.mark?.family !== uuid)
-    if (mark?.family !== uuid || strangers.length > 0)
-      throw otherFamily(
-        place.alias,
-        strangers.map(({ name }) => name),
-      )
+    const [template, members] = await Promise.all([
+      templateOfFamily(place, signal),
+      membersOfFamily(place, signal),
+    ])
+    assertFamily(place, uuid, { template, members })
     const names = new Set(members.map(({ name }) => name))
     for (const name of names) {
       if (!isExpired(place, name, clock.now())) continue
@@ -78,6 +85,11 @@ export class FamilySink implements Sink {
     }
     this.#members = names
   }
+}
+
+/** The indexes that documents are to lie in. */
+function namesIn(operations: Iterable<Operation>): readonly string[] {
+  return [...new Set([...operations].flatMap(({ op, index }) => (op === 'index' ? (index ?? []) : [])))]
 }
 
 const done: Outcome = { kind: 'applied' }

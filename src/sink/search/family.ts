@@ -6,6 +6,7 @@
  * All carry the number of their family in `_meta`. The template holds number and mark where there is no index yet.
  */
 import { Failure } from '../../change/failure.ts'
+import { membersOf, objectsOf } from '../../change/raw-json.ts'
 import type { IndexMark } from '../sink.ts'
 import type { AliasDefinition } from './alias.ts'
 import { failureOf } from './outcomes.ts'
@@ -27,7 +28,7 @@ export interface FamilyMark extends IndexMark {
   readonly family: string
 }
 
-interface Member {
+export interface Member {
   readonly name: string
   /** undefined = millrace neither made nor adopted it. */
   readonly mark: FamilyMark | undefined
@@ -67,33 +68,49 @@ interface FoundMember extends Mapped {
   readonly settings: { readonly index: { readonly gc_deletes?: string } }
 }
 
-/** The mark in the template; undefined = there is no template of ours. */
-export async function familyMark(
+/** What new indexes of a family are made from. */
+export interface FamilyTemplate {
+  readonly mark: FamilyMark | undefined
+  /** Settings, mappings and alias, as an index is made with them. */
+  readonly body: string
+}
+
+/** undefined = there is no such template. */
+export async function templateOfFamily(
   { client, alias }: FamilyPlace,
   signal: AbortSignal = untilAnswered,
-): Promise<FamilyMark | undefined> {
+): Promise<FamilyTemplate | undefined> {
   const answer = await client.send({ method: 'GET', path: templatePath(alias) }, signal)
   if (answer.status === 404) return undefined
   if (answer.status !== 200) throw failureOf(answer, `looking at the template of ${alias}`)
-  const { index_templates: templates = [] } = JSON.parse(answer.text) as Templates
-  return templates[0]?.index_template.template?.mappings?.['_meta']?.millrace
+  const [found] = objectsOf(membersOf(answer.text).get('index_templates') ?? '[]')
+  const body = membersOf(found?.get('index_template') ?? '{}').get('template') ?? '{}'
+  return { mark: (JSON.parse(body) as Mapped).mappings?.['_meta']?.millrace, body }
 }
 
-interface Templates {
-  readonly index_templates?: readonly { readonly index_template: { readonly template?: Mapped } }[]
+/** The mark that all of the indexes bear; undefined = there is none, or one of them bears another. */
+export function markOfAll(members: readonly Member[]): FamilyMark | undefined {
+  const marks = members.flatMap(({ mark }) => mark ?? [])
+  // Those of a later epoch are still to be marked with it all together.
+  const [oldest] = marks.toSorted((a, b) => a.epoch - b.epoch)
+  const isOne = marks.length === members.length && marks.every(({ family }) => family === oldest?.family)
+  return isOne ? oldest : undefined
 }
 
 export function templatePath(alias: string): string {
   return `/_index_template/millrace-${encodeURIComponent(alias)}`
 }
 
-/** Makes the index of a period from the template; that another has made it meanwhile is as good. */
+/**
+ * Makes the index of a period; that another has made it meanwhile is as good. The template's words are said again: should
+ * it be deleted in this moment, no index without mapping and alias comes of it.
+ */
 export async function makeMember(
   { client, alias }: FamilyPlace,
-  name: string,
+  { name, body }: { readonly name: string; readonly body: string },
   signal: AbortSignal,
 ): Promise<void> {
-  const call: Call = { method: 'PUT', path: `/${encodeURIComponent(name)}`, body: '{}' }
+  const call: Call = { method: 'PUT', path: `/${encodeURIComponent(name)}`, body }
   const answer = await client.send(call, signal)
   if (answer.status === 200 || isTaken(answer)) return
   throw failureOf(answer, `making ${name} of ${alias}`)
@@ -145,20 +162,40 @@ export function isNamedAsMember(
   return period === 'undated' || period.replaceAll(/\d/g, '9') === format.replaceAll(/[YMD]/g, '9')
 }
 
-/** `strangers` are the indexes behind the alias that are of no family or of another. */
-export function otherFamily(alias: string, strangers: readonly string[]): Failure {
-  if (strangers.length === 0)
-    return new Failure('target', `${alias} is not the family of indexes that was filled`, {
+/** Throws where what is behind the alias, or the template, is not of the family. */
+export function assertFamily(
+  { alias }: Pick<FamilyPlace, 'alias'>,
+  uuid: string,
+  found: { readonly template: FamilyTemplate | undefined; readonly members: readonly Member[] },
+): void {
+  const strangers = found.members.filter(({ mark }) => mark?.family !== uuid).map(({ name }) => name)
+  if (strangers.length > 0)
+    throw new Failure(
+      'target',
+      `behind ${alias} are indexes that were not filled by this pipeline: ${strangers.join(', ')}`,
+      { remedy: 'take them from behind the alias: what the table lacks would be deleted from them, too' },
+    )
+  if (found.template === undefined)
+    throw new Failure('target', `the template for new indexes of ${alias} is gone`, {
+      remedy: 'it is put again within seconds',
+    })
+  if (found.template.mark?.family !== uuid)
+    throw new Failure('target', `${alias} is not the family of indexes that was filled`, {
       remedy: 'restore its indexes and its template, or let the pipeline load them anew',
     })
-  const names = strangers.join(', ')
-  return new Failure(
-    'target',
-    `behind ${alias} are indexes that were not filled by this pipeline: ${names}`,
-    {
-      remedy: `take them from behind the alias: what the table lacks would be deleted from them, too`,
-    },
-  )
+}
+
+/** Throws where one of these indexes is not behind the alias: what is written there is found by nobody. */
+export function assertBehind(
+  { alias }: Pick<FamilyPlace, 'alias'>,
+  members: ReadonlySet<string>,
+  names: readonly string[],
+): void {
+  const apart = names.filter((name) => !members.has(name))
+  if (apart.length > 0)
+    throw new Failure('target', `${apart.join(', ')}: there, but not behind ${alias}`, {
+      remedy: 'delete it: it is made anew as it is to be',
+    })
 }
 
 /** Short calls end by the client's own limit. */

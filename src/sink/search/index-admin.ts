@@ -4,6 +4,7 @@ import type {
   IndexAdmin,
   IndexMark,
   IndexState,
+  ListedIndex,
   Operation,
   Outcome,
   ScanOptions,
@@ -98,13 +99,18 @@ export class SearchIndex implements IndexAdmin {
   }
 
   async refresh(): Promise<void> {
-    const answer = await this.#succeed({ method: 'POST', path: `${this.#path}/_refresh` }, 'refreshing')
-    const { _shards: shards } = JSON.parse(answer.text) as { readonly _shards?: { readonly failed?: number } }
-    if ((shards?.failed ?? 0) > 0) throw new Failure('transient', `refreshing ${this.#alias}: a shard failed`)
+    await this.#refresh(this.#alias)
+  }
+
+  named(name: string): ListedIndex {
+    return {
+      refresh: async () => await this.#refresh(name),
+      scan: (options, signal) => scan(this.#client, { ...options, place: name, tellsIndex: true }, signal),
+    }
   }
 
   async *scan(options: ScanOptions, signal: AbortSignal): AsyncIterable<readonly StoredDocument[]> {
-    yield* scan(this.#client, { alias: this.#alias, ...options }, signal)
+    yield* scan(this.#client, { ...options, place: this.#alias }, signal)
   }
 
   async found(id: string): Promise<StoredDocument | undefined> {
@@ -193,6 +199,13 @@ export class SearchIndex implements IndexAdmin {
       documents: await this.#count(),
       mark: markOf(mappings['_meta']?.['millrace']),
     }
+  }
+
+  async #refresh(name: string): Promise<void> {
+    const path = `/${encodeURIComponent(name)}/_refresh`
+    const answer = await this.#succeed({ method: 'POST', path }, 'refreshing')
+    const { _shards: shards } = JSON.parse(answer.text) as { readonly _shards?: { readonly failed?: number } }
+    if ((shards?.failed ?? 0) > 0) throw new Failure('transient', `refreshing ${this.#alias}: a shard failed`)
   }
 
   /** The next number that no index of this alias has had, among those that exist. */

@@ -1,4 +1,4 @@
-/** All documents behind an alias as they were at one moment, page by page. */
+/** All documents of an index, or behind an alias, as they were at one moment, page by page. */
 import { Failure } from '../../change/failure.ts'
 import type { ScanOptions, StoredDocument } from '../sink.ts'
 import type { PointInTimeCalls } from './dialect.ts'
@@ -7,9 +7,10 @@ import { membersOf, objectsOf, stringOf } from '../../change/raw-json.ts'
 import type { Answer, Call, SearchClient } from './search-client.ts'
 
 export interface Scanned extends ScanOptions {
-  readonly alias: string
-  /** Whether there are several indexes behind the alias. */
-  readonly isFamily?: boolean
+  /** An alias, or an index. */
+  readonly place: string
+  /** Each document says in which index it lies. */
+  readonly tellsIndex?: boolean
 }
 
 export async function* scan(
@@ -18,7 +19,7 @@ export async function* scan(
   signal: AbortSignal,
 ): AsyncGenerator<readonly StoredDocument[]> {
   const { pointInTime } = await client.dialect(signal)
-  const reading: Reading = { ask: (call) => succeed(client, call, scanned.alias, signal), client, scanned }
+  const reading: Reading = { ask: (call) => succeed(client, call, scanned.place, signal), client, scanned }
   if (pointInTime === undefined) yield* byScroll(reading)
   else yield* byPointInTime(reading, pointInTime)
 }
@@ -33,8 +34,8 @@ async function* byPointInTime(
   { ask, client, scanned }: Reading,
   calls: PointInTimeCalls,
 ): AsyncGenerator<readonly StoredDocument[]> {
-  const { alias, source } = scanned
-  const opened = membersOf((await ask(calls.open(alias, keepAlive))).text)
+  const { place, source } = scanned
+  const opened = membersOf((await ask(calls.open(place, keepAlive))).text)
   let id = stringOf(opened.get('id') ?? opened.get('pit_id') ?? '""')
   try {
     let after = ''
@@ -56,11 +57,11 @@ async function* byPointInTime(
 }
 
 async function* byScroll({ ask, client, scanned }: Reading): AsyncGenerator<readonly StoredDocument[]> {
-  const { alias, source } = scanned
+  const { place, source } = scanned
   let id: string | undefined
   try {
     const body = `{"size":${sizeOf(source)}${conditionOf(scanned)},"sort":["_doc"],"version":true,"_source":${source}}`
-    const path = `/${encodeURIComponent(alias)}/_search`
+    const path = `/${encodeURIComponent(place)}/_search`
     const query = { ...queryOf(source), scroll: keepAlive }
     let page = readPage((await ask({ method: 'POST', path, query, body })).text, scanned)
     for (;;) {
@@ -122,15 +123,15 @@ interface Page {
   readonly view: string | undefined
 }
 
-function readPage(text: string, { alias, isFamily = false }: Scanned): Page {
+function readPage(text: string, { place, tellsIndex = false }: Scanned): Page {
   const answer = membersOf(text)
   const failed = membersOf(answer.get('_shards') ?? '{}').get('failed') ?? '0'
   if (answer.get('timed_out') !== 'false' || failed !== '0')
-    throw new Failure('transient', `reading ${alias}: not all shards answered in time`)
+    throw new Failure('transient', `reading ${place}: not all shards answered in time`)
   const hits = objectsOf(membersOf(answer.get('hits') ?? '{}').get('hits') ?? '[]')
   const view = answer.get('pit_id') ?? answer.get('_scroll_id')
   return {
-    documents: hits.map((hit) => (isFamily ? { ...documentOf(hit), ...indexOf(hit) } : documentOf(hit))),
+    documents: hits.map((hit) => (tellsIndex ? { ...documentOf(hit), ...indexOf(hit) } : documentOf(hit))),
     lastSort: hits.at(-1)?.get('sort') ?? '',
     view: view === undefined ? undefined : stringOf(view),
   }
@@ -155,10 +156,10 @@ export function documentOf(hit: ReadonlyMap<string, string>): StoredDocument {
 async function succeed(
   client: SearchClient,
   call: Call,
-  alias: string,
+  place: string,
   signal: AbortSignal,
 ): Promise<Answer> {
   const answer = await client.send(call, signal)
-  if (answer.status < 200 || answer.status > 299) throw failureOf(answer, `reading ${alias}`)
+  if (answer.status < 200 || answer.status > 299) throw failureOf(answer, `reading ${place}`)
   return answer
 }

@@ -163,9 +163,10 @@ test('while it runs, the index that is the same under our mark or none is fine',
   assertBound({ ...bound, index: { ...index, mark: undefined } })
 })
 
-test('while it runs, an index that has gone starts the pipeline anew; one replaced or taken over stops it', () => {
+test('while it runs, an index that has gone, or whose template has, starts the pipeline anew; one replaced or taken over stops it', () => {
   const cases: readonly (readonly [IndexState | undefined, FailureKind])[] = [
     [undefined, 'transient'],
+    [{ ...index, lacksTemplate: true }, 'transient'],
     [{ ...index, uuid: 'u2' }, 'conflict'],
     [{ ...index, mark: { ...ourMark, lineage: 'theirs' } }, 'conflict'],
   ]
