@@ -16,6 +16,7 @@ export function testCache(name: string, open: () => Promise<CacheSubject>): void
   const check = rulesOf(name, open)
   check('what is taken of a rate is spread over all who share it', spread)
   check('a rate is not used before the time that was asked for', notBefore)
+  check('a rate of which nothing is taken can be held back for all', heldBack)
   check('large amounts are waited for by whoever comes next', amounts)
   check('of all who want an answer one asks, and the others find it', askedOnce)
   check('an answer that grows old is asked for again', ageing)
@@ -46,6 +47,13 @@ async function notBefore({ one, other }: CacheSubject): Promise<void> {
   assert.equal(await one.take(rate, 1, 60_000), 60_000)
   const wait = (await other.take(rate, 1, 0)) ?? 0
   assert.ok(wait > 50_000 && wait <= 61_000, `${wait} ms`)
+}
+
+async function heldBack({ one, other }: CacheSubject): Promise<void> {
+  const rate = { name: 'requests', perSecond: 1 }
+  assert.equal(await one.take(rate, 0, 60_000), 60_000)
+  const waits = await Promise.all([other.take(rate, 0, 0), one.take(rate, 0, 0)])
+  for (const wait of waits) assert.ok(wait !== undefined && wait > 50_000 && wait <= 60_000, `${wait} ms`)
 }
 
 async function amounts({ one, other }: CacheSubject): Promise<void> {

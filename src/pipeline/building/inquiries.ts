@@ -4,6 +4,7 @@
  * for a while.
  */
 import { Failure } from '../../change/failure.ts'
+import type { Rate } from '../../cache/cache.ts'
 import type { Answer, Question, Upstream } from '../../upstream/upstream.ts'
 import type { Clock } from '../clock.ts'
 import type { Observe } from '../facts.ts'
@@ -160,6 +161,8 @@ export class Inquiries {
       this.#tell(questions.length, clock.elapsed() - startedAtMs, failure)
       // That it cannot answer this very question says nothing against it.
       if (failure.kind !== 'rejected') this.#failed(failure)
+      if (failure.retryAfterMs !== undefined)
+        await this.#parts.sharing.holdBack(this.#rate, failure.retryAfterMs)
       throw failure
     } finally {
       this.#running--
@@ -169,16 +172,17 @@ export class Inquiries {
 
   /** Waits for a place among those under way, until it may be asked again, and for the rate. */
   async #turn(signal: AbortSignal): Promise<void> {
-    const { name, limits, sharing } = this.#parts
+    const { limits, sharing, clock } = this.#parts
     for (let seen = this.#freed.count; this.#running >= limits.concurrency;)
       seen = await this.#freed.next(seen, signal)
     this.#running++
     try {
-      const rate = { name: `upstream ${name}`, perSecond: limits.requestsPerSecond }
-      do {
-        await this.#untilWelcome(signal)
-        await sharing.keepPace(rate, 1, signal)
-      } while (this.#quietMs > 0)
+      // Who asks while it is left alone is not kept waiting.
+      while (!this.isLeftAlone) {
+        await sharing.keepPace(this.#rate, limits.requestsPerSecond === 0 ? 0 : 1, signal)
+        if (this.#quietMs <= 0) break
+        await clock.sleep(this.#quietMs, signal)
+      }
     } catch (error) {
       this.#running--
       this.#freed.notify()
@@ -186,14 +190,14 @@ export class Inquiries {
     }
   }
 
-  async #untilWelcome(signal: AbortSignal): Promise<void> {
-    for (let waitMs = this.#quietMs; waitMs > 0; waitMs = this.#quietMs)
-      await this.#parts.clock.sleep(waitMs, signal)
+  /** Where there is no limit nothing is taken of it, but it can be held back. */
+  get #rate(): Rate {
+    const { name, limits } = this.#parts
+    return { name: `upstream ${name}`, perSecond: limits.requestsPerSecond || 1 }
   }
 
-  /** Who asks while it is left alone is not kept waiting. */
   get #quietMs(): number {
-    return this.isLeftAlone ? 0 : this.#quietUntilMs - this.#parts.clock.elapsed()
+    return this.#quietUntilMs - this.#parts.clock.elapsed()
   }
 
   #leftAlone(): Failure {

@@ -30,8 +30,13 @@ export class Sharing {
   /** Takes so much of a rate, and waits until it may be used. 0 a second = without a limit. */
   async keepPace(rate: Rate, amount: number, signal: AbortSignal): Promise<void> {
     if (rate.perSecond === 0) return
-    const waitMs = await this.#take(rate, amount)
+    const waitMs = await this.#take(rate, amount, 0)
     if (waitMs > 0) await this.#parts.clock.sleep(waitMs, signal)
+  }
+
+  /** Nobody who shares the rate uses more of it before so many milliseconds have passed. */
+  async holdBack(rate: Rate, durationMs: number): Promise<void> {
+    await this.#take(rate, 0, durationMs)
   }
 
   /** As a cache does; throws nothing. */
@@ -60,12 +65,13 @@ export class Sharing {
     await this.#parts.own.close()
   }
 
-  async #take(rate: Rate, amount: number): Promise<number> {
+  async #take(rate: Rate, amount: number, notBeforeMs: number): Promise<number> {
     const { shared, processes } = this.#parts
-    const waitMs = await unlessAway(shared.take(rate, amount, this.#busyMs(rate)))
+    const delayMs = Math.max(notBeforeMs, this.#busyMs(rate))
+    const waitMs = await unlessAway(shared.take(rate, amount, delayMs))
     if (waitMs !== undefined) return this.#occupy(rate, amount, waitMs)
     const part = { ...rate, perSecond: rate.perSecond / processes }
-    return this.#occupy(part, amount, this.#busyMs(rate))
+    return this.#occupy(part, amount, Math.max(notBeforeMs, this.#busyMs(rate)))
   }
 
   #busyMs({ name }: Rate): number {

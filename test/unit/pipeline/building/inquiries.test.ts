@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Failure, type FailureKind } from '../../../../src/change/failure.ts'
+import { MemoryCache } from '../../../../src/cache/memory/memory-cache.ts'
 import { Inquiries, type InquiryLimits } from '../../../../src/pipeline/building/inquiries.ts'
+import { Sharing } from '../../../../src/pipeline/building/sharing.ts'
 import type { Reply } from '../../../../src/pipeline/building/shared-answers.ts'
 import type { Answer, Question, Upstream } from '../../../../src/upstream/upstream.ts'
 import { Facts } from '../../../support/facts.ts'
@@ -205,6 +207,25 @@ test('nobody asks an upstream before the time that it named, however many want t
   for (const [at, beganMs] of later.entries())
     assert.ok(at < 2 || beganMs - (later[at - 1] ?? 0) >= 9, 'the rate is kept when it is asked again')
 })
+
+for (const requestsPerSecond of [0, 10])
+  test(`what an upstream named to one process holds for those that share its limit of ${requestsPerSecond}/s`, async () => {
+    const clock = new VirtualClock()
+    const shared = new MemoryCache(() => clock.now())
+    const own = new MemoryCache(() => clock.now())
+    const [one, other] = [0, 1].map(() =>
+      subject({ requestsPerSecond }, 1, clock, new Sharing({ shared, own, processes: 2, clock })),
+    )
+    assert(one !== undefined && other !== undefined)
+    one.oracle.fail = () => failure('overload', 7000)
+    await clock.until(one.ask([1]))
+    const refusedMs = one.oracle.atMs[0] ?? 0
+    await clock.until(other.ask([2]))
+    assert.deepEqual(
+      other.oracle.atMs.map((atMs) => atMs - refusedMs),
+      [7000],
+    )
+  })
 
 test('one question that can never be answered does not take the others with it', async () => {
   const { oracle, ask } = subject({}, 8)
