@@ -4,9 +4,8 @@ import { join } from 'node:path'
 import type { Connection } from 'mysql2/promise'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace } from '../support/command-process.ts'
-import { DaemonProcess } from '../support/daemon-process.ts'
-import { SearchIndex } from '../support/search-index.ts'
 import type { Stack } from '../stack/stack.ts'
+import { assertCount, fill, schema, secondsSince, start, untilDoneMs } from './refused-rows.ts'
 
 export interface HostileRows {
   readonly rows: number
@@ -24,53 +23,20 @@ export interface HostileRowsResult {
   readonly peakResidentMb: number
 }
 
-const schema = 'hostile'
 const oneIn = 100
-const untilDoneMs = 1_800_000
 
 /** Throws where another document than the hostile ones is missing, or a letter stays. */
 export async function refuseSome(stack: Stack, { rows, say }: HostileRows): Promise<HostileRowsResult> {
   const connection = await stack.mysql.connect()
   try {
     await connection.query(`CREATE DATABASE ${schema}`)
-    await fill(connection, 'well', rows, false)
-    await fill(connection, 'things', rows, true)
+    await fill(connection, 'well', { rows, hostileOneIn: 0 })
+    await fill(connection, 'things', { rows, hostileOneIn: oneIn })
     const secondsWithout = await loadWell(stack, connection, { rows, say })
     return { ...(await loadThings(stack, connection, { rows, say })), secondsWithout }
   } finally {
     await connection.end()
   }
-}
-
-async function fill(connection: Connection, table: string, rows: number, hasHostile: boolean): Promise<void> {
-  await connection.query(
-    `CREATE TABLE ${schema}.${table} (id INT PRIMARY KEY, size VARCHAR(40), note VARCHAR(200))`,
-  )
-  for (let from = 0; from < rows; from += rowsPerStatement) {
-    const values = Array.from({ length: Math.min(rowsPerStatement, rows - from) }, (_, at) => {
-      const id = from + at
-      return [
-        id,
-        hasHostile && id % oneIn === 0 ? 'large' : String(id),
-        `a note of about the usual size: ${id}`,
-      ]
-    })
-    await connection.query(`INSERT INTO ${schema}.${table} VALUES ?`, [values])
-  }
-}
-
-const rowsPerStatement = 5000
-
-/** The index takes numbers alone where the table takes any text. */
-async function start(stack: Stack, table: string): Promise<DaemonProcess> {
-  return await DaemonProcess.start({
-    directory: join(stack.directory, table),
-    mysqlUrl: stack.mysql.cdcUrl,
-    elasticsearchUrl: stack.elasticsearch.url,
-    pipelines: {
-      [table]: { table: `${schema}.${table}`, target: { mappings: { size: { type: 'integer' } } } },
-    },
-  })
 }
 
 async function loadWell(stack: Stack, connection: Connection, { rows, say }: HostileRows): Promise<number> {
@@ -105,20 +71,9 @@ async function loadThings(
   return { rows, hostile, secondsWith, secondsToClose, peakResidentMb: daemon.usage().peakResidentMb }
 }
 
-async function assertCount(stack: Stack, name: string, expected: number): Promise<void> {
-  const index = new SearchIndex(stack.elasticsearch.url, name)
-  await index.refresh()
-  assert.equal(await index.count(), expected)
-}
-
 async function assertVerified(stack: Stack): Promise<void> {
   const directory = join(stack.directory, 'things')
   const environment = { MYSQL_URL: stack.mysql.cdcUrl, ELASTICSEARCH_URL: stack.elasticsearch.url }
   const { code, out, err } = await millrace(['verify', 'things'], directory, environment)
   assert.equal(code, 0, out + err)
-}
-
-/** `at` by `performance.now()`. */
-function secondsSince(at: number): number {
-  return (performance.now() - at) / 1000
 }

@@ -11,6 +11,7 @@ import { heatParent } from './hot-parent.ts'
 import { passHugeTransaction } from './huge-transaction.ts'
 import { troubleDeliverers } from './kafka-deliverers.ts'
 import { moveLeaders } from './leader-moves.ts'
+import { redriveMany } from './many-letters.ts'
 import { troubleReference } from './reference.ts'
 import { changeOnline } from './schema-change.ts'
 import { followSchemas } from './random-schemas.ts'
@@ -29,6 +30,8 @@ const help = `npm run test:soak -- NAME [options]
     --seconds N       how long (default 300)
   hostile-rows        one row in a hundred is refused by the index, later corrected (about 2 minutes)
     --rows N          (default 200000)
+  many-letters        every document of a table is refused; the letters are listed and redriven (about 2 minutes)
+    --rows N          (default 100000)
   leader-moves        servers die in turns under load, some with their last changes (about 10 minutes)
     --moves N         how often (default 50)
     --mariadb         MariaDB instead of MySQL
@@ -59,7 +62,7 @@ Exit code 0: held; 1: did not hold; 2: bad use.`
 
 interface SoakOptions {
   readonly megabytes: number | undefined
-  readonly rows: number
+  readonly rows: number | undefined
   readonly moves: number
   readonly rounds: number
   readonly mariadb: boolean
@@ -81,6 +84,7 @@ const soaks: Readonly<Record<string, Soak>> = {
   'slow-target': slowTarget,
   'target-down': targetDown,
   'hostile-rows': hostileRows,
+  'many-letters': manyLetters,
   'leader-moves': leaderMoves,
   'hot-parent': hotParent,
   reference,
@@ -96,7 +100,7 @@ async function main(): Promise<number> {
     allowPositionals: true,
     options: {
       megabytes: { type: 'string' },
-      rows: { type: 'string', default: '200000' },
+      rows: { type: 'string' },
       moves: { type: 'string', default: '50' },
       rounds: { type: 'string', default: '25' },
       mariadb: { type: 'boolean', default: false },
@@ -116,10 +120,10 @@ async function main(): Promise<number> {
     console.log(help)
     return values.help ? 0 : 2
   }
-  const megabytes = values.megabytes === undefined ? undefined : Number(values.megabytes)
+  const megabytes = numberOf(values.megabytes)
   const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31))
-  const seconds = values.seconds === undefined ? undefined : Number(values.seconds)
-  const [rows, moves, rounds] = [Number(values.rows), Number(values.moves), Number(values.rounds)]
+  const [rows, seconds] = [numberOf(values.rows), numberOf(values.seconds)]
+  const [moves, rounds] = [Number(values.moves), Number(values.rounds)]
   const [roots, deliverers] = [Number(values.roots), Number(values.deliverers)]
   const numbers = {
     megabytes,
@@ -134,6 +138,11 @@ async function main(): Promise<number> {
   }
   await soak({ ...values, tool: values.tool, server: values.server, ...numbers })
   return 0
+}
+
+/** undefined = not given: each has a number of its own then. */
+function numberOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Number(text)
 }
 
 const say = (text: string): void => console.error(text)
@@ -160,9 +169,15 @@ async function targetDown({ seconds = 300 }: SoakOptions): Promise<void> {
   console.log(`held: ${JSON.stringify(await takeTargetDown(stack, { seconds, say }))}`)
 }
 
-async function hostileRows({ rows }: SoakOptions): Promise<void> {
+async function hostileRows({ rows = 200_000 }: SoakOptions): Promise<void> {
   await using stack = await oneSourceAndTarget()
   const result = await refuseSome(stack, { rows, say })
+  console.log(`held: ${JSON.stringify(result)}`)
+}
+
+async function manyLetters({ rows = 100_000 }: SoakOptions): Promise<void> {
+  await using stack = await oneSourceAndTarget()
+  const result = await redriveMany(stack, { rows, say })
   console.log(`held: ${JSON.stringify(result)}`)
 }
 
