@@ -7,8 +7,8 @@ import { tablesIn } from './joins.ts'
 export function mayAlter(definition: DocumentDefinition, { table, effect }: Barrier): boolean {
   if (!tablesIn(definition).includes(table)) return false
   if (effect?.kind !== 'widened') return true
-  // A query names the columns that it uses, where it does not say "all".
-  if (definition.sql !== undefined) return /\*/.test(definition.sql.query)
+  // A query names the columns that it uses, where it does not say "all", or "those of the same name".
+  if (definition.sql !== undefined) return /\*|\b(?:table|natural)\b/i.test(definition.sql.query)
   const uses = definitionsIn(definition).filter((each) => each.table === table)
   // A link table between parents and children shows nothing itself: what it is read for cannot be a new column.
   return uses.some((use) => effect.columns.some((column) => concerns(use, column)))

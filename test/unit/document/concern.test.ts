@@ -30,6 +30,10 @@ const child: ChildDefinition = {
 }
 const family: DocumentDefinition = { ...chosen, children: { list: child } }
 
+function queried(query: string): DocumentDefinition {
+  return { ...all, sql: { query, triggers: {}, still: [] } }
+}
+
 test('a statement alters documents of its table, whatever it did, unless it only added columns that they do not use', () => {
   const cases: readonly (readonly [DocumentDefinition, string, readonly string[] | undefined, boolean])[] = [
     [all, 's.other', undefined, false],
@@ -48,6 +52,10 @@ test('a statement alters documents of its table, whatever it did, unless it only
     [family, 's.c', ['parent'], true],
     [family, 's.c', undefined, true],
     [{ ...family, children: { list: { ...child, fields: undefined } } }, 's.c', ['new'], true],
+    [queried('SELECT id, name FROM s.t WHERE id IN (:ids)'), 's.t', ['new'], false],
+    [queried('SELECT t.* FROM s.t t WHERE id IN (:ids)'), 's.t', ['new'], true],
+    [queried('SELECT id, n FROM s.t Natural JOIN s.c WHERE id IN (:ids)'), 's.t', ['new'], true],
+    [queried('SELECT d.a, d.b FROM (TABLE s.t) d (a, b) WHERE d.a IN (:ids)'), 's.t', ['new'], true],
   ]
   for (const [definition, table, adds, altered] of cases) {
     const effect = adds === undefined ? {} : { effect: { kind: 'widened', columns: adds } as const }
