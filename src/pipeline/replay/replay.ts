@@ -70,15 +70,10 @@ export class Replays {
   }
 
   async #pause(seen: number, signal: AbortSignal): Promise<void> {
-    const over = new AbortController()
-    const ending = AbortSignal.any([signal, over.signal])
-    try {
-      await Promise.race([this.#begun.next(seen, ending), this.#parts.clock.sleep(everyMs, ending)])
-    } catch (error) {
-      if (!signal.aborted) throw error
-    } finally {
-      over.abort()
-    }
+    await together(signal, [
+      async (ending) => void (await this.#begun.next(seen, ending)),
+      (ending) => this.#parts.clock.sleep(everyMs, ending),
+    ])
   }
 
   async #carryOut(kept: KeptReplay, signal: AbortSignal): Promise<void> {
