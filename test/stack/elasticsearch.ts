@@ -7,12 +7,15 @@ import { silent, type Report } from './progress.ts'
 import {
   heapOf,
   isServing,
+  nodeBlueprint,
+  nodeSettings,
   prepareNode,
   reachableTree,
+  SearchServer,
   serverUserId,
   type SearchNode,
 } from './search-node.ts'
-import { Server, startOnFreePort, type Blueprint, type Profile } from './server.ts'
+import { startOnFreePort, type Profile } from './server.ts'
 
 export interface ElasticsearchOptions {
   readonly version?: string
@@ -32,17 +35,7 @@ export interface ElasticsearchOptions {
   readonly report?: Report
 }
 
-export class ElasticsearchServer extends Server {
-  /** Where it answers, without a trailing slash. */
-  readonly url: string
-  override readonly urls: Readonly<Record<string, string>>
-
-  constructor(blueprint: Blueprint) {
-    super(blueprint)
-    this.url = `http://${this.host}:${blueprint.port}`
-    this.urls = { url: this.url }
-  }
-}
+export class ElasticsearchServer extends SearchServer {}
 
 /** Starts a single node of Elasticsearch on 127.0.0.1, without security, and resolves when it is green or yellow. */
 export async function startElasticsearch(options: ElasticsearchOptions): Promise<ElasticsearchServer> {
@@ -57,36 +50,14 @@ export async function startElasticsearch(options: ElasticsearchOptions): Promise
     const home = await reachableTree(tree, directory)
     const node: SearchNode = { version, port, directory, userId: serverUserId, jdk, home }
     await prepareNode(node, 'elasticsearch.yml')
-    const settings = await settingsOf(node, options)
-    return new ElasticsearchServer({
-      name: `elasticsearch@${version}`,
-      version,
-      port,
-      directory,
-      dataDirectory: join(directory, 'data'),
-      logFile: join(directory, 'logs', 'console.log'),
-      launch: await elasticsearchLaunch(node, { ...options, settings }),
-      ready: () => isServing(port),
-      report,
-    })
+    const settings = {
+      'path.home': home,
+      ...(await nodeSettings(node, options.ports?.transport)),
+      ...options.settings,
+    }
+    const launch = await elasticsearchLaunch(node, { ...options, settings })
+    return new ElasticsearchServer(nodeBlueprint('elasticsearch', node, launch, report))
   })
-}
-
-async function settingsOf(node: SearchNode, options: ElasticsearchOptions): Promise<Record<string, string>> {
-  return {
-    'path.home': node.home,
-    'path.data': join(node.directory, 'data'),
-    'path.logs': join(node.directory, 'logs'),
-    'cluster.name': `millrace-${node.port}`,
-    'node.name': 'node-1',
-    'http.host': '127.0.0.1',
-    'http.port': String(node.port),
-    'transport.host': '127.0.0.1',
-    'transport.port': String(options.ports?.transport ?? (await freePort())),
-    'discovery.type': 'single-node',
-    'cluster.routing.allocation.disk.threshold_enabled': 'false',
-    ...options.settings,
-  }
 }
 
 async function startContainer(options: ElasticsearchOptions, report: Report): Promise<ElasticsearchServer> {

@@ -1,18 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { commandInRoot, fillFromPackages } from './apt.ts'
 import { cached } from './cache.ts'
 import { randomServerId } from './mysql.ts'
-import { freePort } from './ports.ts'
 import { silent, type Report } from './progress.ts'
-import { startOnFreePort, type Blueprint } from './server.ts'
+import type { Blueprint } from './server.ts'
 import {
-  acceptsQueries,
-  copyPreparedData,
-  ownTemporaryFiles,
   SqlServer,
   startSqlContainer,
+  startSqlProgram,
   userStatements,
   type Initialisation,
   type SqlServerOptions,
@@ -31,41 +27,13 @@ export async function startMariadb(options: SqlServerOptions): Promise<MariadbSe
     `--innodb_buffer_pool_size=${options.profile === 'bench' ? '1G' : '256M'}`,
     ...(options.extraArguments ?? []),
   ]
-  if (options.docker === true) {
-    const make = (blueprint: Blueprint) => new MariadbServer(blueprint)
+  const make = (blueprint: Blueprint) => new MariadbServer(blueprint)
+  if (options.docker === true)
     return await startSqlContainer({ server, version, users }, serverArguments, options, make)
-  }
   const root = await fetchMariadb(version, report)
-  return await startOnFreePort(async () => {
-    const port = await freePort()
-    const directory = join(options.directory, `mariadb-${version}-${port}`)
-    const dataDirectory = join(directory, 'data')
-    const logFile = join(directory, 'server.log')
-    await mkdir(directory, { recursive: true })
-    await copyPreparedData(initialisationOf(server, root), dataDirectory, report)
-    const command = [
-      ...serverCommand(root, dataDirectory),
-      `--port=${port}`,
-      '--bind-address=127.0.0.1',
-      `--socket=${join(directory, 'socket')}`,
-      `--pid-file=${join(directory, 'pid')}`,
-      ...serverArguments,
-    ]
-    const environment = ownTemporaryFiles(directory)
-    const launch = { command, workingDirectory: directory, logFile, environment }
-    const ready = () => acceptsQueries(port)
-    return new MariadbServer({
-      name: server,
-      version,
-      port,
-      directory,
-      dataDirectory,
-      logFile,
-      launch,
-      ready,
-      report,
-    })
-  })
+  const initialisation = initialisationOf(server, root)
+  const command = (dataDirectory: string) => serverCommand(root, dataDirectory)
+  return await startSqlProgram({ version, initialisation, command }, serverArguments, options, make)
 }
 
 /** Row events in full; a commit survives the death of the process, not of the machine: the disk is not waited for. */

@@ -4,15 +4,12 @@ import { commandInRoot, fillFromPackages, librariesOfRoot, machineSuite } from '
 import { cached } from './cache.ts'
 import { run } from './command.ts'
 import { fetchArtifact, unzip } from './maven.ts'
-import { freePort } from './ports.ts'
 import { silent, type Report } from './progress.ts'
-import { startOnFreePort, type Blueprint } from './server.ts'
+import type { Blueprint } from './server.ts'
 import {
-  acceptsQueries,
-  copyPreparedData,
-  ownTemporaryFiles,
   SqlServer,
   startSqlContainer,
+  startSqlProgram,
   userStatements,
   type SqlServerOptions,
 } from './sql-server.ts'
@@ -46,41 +43,13 @@ export async function startMysql(options: SqlServerOptions): Promise<MysqlServer
     ...profileArguments(options),
     ...(options.extraArguments ?? []),
   ]
-  if (options.docker === true) {
-    const make = (blueprint: Blueprint) => new MysqlServer(blueprint)
+  const make = (blueprint: Blueprint) => new MysqlServer(blueprint)
+  if (options.docker === true)
     return await startSqlContainer({ server, version, users }, serverArguments, options, make)
-  }
   const programs = await fetchMysql(version, report)
-  return await startOnFreePort(async () => {
-    const port = await freePort()
-    const directory = join(options.directory, `mysql-${version}-${port}`)
-    const dataDirectory = join(directory, 'data')
-    const logFile = join(directory, 'server.log')
-    await mkdir(directory, { recursive: true })
-    await copyPreparedData(initialisationOf(version, programs), dataDirectory, report)
-    const command = [
-      ...serverCommand(programs, dataDirectory),
-      `--port=${port}`,
-      '--bind-address=127.0.0.1',
-      `--socket=${join(directory, 'socket')}`,
-      `--pid-file=${join(directory, 'pid')}`,
-      ...serverArguments,
-    ]
-    const environment = { ...programs.environment, ...ownTemporaryFiles(directory) }
-    const launch = { command, workingDirectory: directory, logFile, environment }
-    const ready = () => acceptsQueries(port)
-    return new MysqlServer({
-      name: server,
-      version,
-      port,
-      directory,
-      dataDirectory,
-      logFile,
-      launch,
-      ready,
-      report,
-    })
-  })
+  const initialisation = initialisationOf(version, programs)
+  const command = (dataDirectory: string) => serverCommand(programs, dataDirectory)
+  return await startSqlProgram({ version, initialisation, command }, serverArguments, options, make)
 }
 
 /** ROW is the default of binlog_format since 5.7.7; naming it only draws a warning on 9.x. */

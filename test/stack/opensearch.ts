@@ -14,13 +14,16 @@ import {
   commonJvmOptions,
   heapOf,
   isServing,
+  nodeBlueprint,
+  nodeSettings,
   prepareNode,
   profileJvmOptions,
   reachableTree,
+  SearchServer,
   serverUserId,
   type SearchNode,
 } from './search-node.ts'
-import { Server, startOnFreePort, type Blueprint, type Profile } from './server.ts'
+import { startOnFreePort, type Profile } from './server.ts'
 
 export interface OpensearchOptions {
   readonly version?: string
@@ -36,17 +39,7 @@ export interface OpensearchOptions {
   readonly report?: Report
 }
 
-export class OpensearchServer extends Server {
-  /** Where it answers, without a trailing slash. */
-  readonly url: string
-  override readonly urls: Readonly<Record<string, string>>
-
-  constructor(blueprint: Blueprint) {
-    super(blueprint)
-    this.url = `http://${this.host}:${blueprint.port}`
-    this.urls = { url: this.url }
-  }
-}
+export class OpensearchServer extends SearchServer {}
 
 /** Starts a single node of OpenSearch on 127.0.0.1, without security, and resolves when it is green or yellow. */
 export async function startOpensearch(options: OpensearchOptions): Promise<OpensearchServer> {
@@ -64,17 +57,8 @@ export async function startOpensearch(options: OpensearchOptions): Promise<Opens
     const node: SearchNode = { version, port, directory, userId: serverUserId, jdk, home }
     await prepareNode(node, 'opensearch.yml')
     const own = await reachableTree(classes, join(directory, 'main'))
-    return new OpensearchServer({
-      name: `opensearch@${version}`,
-      version,
-      port,
-      directory,
-      dataDirectory: join(directory, 'data'),
-      logFile: join(directory, 'logs', 'console.log'),
-      launch: await launchOf(node, `${own}:${join(home, '*')}`, options),
-      ready: () => isServing(port),
-      report,
-    })
+    const launch = await launchOf(node, `${own}:${join(home, '*')}`, options)
+    return new OpensearchServer(nodeBlueprint('opensearch', node, launch, report))
   })
 }
 
@@ -194,20 +178,8 @@ async function compile(version: string, jars: string, jdk: Jdk, report: Report):
 }
 
 async function launchOf(node: SearchNode, classPath: string, options: OpensearchOptions): Promise<Launch> {
-  const { directory, port, jdk, userId, version } = node
-  const settings = {
-    'path.data': join(directory, 'data'),
-    'path.logs': join(directory, 'logs'),
-    'cluster.name': `millrace-${port}`,
-    'node.name': 'node-1',
-    'http.host': '127.0.0.1',
-    'http.port': String(port),
-    'transport.host': '127.0.0.1',
-    'transport.port': String(await freePort()),
-    'discovery.type': 'single-node',
-    'cluster.routing.allocation.disk.threshold_enabled': 'false',
-    ...options.settings,
-  }
+  const { directory, jdk, userId, version } = node
+  const settings = { ...(await nodeSettings(node)), ...options.settings }
   return {
     command: [
       join(jdk.home, 'bin', 'java'),

@@ -2,8 +2,11 @@
 import { chown, cp, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { run } from './command.ts'
+import type { Launch } from './guarded-process.ts'
 import type { Jdk } from './jdk.ts'
-import type { Profile } from './server.ts'
+import { freePort } from './ports.ts'
+import type { Report } from './progress.ts'
+import { Server, type Blueprint, type Profile } from './server.ts'
 
 /** A node that is to be started, and the folder that is its own. */
 export interface SearchNode {
@@ -53,6 +56,58 @@ export async function prepareNode(node: SearchNode, configurationFile: string): 
       '',
     ].join('\n'),
   )
+}
+
+/** A server of either product. */
+export class SearchServer extends Server {
+  /** Where it answers, without a trailing slash. */
+  readonly url: string
+  override readonly urls: Readonly<Record<string, string>>
+
+  constructor(blueprint: Blueprint) {
+    super(blueprint)
+    this.url = `http://${this.host}:${blueprint.port}`
+    this.urls = { url: this.url }
+  }
+}
+
+/** What a node is started and started again by. */
+export function nodeBlueprint(
+  product: string,
+  { version, port, directory }: SearchNode,
+  launch: Launch,
+  report: Report,
+): Blueprint {
+  return {
+    name: `${product}@${version}`,
+    version,
+    port,
+    directory,
+    dataDirectory: join(directory, 'data'),
+    logFile: launch.logFile,
+    launch,
+    ready: () => isServing(port),
+    report,
+  }
+}
+
+/** Settings of a node that is alone, but for those that somebody asks for. */
+export async function nodeSettings(
+  { directory, port }: SearchNode,
+  transportPort?: number,
+): Promise<Record<string, string>> {
+  return {
+    'path.data': join(directory, 'data'),
+    'path.logs': join(directory, 'logs'),
+    'cluster.name': `millrace-${port}`,
+    'node.name': 'node-1',
+    'http.host': '127.0.0.1',
+    'http.port': String(port),
+    'transport.host': '127.0.0.1',
+    'transport.port': String(transportPort ?? (await freePort())),
+    'discovery.type': 'single-node',
+    'cluster.routing.allocation.disk.threshold_enabled': 'false',
+  }
 }
 
 /** Of every node, whatever its product. */

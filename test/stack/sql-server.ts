@@ -6,6 +6,7 @@ import { createConnection, type Connection } from 'mysql2/promise'
 import { cached } from './cache.ts'
 import { containerBlueprint, type Container } from './docker.ts'
 import { GuardedProcess } from './guarded-process.ts'
+import { freePort } from './ports.ts'
 import { lastLines, Server, startOnFreePort, type Blueprint, type Profile } from './server.ts'
 import { silent, type Report } from './progress.ts'
 
@@ -105,8 +106,50 @@ export async function startSqlContainer<Kind extends SqlServer>(
   )
 }
 
+/** A server program of this machine, and how its data begins. */
+export interface SqlProgram {
+  readonly version: string
+  readonly initialisation: Initialisation
+  /** The command for a data directory at the given path, without what a start chooses. */
+  readonly command: (dataDirectory: string) => readonly string[]
+}
+
+/** A server as a process of this machine, on a free port, with data of its own. */
+export async function startSqlProgram<Kind extends SqlServer>(
+  { version, initialisation, command }: SqlProgram,
+  programArguments: readonly string[],
+  options: SqlServerOptions,
+  make: (blueprint: Blueprint) => Kind,
+): Promise<Kind> {
+  const report = options.report ?? silent
+  const { server } = initialisation
+  return await startOnFreePort(async () => {
+    const port = await freePort()
+    const directory = join(options.directory, `${server.replace('@', '-')}-${port}`)
+    const dataDirectory = join(directory, 'data')
+    const logFile = join(directory, 'server.log')
+    await mkdir(directory, { recursive: true })
+    await copyPreparedData(initialisation, dataDirectory, report)
+    const launch = {
+      command: [
+        ...command(dataDirectory),
+        `--port=${port}`,
+        '--bind-address=127.0.0.1',
+        `--socket=${join(directory, 'socket')}`,
+        `--pid-file=${join(directory, 'pid')}`,
+        ...programArguments,
+      ],
+      workingDirectory: directory,
+      logFile,
+      environment: { ...initialisation.environment, ...ownTemporaryFiles(directory) },
+    }
+    const ready = () => acceptsQueries(port)
+    return make({ name: server, version, port, directory, dataDirectory, logFile, launch, ready, report })
+  })
+}
+
 /** Whether a client can log in and query. */
-export async function acceptsQueries(port: number): Promise<boolean> {
+async function acceptsQueries(port: number): Promise<boolean> {
   const connection = await createConnection({
     host: '127.0.0.1',
     port,
@@ -137,7 +180,7 @@ export interface Initialisation {
  * Copies a prepared data directory to a new place. Preparing one takes seconds, so that it is done once for a version
  * and its users and kept in the cache.
  */
-export async function copyPreparedData(
+async function copyPreparedData(
   initialisation: Initialisation,
   dataDirectory: string,
   report: Report,
@@ -159,7 +202,7 @@ export async function copyPreparedData(
 }
 
 /** Servers delete what others of their kind left in the folder of temporary files: each gets one of its own. */
-export function ownTemporaryFiles(directory: string): Readonly<Record<string, string>> {
+function ownTemporaryFiles(directory: string): Readonly<Record<string, string>> {
   return { TMPDIR: directory }
 }
 
