@@ -74,7 +74,11 @@ suite('roles', { concurrency: false }, () => {
       await delivering.until('deliver it', ({ pipelines }) => pipelines[0]?.deadLetters === 0)
       assert.equal((await index.document(String(rows)))?.['size'], '7')
       // Whoever still delivers finds the log left, and whoever captures is fenced off, be it before that is written down.
-      const switched = JSON.parse(await command('log', 'switch', 'embedded', '--json')) as LogSwitched
+      const refused = await millrace(['log', 'switch', 'embedded'], fleet.directoryOf('third'), environment())
+      assert.match(refused.err, /another process works with the log in Kafka/)
+      const elsewhere = ['log', 'switch', 'embedded', '--json']
+      const { out } = await millrace(elsewhere, fleet.directoryOf('one'), environment())
+      const switched = JSON.parse(out) as LogSwitched
       assert.deepEqual([switched.to, switched.outcome], ['embedded', 'moved'])
       for (const daemon of [delivering, other]) {
         assert.notEqual((await daemon.ended()).code, 0)

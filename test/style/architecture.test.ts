@@ -60,13 +60,14 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: ['node:timers/promises'],
     unsaid: /elastic|\bbulk|binlog|gtid/i,
   },
+  'log/lock.ts': { project: [], packages: ['node:sqlite'], unsaid: vendor },
   'log/embedded/': {
-    project: ['log/log.ts', 'change/'],
+    project: ['log/log.ts', 'log/lock.ts', 'change/'],
     packages: ['node:'],
     unsaid: /binlog|gtid|elastic/i,
   },
   'log/kafka/': {
-    project: ['log/log.ts', 'change/'],
+    project: ['log/log.ts', 'log/lock.ts', 'change/'],
     packages: ['@platformatic/kafka', 'node:'],
     unsaid: /binlog|elastic/i,
   },

@@ -5,7 +5,7 @@
 import * as fs from 'node:fs'
 import { dirname } from 'node:path'
 import { Failure, type FailureKind } from '../../change/failure.ts'
-import { lockFile } from './lock.ts'
+import { lockFile } from '../lock.ts'
 
 export interface DiskFile {
   /** Reads from byte `at` until the buffer is full or the file ends; answers how many bytes were read. */

@@ -1,7 +1,7 @@
 /**
  * The embedded log: a directory that one process writes and any number of processes read.
  *
- *   lock                  held by the writer (lock.ts)
+ *   lock                  held by the writer (../lock.ts)
  *   segments/             the frames (segment.ts, record.ts)
  *   groups/               who reads it and how far (groups.ts, group-file.ts)
  *   dead-letters/         what a target refused for good (dead-letters.ts)

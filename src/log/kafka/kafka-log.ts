@@ -8,6 +8,8 @@
  *
  * An offset of ours is a sequence number less one, so it grows along the log over all topics.
  */
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { Key, Offset } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import { RecordsBuilder } from '../../change/records.ts'
@@ -27,6 +29,7 @@ import type {
   LogStretch,
   Retention,
 } from '../log.ts'
+import { lockFile } from '../lock.ts'
 import type { Compression } from './algorithms.ts'
 import { Bell } from './bell.ts'
 import { Client } from './client.ts'
@@ -58,7 +61,10 @@ export interface KafkaLogOptions {
   readonly compression: Compression
   /** Whoever is silent for so long has left a group, ms; brokers may have bounds of their own. */
   readonly sessionMs: number
-  /** A file of this process alone in which it notes who it was in each group; undefined = a kill is noticed late. */
+  /**
+   * A file of this process alone, with a lock beside it, in which it notes who it was in each group; undefined = a kill is
+   * noticed late.
+   */
   readonly membersFile?: string
   /** Makes nothing: to look at a log that is there. */
   readonly readOnly?: boolean
@@ -70,19 +76,33 @@ export function offsetOfSeq(seq: number): Offset {
   return seq - 1
 }
 
-/** Throws a Failure of kind `lost` where it is to be read only and there is none yet. */
+/** Throws a Failure: `lost` where it is to be read only and there is none yet, `conflict` where another process has the file of members. */
 export async function openKafkaLog(options: KafkaLogOptions): Promise<Log> {
   const names = namesOf(options.prefix, options.source)
+  const unlock = lockedAlone(options.membersFile)
   const client = new Client(options.client)
   try {
     const topics = new Topics(client, options.topics)
     if (options.readOnly === true) await existing(client, names, options.source)
     else await topics.compacted(names.control)
-    return new KafkaLog(options, { client, names, topics })
+    return new KafkaLog(options, { client, names, topics, unlock })
   } catch (error) {
     await client.close()
+    unlock()
     throw error
   }
+}
+
+/** Two processes with one file of members would each take the other for itself, which has died, and end it in its groups. */
+function lockedAlone(membersFile: string | undefined): () => void {
+  if (membersFile === undefined) return () => {}
+  const folder = dirname(membersFile)
+  mkdirSync(folder, { recursive: true })
+  const unlock = lockFile(`${membersFile}.lock`)
+  if (unlock !== undefined) return unlock
+  throw new Failure('conflict', `another process works with the log in Kafka from ${folder}`, {
+    remedy: 'stop the other millrace, or give this one a state directory of its own',
+  })
 }
 
 async function existing(client: Client, { control }: Names, source: string): Promise<void> {
@@ -97,6 +117,13 @@ type FoundEntry = Entry & { readonly addressee: string | undefined }
 /** How often brokers are asked for the places of groups that somebody waits for, ms. */
 const groupsLookMs = 50
 
+interface KafkaLogParts {
+  readonly client: Client
+  readonly names: Names
+  readonly topics: Topics
+  readonly unlock: () => void
+}
+
 class KafkaLog implements Log {
   readonly deadLetters: DeadLetters
   readonly #client: Client
@@ -106,15 +133,14 @@ class KafkaLog implements Log {
   readonly #writer: Writer
   readonly #groups: GroupAdmin
   readonly #last: LastMembers
+  readonly #unlock: () => void
   readonly #readers = new Map<string, GroupReader>()
   /** A group committed in this process. */
   readonly #moved = new Bell()
 
-  constructor(
-    options: KafkaLogOptions,
-    { client, names, topics }: { readonly client: Client; readonly names: Names; readonly topics: Topics },
-  ) {
+  constructor(options: KafkaLogOptions, { client, names, topics, unlock }: KafkaLogParts) {
     this.#options = options
+    this.#unlock = unlock
     this.#client = client
     this.#names = names
     this.#last = new LastMembers(options.membersFile)
@@ -274,9 +300,13 @@ class KafkaLog implements Log {
   }
 
   async close(): Promise<void> {
-    await this.#writer.close()
-    await this.#follower.close()
-    await this.#client.close()
+    try {
+      await this.#writer.close()
+      await this.#follower.close()
+      await this.#client.close()
+    } finally {
+      this.#unlock()
+    }
   }
 
   /** The control record, once the log has begun; undefined = the signal aborted before. */
