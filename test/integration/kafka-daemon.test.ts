@@ -53,7 +53,7 @@ suite('a daemon with its log in Kafka', () => {
     }
   }
 
-  function overTopics(): DaemonOptions {
+  function overTopics(directory: string, names: readonly string[]): DaemonOptions {
     const source = {
       kind: 'debezium-topic',
       topic: 'dbserver.{table}',
@@ -61,10 +61,10 @@ suite('a daemon with its log in Kafka', () => {
       types: Object.entries(types).map(([name, type]) => `shop.bare.${name}: ${type}`),
     }
     return {
-      directory: join(stack.directory, 'debezium'),
+      directory: join(stack.directory, directory),
       mysqlUrl: '',
       elasticsearchUrl: stack.elasticsearch.url,
-      pipelines: { blocks: { table: 'shop.blocks' }, bare: { table: 'shop.bare' } },
+      pipelines: Object.fromEntries(names.map((name) => [name, { table: `shop.${name}` }])),
       settings: { sources: { main: source } },
     }
   }
@@ -81,13 +81,14 @@ suite('a daemon with its log in Kafka', () => {
     const producer = independentClient(broker).producer()
     await producer.connect()
     const mirrors: MirroredTable[] = []
+    const inTopics = overTopics('debezium', Object.keys(tables))
     for (const table of Object.values(tables))
       mirrors.push(await MirroredTable.create({ broker, producer }, table, 3))
     for (const mirror of mirrors) {
       for (let id = 1; id <= 40; id++) await mirror.put(rowOf(id, 'snapshot'), 'r')
       await mirror.put({ ...rowOf(1, 'changed'), price: null })
     }
-    let daemon = await DaemonProcess.start(overTopics())
+    let daemon = await DaemonProcess.start(inTopics)
     try {
       await untilRead(broker, daemon, mirrors)
       await daemon.kill()
@@ -96,27 +97,57 @@ suite('a daemon with its log in Kafka', () => {
         for (let id = 5; id <= 25; id++) await mirror.delete(id)
         await mirror.put(rowOf(7, 'again'))
       }
-      daemon = await DaemonProcess.start(overTopics())
+      daemon = await DaemonProcess.start(inTopics)
       await untilRead(broker, daemon, mirrors)
-      const touched = await millrace(['touch', 'blocks', '1'], overTopics().directory, {
+      const touched = await millrace(['touch', 'blocks', '1'], inTopics.directory, {
         ELASTICSEARCH_URL: stack.elasticsearch.url,
       })
       assert.equal(touched.code, 1)
       assert.match(touched.err, /rows can be read from its messages alone/)
-      for (const [at, name] of Object.keys(tables).entries()) {
-        const index = new SearchIndex(stack.elasticsearch.url, name)
-        await index.refresh()
-        const found = (await Array.fromAsync(index.documents())).map(({ _source }) => _source)
-        assert.deepEqual(
-          found.toSorted((one, other) => Number(one['id']) - Number(other['id'])),
-          documentsOf(mirrors[at]?.rows ?? new Map()),
-        )
-      }
+      for (const [at, name] of Object.keys(tables).entries())
+        await assertMirrored(name, mirrors[at]?.rows ?? new Map())
     } finally {
       await daemon.kill()
       await producer.disconnect()
     }
   })
+
+  test('the broker of a topic that is a source is waited for, at the start and in mid-stream', async () => {
+    const { broker } = stack.kafka
+    const producer = independentClient(broker).producer()
+    await producer.connect()
+    const table = { schema: 'shop', table: 'waited', fields, key: ['id'], schemas: true }
+    const mirror = await MirroredTable.create({ broker, producer }, table, 3)
+    for (let id = 1; id <= 20; id++) await mirror.put(rowOf(id, 'snapshot'), 'r')
+    await stack.kafka.kill()
+    await using daemon = new DaemonProcess(overTopics('waited', ['waited']))
+    try {
+      await daemon.untilWaiting(/source main is waiting: .*ECONNREFUSED/)
+      await stack.kafka.start()
+      await untilRead(broker, daemon, [mirror])
+      await stack.kafka.kill()
+      await daemon.untilWaiting(/source main is waiting: .*127\.0\.0\.1/)
+      const { sources } = await daemon.status()
+      assert.match(sources[0]?.remedy ?? '', /see that the brokers run/)
+      await stack.kafka.start()
+      for (let id = 15; id <= 30; id++) await mirror.put(rowOf(id, 'later'))
+      await untilRead(broker, daemon, [mirror])
+      assert.equal((await daemon.status()).sources[0]?.state, 'running')
+      await assertMirrored('waited', mirror.rows)
+    } finally {
+      await producer.disconnect()
+    }
+  })
+
+  async function assertMirrored(name: string, rows: ReadonlyMap<number, DebeziumRow>): Promise<void> {
+    const index = new SearchIndex(stack.elasticsearch.url, name)
+    await index.refresh()
+    const found = (await Array.fromAsync(index.documents())).map(({ _source }) => _source)
+    assert.deepEqual(
+      found.toSorted((one, other) => Number(one['id']) - Number(other['id'])),
+      documentsOf(rows),
+    )
+  }
 
   test('a log goes from files to Kafka and back under load, and nothing is loaded anew', async () => {
     const name = 'moved'
@@ -149,6 +180,12 @@ suite('a daemon with its log in Kafka', () => {
       assert.match(refusing.outputTail(), /was left: the one in kafka goes on from it/)
 
       daemon = await DaemonProcess.start(inKafka)
+      const second = new DaemonProcess(inKafka)
+      assert.notEqual((await second.exited).code, 0)
+      assert.match(
+        second.output(),
+        /another process works with the log in Kafka.*\n.*a state directory of its own/,
+      )
       assert.equal((await command(`pipelines resume ${name}`)).code, 0)
       await daemon.until('deliver', ({ pipelines }) => (pipelines[0]?.indexed ?? 0) > 300)
       await daemon.stop()
