@@ -1,6 +1,7 @@
 /**
  * What millrace needs of a search server's client: calls go out as they are, answers come back as text. The calls used
- * are bulk, get and create an index, put a mapping, refresh, count, multi-get, search in a frozen view, and info.
+ * are bulk, get, create and delete an index, put a mapping and a template, refresh, count, multi-get, search in a frozen view,
+ * what nodes there are, and info.
  */
 import type { Dialect } from './dialect.ts'
 
