@@ -1,6 +1,6 @@
 /** A source's log, begun where it must begin, and its capture. */
 import type { Position } from '../change/change.ts'
-import { Divergence, Failure } from '../change/failure.ts'
+import { Divergence, Failure, type FailureKind } from '../change/failure.ts'
 import { isAddressedTo, type ChangeLog, type Control } from '../log/log.ts'
 import type { Records } from '../change/records.ts'
 import type { Capture } from './capture/capture.ts'
@@ -32,9 +32,12 @@ export interface FeedParts {
   readonly observe: Observe
   /** The groups of the log. */
   readonly groups: readonly FedGroup[]
-  /** Where the server no longer has what the log needs next: begin at its present, and read every table again. */
+  /** Where what the log needs next is not to be had, or cannot be read: begin at the present, and read every table again. */
   readonly restart: boolean
 }
+
+/** Failures that stay at the same place of the source's history, however often it is read. */
+const impassable: ReadonlySet<FailureKind> = new Set(['lost', 'unsupported'])
 
 export class Feed {
   readonly #parts: FeedParts
@@ -66,7 +69,7 @@ export class Feed {
    * server is what failovers are for.
    */
   async #beginAgain(error: unknown): Promise<void> {
-    if (!(error instanceof Failure) || error.kind !== 'lost') throw error
+    if (!(error instanceof Failure) || !impassable.has(error.kind)) throw error
     const diverged = error instanceof Divergence
     if (!diverged && !this.#restart) throw error
     const found = await this.#parts.log.tail()

@@ -66,6 +66,19 @@ suite('what is lost is said, and loaded anew', () => {
     await refusedThenLoaded(name, /restored from a backup/, 3)
   })
 
+  test('a statement that is in the binlog without its rows', async () => {
+    const name = 'stated'
+    await createThings(name, 50)
+    await ranOnce(options(name))
+    await execute(
+      "SET SESSION binlog_format = 'STATEMENT'",
+      `UPDATE ${name}.things SET name = 'changed' WHERE id > 40`,
+      "SET SESSION binlog_format = 'ROW'",
+      `DELETE FROM ${name}.things WHERE id < 10`,
+    )
+    await refusedThenLoaded(name, /as a statement, without its rows/, 2)
+  })
+
   test('a lagging pipeline is told of a column that its rows did not have yet', async () => {
     const name = 'columns'
     await createThings(name, 20)

@@ -3,6 +3,7 @@
  * one that those who do not know it may ignore: by that mark it promises that nothing depends on it.
  */
 import { Failure } from '../../../change/failure.ts'
+import { readAnew } from '../server/server-errors.ts'
 import { eventName, eventType, isUnreadable, type BinlogEvent } from './binlog-events.ts'
 
 const harmless: ReadonlySet<number> = new Set([
@@ -50,7 +51,7 @@ export function isRowEvent(type: number): boolean {
   )
 }
 
-const anew = 'then load the pipelines of this source anew'
+const anew = `then ${readAnew}`
 
 const remedies: ReadonlyMap<number, string> = new Map([
   [eventType.anonymousGtid, `SET GLOBAL gtid_mode = ON, ${anew}`],
@@ -70,8 +71,7 @@ export function refusalOf(type: number): Failure {
 /** `verb` is what the statement does. */
 export function statementRefusal(verb = 'statement'): Failure {
   return new Failure('unsupported', `an ${verb} that is in the binlog as a statement, without its rows`, {
-    remedy:
-      'SET GLOBAL binlog_format = ROW, end the sessions with another format, then load the pipelines anew',
+    remedy: `SET GLOBAL binlog_format = ROW, end the sessions with another format, ${anew}`,
   })
 }
 

@@ -49,6 +49,6 @@ export function enumCell(number: number, { texts, column }: EnumCells): string {
     throw new Failure('corrupt', `an ENUM has ${texts.length - 1} labels, a row has number ${number}`)
   const what = number === 0 ? "an invalid value, which looks like its label ''" : 'a label that it has twice'
   throw new Failure('unsupported', `${column}: a row has ${what}: in a key the two cannot be told apart`, {
-    remedy: `correct the rows in which ${column} + 0 = ${number}, or take the column out of the key; then load the table anew (run --reload)`,
+    remedy: `correct the rows in which ${column} + 0 = ${number}, or take the column out of the key; then load the pipelines of this source anew: run with --reload and the name of each`,
   })
 }
