@@ -74,7 +74,7 @@ export async function readWire(
   { flavor, place }: Pick<Captured, 'flavor' | 'place'>,
   cuts: readonly number[] = [],
 ): Promise<Outcome> {
-  const reader = readerOf(flavor, place)
+  const reader = readerAt(flavor, place, { schemas: new ItemsSchemas() })
   const events = new UnpackedEvents(new Wire(wire, cuts), reader)
   const batches: SourceBatch[] = [reader.take()]
   let failure: unknown
@@ -98,23 +98,25 @@ async function* eventsOf(events: UnpackedEvents): AsyncGenerator<BinlogEvent> {
   } while (await events.unpack())
 }
 
-function readerOf(flavor: Flavor, place: Place): TransactionReader {
+interface ReaderWishes {
+  /** They describe tables whose columns the stream does not name. */
+  readonly schemas?: ItemsSchemas
+  readonly namesTransactions?: boolean
+}
+
+/** Captures shop.items, from the place on. */
+export function readerAt(flavor: Flavor, place: Place, wishes: ReaderWishes = {}): TransactionReader {
+  const tables = ['shop.items']
   const context = {
     flavor,
-    captured: (table: string) => table === 'shop.items',
+    captured: (table: string) => tables.includes(table),
     excluded: () => new Set<string>(),
     keyColumns: () => undefined,
     cache: new TableMapCache(),
-    schemas: new ItemsSchemas(),
+    ...wishes,
   }
-  const { schemas } = context
-  const foreignKeys = new ForeignKeys([], [])
-  const resent = new Resent(place)
-  const tables = ['shop.items']
-  return new TransactionReader(
-    { flavor, server: 's', tables, context, place, foreignKeys, resent, schemas },
-    true,
-  )
+  const options = { foreignKeys: new ForeignKeys([], []), resent: new Resent(place), ...wishes }
+  return new TransactionReader({ flavor, server: 's', tables, context, place, ...options }, true)
 }
 
 /** The columns of shop.items, which MySQL 5.7 does not name, before and after one was added. */

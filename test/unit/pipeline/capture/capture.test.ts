@@ -149,62 +149,35 @@ test('a load appends every row once, addressed to its group, and ends when its g
 test('rows that change while their chunk is read are left to the stream', async () => {
   const subject = new CaptureSubject()
   subject.insert(1, 2, 3)
-  const works = [subject.feed().run(subject.stop.signal)]
-  await subject.captured()
-  await subject.demand(undefined)
-  let calls = 0
-  subject.suffer = (call) => {
-    // After the rows were read, before the head is taken.
-    if (call === 'head' && ++calls === 1) subject.update(2, 'newer')
-    return Promise.resolve()
-  }
-  works.push(subject.load(10).run(subject.stop.signal).catch(assertStopped))
-  await subject.clock.until(subject.facts.until('load-finished'))
+  const ended = await loadedWhile(subject, 10, () => subject.update(2, 'newer'))
   assert.deepEqual(subject.records(), ['update [2]', 'read [1] (chunk)', 'read [3] (chunk)'])
   assert.deepEqual(subject.swept, [])
-  subject.stop.abort()
-  await subject.clock.until(Promise.all(works))
+  await ended()
 })
 
 test('a chunk that too many changes overtake is read again, smaller', async () => {
   const subject = new CaptureSubject()
   const ids = Array.from({ length: 12 }, (_, id) => id)
   subject.insert(...ids)
-  const works = [subject.feed().run(subject.stop.signal)]
-  await subject.captured()
-  await subject.demand(undefined)
-  let calls = 0
-  subject.suffer = (call) => {
-    if (call === 'head' && ++calls === 1) for (const id of ids) subject.update(id, 'newer')
-    return Promise.resolve()
-  }
-  works.push(subject.load(12).run(subject.stop.signal).catch(assertStopped))
-  await subject.clock.until(subject.facts.until('load-finished'))
+  const ended = await loadedWhile(subject, 12, () => {
+    for (const id of ids) subject.update(id, 'newer')
+  })
   assert.deepEqual(
     subject.facts.of('chunk-read').map(({ rows }) => rows),
     [12, 6, 6, 0],
   )
   assert.equal(subject.records().filter((record) => record.startsWith('read')).length, 12)
-  subject.stop.abort()
-  await subject.clock.until(Promise.all(works))
+  await ended()
 })
 
 test('a barrier begins the load anew with a sweep below it, and no chunk that was read before it is used', async () => {
   const subject = new CaptureSubject()
   subject.insert(1, 2, 3)
-  const works = [subject.feed().run(subject.stop.signal)]
-  await subject.captured()
-  await subject.demand(undefined)
-  let calls = 0
-  subject.suffer = (call) => {
-    if (call !== 'head' || ++calls !== 1) return Promise.resolve()
+  const ended = await loadedWhile(subject, 10, () => {
     subject.insert(4)
     subject.database.truncate(table)
     subject.insert(5)
-    return Promise.resolve()
-  }
-  works.push(subject.load(10).run(subject.stop.signal).catch(assertStopped))
-  await subject.clock.until(subject.facts.until('load-finished'))
+  })
   assert.deepEqual(subject.records(), [
     'insert [4]',
     `barrier TRUNCATE TABLE ${table}`,
@@ -223,8 +196,7 @@ test('a barrier begins the load anew with a sweep below it, and no chunk that wa
     subject.facts.of('barrier').map(({ statement }) => statement),
     [`TRUNCATE TABLE ${table}`],
   )
-  subject.stop.abort()
-  await subject.clock.until(Promise.all(works))
+  await ended()
 })
 
 test('a load that a person asks for takes a number that no change has, for what it sweeps', async () => {
@@ -282,4 +254,26 @@ function isLost(error: unknown): boolean {
 
 function assertStopped(error: unknown): void {
   assert.match(String(error), /abort|stopped/)
+}
+
+/** A load to its end, and how capture is ended then; `meanwhile`: after the first chunk's rows were read, before the head is taken. */
+async function loadedWhile(
+  subject: CaptureSubject,
+  chunkRows: number,
+  meanwhile: () => void,
+): Promise<() => Promise<unknown>> {
+  const works = [subject.feed().run(subject.stop.signal)]
+  await subject.captured()
+  await subject.demand(undefined)
+  let heads = 0
+  subject.suffer = (call) => {
+    if (call === 'head' && ++heads === 1) meanwhile()
+    return Promise.resolve()
+  }
+  works.push(subject.load(chunkRows).run(subject.stop.signal).catch(assertStopped))
+  await subject.clock.until(subject.facts.until('load-finished'))
+  return () => {
+    subject.stop.abort()
+    return subject.clock.until(Promise.all(works))
+  }
 }

@@ -14,11 +14,8 @@ import { ForeignKeys } from '../../../../../src/source/mysql/schema/foreign-keys
 import type { Flavor } from '../../../../../src/source/mysql/gtid/gtid.ts'
 import { parseGtidSet } from '../../../../../src/source/mysql/gtid/gtid-set.ts'
 import { parsePosition, type Place } from '../../../../../src/source/mysql/gtid/position.ts'
-import { TableMapCache } from '../../../../../src/source/mysql/rows/table-map.ts'
-import { TransactionReader } from '../../../../../src/source/mysql/transactions/transaction.ts'
-import { Resent } from '../../../../../src/source/mysql/gtid/resent.ts'
 import type { SourceBatch } from '../../../../../src/source/source.ts'
-import { readCaptured, readWire, say, wireOf } from '../../../../support/captured-stream.ts'
+import { readCaptured, readerAt, readWire, say, wireOf } from '../../../../support/captured-stream.ts'
 
 /**
  * What real servers sent for the same statements: inserts, an update, a transaction over two tables with a change of the
@@ -239,7 +236,7 @@ function readEvents(
   place: Place,
   namesTransactions = false,
 ): Reading {
-  const reader = readerAt(flavor, place, namesTransactions)
+  const reader = readerAt(flavor, place, { namesTransactions })
   const batches: SourceBatch[] = [reader.take()]
   let failure: unknown
   try {
@@ -264,19 +261,4 @@ function transactionsOf({ batches }: Reading): readonly string[] {
         found.push(transactionAt(records.origins, cursor.place))
       return found
     })
-}
-
-function readerAt(flavor: Flavor, place: Place, namesTransactions = false): TransactionReader {
-  const context = {
-    flavor,
-    captured: (table: string) => table === 'shop.items',
-    excluded: () => new Set<string>(),
-    keyColumns: () => undefined,
-    cache: new TableMapCache(),
-  }
-  const options = { foreignKeys: new ForeignKeys([], []), resent: new Resent(place), namesTransactions }
-  return new TransactionReader(
-    { flavor, server: 's', tables: ['shop.items'], context, place, ...options },
-    true,
-  )
 }
