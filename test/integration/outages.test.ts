@@ -17,7 +17,7 @@ import { SearchIndex } from '../support/search-index.ts'
 import { createItems, Workload } from '../support/workload.ts'
 
 /** How long a request or an answer is held: far longer than the target remembers what was deleted. */
-const holdSeconds = Number(process.env['MILLRACE_HOLD_SECONDS'] ?? '8')
+const holdSeconds = Number(process.env['MILLRACE_HOLD_SECONDS'] ?? '5')
 
 suite('outages', () => {
   let stack: Stack
