@@ -11,9 +11,9 @@ export const login = {
 export function encryption(description: string, signed: string) {
   return group(description, {
     mode: choice(
-      ['off', 'required', 'verify'],
+      ['off', 'required', 'verify-ca', 'verify'],
       'off',
-      'off; required (encrypted, any certificate); verify (encrypted, the certificate is checked).',
+      'off; required (encrypted, any certificate); verify-ca (encrypted, the certificate is checked, but not the name in it: those that MySQL makes for itself have none); verify (both are checked).',
     ),
     ca: Type.Optional(text(`PEM file of the authority that signed ${signed}.`)),
     cert: Type.Optional(text('PEM file of our own certificate.')),

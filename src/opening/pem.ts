@@ -7,7 +7,10 @@ interface Tls {
   readonly ca?: string
   readonly cert?: string
   readonly key?: string
+  /** Whether the certificate has to come from a trusted authority. */
   readonly verify: boolean
+  /** Whether it has to bear the host's name, too. */
+  readonly verifyName: boolean
 }
 
 /** undefined = without encryption. */
@@ -23,7 +26,8 @@ export function tlsOf(tls: {
     ...(ca === undefined ? {} : { ca: pem(ca) }),
     ...(cert === undefined ? {} : { cert: pem(cert) }),
     ...(key === undefined ? {} : { key: pem(key) }),
-    verify: tls.mode === 'verify',
+    verify: tls.mode !== 'required',
+    verifyName: tls.mode === 'verify',
   }
 }
 

@@ -80,11 +80,16 @@ suite('a broker that asks who we are', { concurrency: false }, () => {
     clientId: 'test',
     ...more,
   })
-  const overTls = (): Partial<ClientSettings> => ({ tls: { ca: authority, verify: true } })
+  const overTls = (): Partial<ClientSettings> => ({ tls: { ca: authority, verify: true, verifyName: true } })
+  const byAnotherName = (verifyName: boolean): ClientSettings => ({
+    ...client('tls', { tls: { ca: authority, verify: true, verifyName } }),
+    brokers: [kafka.listener('tls').replace('127.0.0.1', 'localhost')],
+  })
 
   const ways: Readonly<Record<string, () => ClientSettings>> = {
     TLS: () => client('tls', overTls()),
-    'TLS with any certificate': () => client('tls', { tls: { verify: false } }),
+    'TLS with any certificate': () => client('tls', { tls: { verify: false, verifyName: false } }),
+    'TLS by another name of the host': () => byAnotherName(false),
     PLAIN: () => client('plain', as('PLAIN')),
     'SCRAM-SHA-256 over TLS': () => client('scram', { ...overTls(), ...as('SCRAM-SHA-256') }),
     'SCRAM-SHA-512 over TLS': () => client('scram', { ...overTls(), ...as('SCRAM-SHA-512') }),
@@ -140,9 +145,16 @@ suite('a broker that asks who we are', { concurrency: false }, () => {
     ],
     [
       'a certificate of an unknown authority',
-      () => client('tls', { tls: { ca: stranger, verify: true } }),
+      () => client('tls', { tls: { ca: stranger, verify: true, verifyName: true } }),
       'unauthorised',
       /self.signed certificate/i,
+      /log\.kafka\.tls\.ca/,
+    ],
+    [
+      'a certificate of another host',
+      () => byAnotherName(true),
+      'unauthorised',
+      /localhost/,
       /log\.kafka\.tls\.ca/,
     ],
     ['no TLS where it is asked for', () => client('tls', {}), 'transient', /TLS/, /log\.kafka\.tls\.mode/],

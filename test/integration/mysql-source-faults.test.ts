@@ -186,7 +186,9 @@ test('the server is checked over TLS by the authority that is given', async () =
   await reading.untilHead()
   await reading.end()
   assert.equal(reading.changes.length, 1)
-  const unknown = await failureOfReading(mysql, `${schema}.t`, { settings: { tls: { verify: true } } })
+  const unknown = await failureOfReading(mysql, `${schema}.t`, {
+    settings: { tls: { verify: true, verifyName: true } },
+  })
   assert.equal(unknown.kind, 'configuration')
   assert.match(unknown.remedy ?? '', /tls/)
 })

@@ -9,7 +9,7 @@ import { Failure } from '../../src/change/failure.ts'
 import { examineCache } from '../../src/opening/cache.ts'
 import { testCache } from '../contract/cache.contract.ts'
 import { freePort } from '../stack/ports.ts'
-import { startRedis, type RedisServer } from '../stack/redis.ts'
+import { startRedis } from '../stack/redis.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { identityIn, makeCertificates } from '../support/certificates.ts'
 import { configurationOf } from '../support/configured.ts'
@@ -103,8 +103,8 @@ suite('what processes share in Redis', () => {
     const named = Object.entries(files).flatMap(([kind, name]) => [`--tls-${kind}-file`, join(folder, name)])
     const extraArguments = ['--tls-port', String(port), '--tls-auth-clients', 'no', ...named]
     stack.add('encrypted', await startRedis({ directory: folder, extraArguments }))
-    const trusting = (name: string) =>
-      client({ host: '127.0.0.1', port }, { tls: { ca: identityIn(folder, name).cert, verify: true } })
+    const trusting = (name: string, host = '127.0.0.1', verifyName = true) =>
+      client({ host, port }, { tls: { ca: identityIn(folder, name).cert, verify: true, verifyName } })
     await using friend = trusting('ca')
     await friend.until(undefined)
     assert.ok(((await friend.cache.take(rate, 1, 0)) ?? -1) >= 0)
@@ -115,6 +115,11 @@ suite('what processes share in Redis', () => {
       (await examineCache(settings)).map(({ level }) => level),
       ['ok'],
     )
+    await using byAnotherName = trusting('ca', 'localhost', false)
+    await byAnotherName.until(undefined)
+    await using misnamed = trusting('ca', 'localhost')
+    while (misnamed.told.length === 0) await delay(10)
+    assert.notEqual(misnamed.told[0], undefined)
     await using stranger = trusting('other')
     while (stranger.told.length === 0) await delay(10)
     assert.notEqual(stranger.told[0], undefined)
@@ -123,7 +128,10 @@ suite('what processes share in Redis', () => {
 })
 
 /** A cache with what it told: the kinds of failures, undefined = it is there. */
-function client({ host, port }: Pick<RedisServer, 'host' | 'port'>, more: Partial<RedisCacheSettings>) {
+function client(
+  { host, port }: Pick<RedisCacheSettings, 'host' | 'port'>,
+  more: Partial<RedisCacheSettings>,
+) {
   const told: (string | undefined)[] = []
   const tell = (failure: Failure | undefined): void => void told.push(failure?.kind)
   const cache = new RedisCache({

@@ -1,5 +1,6 @@
 /** Speed limits and answers that processes share in Redis or Valkey, 6 or newer. */
 import { createHash, randomUUID } from 'node:crypto'
+import type { ConnectionOptions } from 'node:tls'
 import { Redis } from 'ioredis'
 import { Failure } from '../../change/failure.ts'
 import type { Answer } from '../../upstream/upstream.ts'
@@ -29,6 +30,7 @@ interface RedisTls {
   readonly cert?: string
   readonly key?: string
   readonly verify: boolean
+  readonly verifyName: boolean
 }
 
 /**
@@ -188,7 +190,7 @@ function clientOf(settings: RedisCacheSettings): Redis {
     ...(user === undefined ? {} : { username: user }),
     ...(password === undefined ? {} : { password }),
     db: database,
-    ...(tls === undefined ? {} : { tls: { ...certificatesOf(tls), rejectUnauthorized: tls.verify } }),
+    ...(tls === undefined ? {} : { tls: encryptionOf(tls) }),
     connectionName: 'millrace',
     lazyConnect: true,
     enableOfflineQueue: false,
@@ -200,11 +202,11 @@ function clientOf(settings: RedisCacheSettings): Redis {
   })
 }
 
-function certificatesOf({ ca, cert, key }: RedisTls): { ca?: string; cert?: string; key?: string } {
+function encryptionOf({ verify, verifyName, ...certificates }: RedisTls): ConnectionOptions {
   return {
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
+    ...certificates,
+    rejectUnauthorized: verify,
+    ...(verifyName ? {} : { checkServerIdentity: () => undefined }),
   }
 }
 

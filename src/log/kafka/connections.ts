@@ -20,6 +20,7 @@ export interface ClientSettings {
     readonly cert?: string
     readonly key?: string
     readonly verify: boolean
+    readonly verifyName: boolean
   }
   readonly sasl?: {
     readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
@@ -283,8 +284,12 @@ function brokerAt(text: string): Broker {
   return { host: text.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port: Number(text.slice(colon + 1)) }
 }
 
-function tlsOf({ verify, ...pems }: NonNullable<ClientSettings['tls']>): object {
-  return { ...pems, rejectUnauthorized: verify }
+function tlsOf({ verify, verifyName, ...pems }: NonNullable<ClientSettings['tls']>): object {
+  return {
+    ...pems,
+    rejectUnauthorized: verify,
+    ...(verifyName ? {} : { checkServerIdentity: () => undefined }),
+  }
 }
 
 /** What a broker answered, where the answer names errors. */

@@ -145,7 +145,8 @@ const meanings: readonly Meaning[] = [
     // Of all that the library calls a mistake of the user, what reaches us is TLS where there is none, and the reverse.
     codes: ['PLT_KFK_USER'],
     kind: 'transient',
-    remedy: 'set log.kafka.tls.mode to what the listener wants: off, required or verify',
+    remedy:
+      'set log.kafka.tls.mode to what the listener wants: off, or one of required, verify-ca and verify',
   },
   {
     codes: ['PLT_KFK_NETWORK'],

@@ -21,6 +21,7 @@ interface StoreTls {
   readonly cert?: string
   readonly key?: string
   readonly verify: boolean
+  readonly verifyName: boolean
 }
 
 export type Connection = Pick<PoolConnection, 'beginTransaction' | 'commit' | 'query'>
@@ -77,7 +78,7 @@ function poolOptions(
     maxIdle: 1,
     ...(tls === undefined
       ? {}
-      : { ssl: { ...tls, rejectUnauthorized: tls.verify, verifyIdentity: tls.verify } }),
+      : { ssl: { ...tls, rejectUnauthorized: tls.verify, verifyIdentity: tls.verifyName } }),
   }
 }
 

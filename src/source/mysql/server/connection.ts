@@ -70,8 +70,8 @@ interface TlsSettings {
   readonly key?: string
   /** Whether the server's certificate must come from a trusted authority. */
   readonly verify: boolean
-  /** Whether it must also bear the host's name; as `verify` where it is not given. */
-  readonly verifyName?: boolean
+  /** Whether it must also bear the host's name. */
+  readonly verifyName: boolean
 }
 
 /** A value of a result; numbers that a double cannot hold, and dates, come as text. */
@@ -227,6 +227,6 @@ function sslOf(tls: TlsSettings): NonNullable<Exclude<ConnectionOptions['ssl'], 
     ...(tls.cert === undefined ? {} : { cert: tls.cert }),
     ...(tls.key === undefined ? {} : { key: tls.key }),
     rejectUnauthorized: tls.verify,
-    verifyIdentity: tls.verify && (tls.verifyName ?? true),
+    verifyIdentity: tls.verifyName,
   }
 }

@@ -125,7 +125,10 @@ const byErrno: ReadonlyMap<number, Verdict> = new Map([
     remedy: 'give the user caching_sha2_password or mysql_native_password',
   }),
   // Its account or the whole server lets nobody in without encryption.
-  ...same([3159], { kind: 'configuration', remedy: 'set tls.mode of the source to required or verify' }),
+  ...same([3159], {
+    kind: 'configuration',
+    remedy: 'set tls.mode of the source to required, verify-ca or verify',
+  }),
   ...same([1040, 1135], {
     kind: 'overload',
     remedy: 'the server has no connection to spare: raise max_connections, or find who holds so many',
@@ -182,7 +185,8 @@ function classify(fault: Fault): Verdict {
   if (code === 'HANDSHAKE_SSL_ERROR' || /^ERR_(TLS|SSL)|CERT|SELF_SIGNED|UNABLE_TO/.test(code))
     return {
       kind: 'configuration',
-      remedy: "check tls of the source: ca must be the authority of the server's certificate",
+      remedy:
+        "check tls of the source: ca must be the authority of the server's certificate, which for mode verify must bear the host's name, too",
     }
   // A connection that was closed between two of our queries reports only this.
   if (/closed state|connection.*(closed|lost)|ETIMEDOUT/i.test(fault.message)) return { kind: 'transient' }
