@@ -156,7 +156,7 @@ const settingsType = group('Settings of the millrace process.', {
       8,
       0.1,
       4096,
-      'Reading pauses while so much of it is not delivered, so that live changes stay fresh.',
+      'Reading pauses while so much of it is not delivered, so that live changes stay fresh; never more than a quarter of log.ceilingGb.',
     ),
   }),
   capture: group('Reading changes.', {

@@ -13,7 +13,7 @@ import { NodeLimits } from '../pipeline/delivery/node-limits.ts'
 import { TargetFlow } from '../pipeline/delivery/target-flow.ts'
 import { targetNames } from './sinks.ts'
 import { systemClock } from '../system-clock.ts'
-import { megabyte } from '../units.ts'
+import { gigabyte, megabyte } from '../units.ts'
 
 export function targetFlows(
   { settings, pipelines }: Configuration,
@@ -69,15 +69,19 @@ export function breakerLimits({ delivery }: Settings): BreakerLimits {
   return { count: delivery.breakerCount, share: delivery.breakerShare }
 }
 
+/** Of what the log holds at most: a load that a slow target holds up is not to push out what it still needs. */
+const loadShare = 0.25
+
 export function loadLimits({ load, log, documents }: Settings, definition: DocumentDefinition): LoadLimits {
   // Where documents are built by reading, a chunk gives each lane a batch that is worth its queries.
   const chunkRows = isJoined(definition)
     ? Math.max(load.chunkRows, documents.batch * log.lanes)
     : load.chunkRows
+  const room = log.ceilingGb * gigabyte * loadShare
   return {
     chunkRows,
-    chunkBytes: Math.round(load.chunkMb * megabyte),
+    chunkBytes: Math.round(Math.min(load.chunkMb * megabyte, room)),
     rowsPerSecond: load.rowsPerSecond,
-    undeliveredBytesMax: load.undeliveredMb * megabyte,
+    undeliveredBytesMax: Math.min(load.undeliveredMb * megabyte, room),
   }
 }
