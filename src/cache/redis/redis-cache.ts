@@ -1,7 +1,6 @@
 /** Speed limits and answers that processes share in Redis or Valkey, 6 or newer. */
 import { createHash, randomUUID } from 'node:crypto'
-import type { ConnectionOptions } from 'node:tls'
-import { Redis } from 'ioredis'
+import { Redis, type RedisOptions } from 'ioredis'
 import { Failure } from '../../change/failure.ts'
 import type { Answer } from '../../upstream/upstream.ts'
 import type { Cache, Found, Kept, Rate, Shelf } from '../cache.ts'
@@ -202,7 +201,7 @@ function clientOf(settings: RedisCacheSettings): Redis {
   })
 }
 
-function encryptionOf({ verify, verifyName, ...certificates }: RedisTls): ConnectionOptions {
+function encryptionOf({ verify, verifyName, ...certificates }: RedisTls): RedisOptions['tls'] & object {
   return {
     ...certificates,
     rejectUnauthorized: verify,
