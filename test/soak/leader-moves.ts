@@ -8,6 +8,7 @@ import { DaemonProcess } from '../support/daemon-process.ts'
 import { differencesOfItems } from '../support/items.ts'
 import { ReplicatedPair } from '../support/replicated-pair.ts'
 import { SearchIndex } from '../support/search-index.ts'
+import type { Status } from '../../src/control/operations.ts'
 import { createItems, Workload } from '../support/workload.ts'
 
 export interface LeaderMoves {
@@ -68,11 +69,7 @@ export async function moveLeaders(
     )
     await pair.rejoin()
     await pair.untilFollowed()
-    assert.equal(
-      await addressRead(daemon),
-      `127.0.0.1:${pair.leader.port}`,
-      'nobody goes back to who comes back',
-    )
+    assert.equal(addressRead(await daemon.status()), addressOf(pair), 'nobody goes back to who comes back')
   }
   await workload.stop()
   const rows = await usingConnection(pair.leader, async (connection) => {
@@ -100,9 +97,13 @@ async function loseAndMove(pair: ReplicatedPair, daemon: DaemonProcess, workload
 
 async function untilReading(daemon: DaemonProcess, pair: ReplicatedPair, epoch: number): Promise<void> {
   const executed = await pair.executedOn(pair.leader)
+  const leader = addressOf(pair)
   await daemon.until(
     'go on at the new leader',
-    (status) => (status.sources[0]?.epoch ?? 0) >= epoch && hasCaptured(status, executed),
+    (status) =>
+      (status.sources[0]?.epoch ?? 0) >= epoch &&
+      hasCaptured(status, executed) &&
+      addressRead(status) === leader,
   )
 }
 
@@ -120,9 +121,12 @@ async function epochOf(daemon: DaemonProcess): Promise<number> {
 }
 
 /** Of the server that the source reads. */
-async function addressRead(daemon: DaemonProcess): Promise<string | undefined> {
-  const { sources } = await daemon.status()
+function addressRead({ sources }: Status): string | undefined {
   return sources[0]?.servers.find(({ state }) => state === 'reading')?.address
+}
+
+function addressOf({ leader }: ReplicatedPair): string {
+  return `127.0.0.1:${leader.port}`
 }
 
 async function usingConnection<Result>(

@@ -38,6 +38,14 @@ const backoffMsMax = 30_000
 
 type Interrupted = (failure: Failure) => void
 
+/** How far a connection came. */
+interface Attempted {
+  /** A server was found that can go on. */
+  readonly isReading: boolean
+  /** Batches that it gave. */
+  readonly given: number
+}
+
 export class BinlogStream {
   readonly #settings: MysqlSettings
   readonly #tables: readonly string[]
@@ -106,6 +114,7 @@ export class BinlogStream {
     let server: string | undefined
     for (let failures = 0; !signal.aborted; failures++) {
       let given = 0
+      let isReading = false
       try {
         const chosen = await this.#choose(position, signal, interrupted)
         if (server !== undefined && server !== chosen.facts.identity) {
@@ -113,6 +122,7 @@ export class BinlogStream {
           return
         }
         server = chosen.facts.identity
+        isReading = true
         for await (const batch of this.#readFrom(chosen, signal, interrupted)) {
           failures = 0
           given++
@@ -125,7 +135,7 @@ export class BinlogStream {
         // What was given may not be kept yet: only what is kept says what is to be undone.
         if (failure instanceof Divergence && position !== from) return
         if (failure instanceof FilesRemade) position = wholeAgain(position)
-        interrupted(this.#passing(failure, given))
+        interrupted(this.#passing(failure, { isReading, given }))
       }
       if (!signal.aborted) await pause(failures, signal)
     }
@@ -251,8 +261,8 @@ export class BinlogStream {
     }
   }
 
-  /** The failure, if it passes by itself; throws it otherwise. `given`: batches that this connection gave. */
-  #passing(failure: Failure, given: number): Failure {
+  /** The failure, if it passes by itself; throws it otherwise. */
+  #passing(failure: Failure, { isReading, given }: Attempted): Failure {
     if (failure.kind === 'transient' || failure.kind === 'overload') return failure
     const { message } = failure
     if (failure.kind === 'conflict' && this.#settings.serverId === undefined) {
@@ -261,14 +271,18 @@ export class BinlogStream {
       return new Failure('transient', `${message}; going on under the id ${this.#serverId}`)
     }
     // Asked for once more: what broke on its way is whole then, what broke on the server's disk is broken again.
-    if (failure.kind === 'corrupt' && message !== this.#broken) {
-      this.#broken = message
+    if (failure.kind === 'corrupt' && this.#isNew(message))
       return new Failure('transient', `${message}; reading it once more`)
-    }
-    // The server's files went away under the dump: the next attempt finds out what is there now.
-    const isFinal = failure instanceof Divergence || lostColumns(failure)
-    if (failure.kind === 'lost' && given > 0 && !isFinal) return new Failure('transient', message)
+    // The server's files went away under the dump: the next choice finds out what is there now, or on another server.
+    if (isReading && isOfFiles(failure) && (given > 0 || this.#isNew(message)))
+      return new Failure('transient', message)
     throw failure
+  }
+
+  #isNew(message: string): boolean {
+    const isNew = message !== this.#broken
+    this.#broken = message
+    return isNew
   }
 
   async #readerAt({ connection, facts, place }: Chosen, resent: Resent): Promise<TransactionReader> {
@@ -377,4 +391,9 @@ async function pause(failures: number, signal: AbortSignal): Promise<void> {
   const most = Math.min(backoffMsMax, backoffMsFirst * 2 ** Math.min(failures, 10))
   // An aborted pause has only ended early.
   await sleep(most * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {})
+}
+
+/** What was read before cannot be gone on from; a history of its own, or columns that nobody knows any more, are no matter of files. */
+function isOfFiles(failure: Failure): boolean {
+  return failure.kind === 'lost' && !(failure instanceof Divergence || lostColumns(failure))
 }
