@@ -4,8 +4,8 @@
  * been dropped since an event was written does no harm: dropping it is itself a statement in the binlog after which the
  * table is read again.
  */
-import { Failure } from '../../../change/failure.ts'
 import { query, type Connection } from '../server/connection.ts'
+import { errnoOf } from '../server/server-errors.ts'
 import { actionOf, inheritedBy, type Inherited } from './inherited.ts'
 import { quotedTable } from './names.ts'
 import { wordsOf, type Word } from './sql-words.ts'
@@ -137,11 +137,8 @@ async function createStatement(connection: Connection, table: string, mustRead: 
     )
     return String(row?.['Create Table'] ?? '')
   } catch (error) {
-    const errno =
-      error instanceof Failure && error.cause instanceof Error && 'errno' in error.cause
-        ? error.cause.errno
-        : 0
-    if (noSuchTable.has(Number(errno)) || (forbidden.has(Number(errno)) && !mustRead)) return ''
+    const errno = errnoOf(error)
+    if (noSuchTable.has(errno) || (forbidden.has(errno) && !mustRead)) return ''
     throw error
   }
 }

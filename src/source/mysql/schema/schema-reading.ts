@@ -1,10 +1,10 @@
 /** Reading a table's columns so that it is certain which part of the binlog they belong to. */
-import { Failure } from '../../../change/failure.ts'
 import { query, type Connection } from '../server/connection.ts'
 import { describeColumns, uniqueIndexes, type DescribedColumn } from './describe.ts'
 import { quotedTable } from './names.ts'
 import type { Flavor, GtidSet } from '../gtid/gtid.ts'
 import type { SchemaColumn, TableSchema } from '../rows/schema-match.ts'
+import { errnoOf } from '../server/server-errors.ts'
 import { readExecuted } from '../server/server-facts.ts'
 
 export interface SchemaReading {
@@ -43,8 +43,7 @@ async function lock(connection: Connection, table: string, attempt: string): Pro
     await query(connection, `SELECT 1 FROM ${quotedTable(table)} LIMIT 0`, [], attempt)
     return true
   } catch (error) {
-    const cause = error instanceof Failure ? error.cause : undefined
-    if (cause instanceof Error && 'errno' in cause && cause.errno === noSuchTable) return false
+    if (errnoOf(error) === noSuchTable) return false
     throw error
   }
 }

@@ -150,12 +150,16 @@ const byErrno: ReadonlyMap<number, Verdict> = new Map([
 
 /** Whether a statement named a column, table, database or index that is not there, or a table other than its snapshot's. */
 export function isUnknownName(error: unknown): boolean {
-  const { cause } = error instanceof Failure ? error : {}
-  const errno = cause instanceof Error && 'errno' in cause ? Number(cause.errno) : undefined
-  return errno !== undefined && unknownNames.has(errno)
+  return unknownNames.has(errnoOf(error))
 }
 
 const unknownNames: ReadonlySet<number> = new Set([1049, 1054, 1146, 1176, 1412])
+
+/** The server's number of what a Failure was caused by; 0 = it was something else. */
+export function errnoOf(error: unknown): number {
+  const { cause } = error instanceof Failure ? error : {}
+  return cause instanceof Error && 'errno' in cause ? Number(cause.errno) : 0
+}
 
 const networkCodes = new Set([
   'ECONNREFUSED',
