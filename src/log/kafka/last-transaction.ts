@@ -40,11 +40,7 @@ export class LastTransaction {
     const told = this.#told
     if (told === undefined || told.connections === this.#client.connectionsMade) return
     // A broker that begins a transaction has ended the one before, unless it has been dead meanwhile.
-    const open = await this.#open(told.places)
-    if (open.length === 0) return
-    await this.#client.addPartitions(producer, open)
-    await this.end(producer, told.places, told.keep)
-    await this.#client.addPartitions(producer, places)
+    if (await this.#endWhereOpen(producer, told)) await this.#client.addPartitions(producer, places)
   }
 
   /** Brokers are told to keep or to undo what was written since `begin`. */
@@ -60,10 +56,16 @@ export class LastTransaction {
     this.#told = undefined
     if (producer.id !== told.producer.id || producer.epoch !== told.producer.epoch + 1) return
     this.#told = { ...told, producer }
-    const open = await this.#open(told.places)
-    if (open.length === 0) return
+    await this.#endWhereOpen(producer, told)
+  }
+
+  /** Whether there was anything to end. */
+  async #endWhereOpen(producer: Producer, { places, keep }: Told): Promise<boolean> {
+    const open = await this.#open(places)
+    if (open.length === 0) return false
     await this.#client.addPartitions(producer, open)
-    await this.end(producer, open, told.keep)
+    await this.end(producer, places, keep)
+    return true
   }
 
   /** Those of the places, as far as they are there, at which readers of finished records do not get to the last record. */
