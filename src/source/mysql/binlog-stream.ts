@@ -38,14 +38,6 @@ const backoffMsMax = 30_000
 
 type Interrupted = (failure: Failure) => void
 
-/** How far a connection came. */
-interface Attempted {
-  /** A server was found that can go on. */
-  readonly isReading: boolean
-  /** Batches that it gave. */
-  readonly given: number
-}
-
 export class BinlogStream {
   readonly #settings: MysqlSettings
   readonly #tables: readonly string[]
@@ -113,8 +105,7 @@ export class BinlogStream {
     let position = from
     let server: string | undefined
     for (let failures = 0; !signal.aborted; failures++) {
-      let given = 0
-      let isReading = false
+      let given: number | undefined
       try {
         const chosen = await this.#choose(position, signal, interrupted)
         if (server !== undefined && server !== chosen.facts.identity) {
@@ -122,7 +113,7 @@ export class BinlogStream {
           return
         }
         server = chosen.facts.identity
-        isReading = true
+        given = 0
         for await (const batch of this.#readFrom(chosen, signal, interrupted)) {
           failures = 0
           given++
@@ -135,7 +126,7 @@ export class BinlogStream {
         // What was given may not be kept yet: only what is kept says what is to be undone.
         if (failure instanceof Divergence && position !== from) return
         if (failure instanceof FilesRemade) position = wholeAgain(position)
-        interrupted(this.#passing(failure, { isReading, given }))
+        interrupted(this.#passing(failure, given))
       }
       if (!signal.aborted) await pause(failures, signal)
     }
@@ -261,8 +252,8 @@ export class BinlogStream {
     }
   }
 
-  /** The failure, if it passes by itself; throws it otherwise. */
-  #passing(failure: Failure, { isReading, given }: Attempted): Failure {
+  /** The failure, if it passes by itself; throws it otherwise. `given`: batches of this connection; undefined = no server could go on. */
+  #passing(failure: Failure, given: number | undefined): Failure {
     if (failure.kind === 'transient' || failure.kind === 'overload') return failure
     const { message } = failure
     if (failure.kind === 'conflict' && this.#settings.serverId === undefined) {
@@ -274,7 +265,7 @@ export class BinlogStream {
     if (failure.kind === 'corrupt' && this.#isNew(message))
       return new Failure('transient', `${message}; reading it once more`)
     // The server's files went away under the dump: the next choice finds out what is there now, or on another server.
-    if (isReading && isOfFiles(failure) && (given > 0 || this.#isNew(message)))
+    if (given !== undefined && isOfFiles(failure) && (given > 0 || this.#isNew(message)))
       return new Failure('transient', message)
     throw failure
   }
