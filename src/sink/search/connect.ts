@@ -42,9 +42,9 @@ interface TlsOptions {
 }
 
 /**
- * Nothing is sent before the first call. Writes keep to the throttle, at the node that each goes to. `reread` gives the settings as they are now; it is asked when the server refuses
- * who we are or we refuse who it is, so that what was replaced on disk counts without a restart. Throws a Failure of kind
- * `configuration`.
+ * Nothing is sent before the first call. Writes keep to the throttle, at the node that each goes to. `reread` gives the
+ * settings as they are now; it is asked when the server refuses who we are or we refuse who it is, so that what was replaced
+ * on disk counts without a restart. Throws a Failure of kind `configuration`.
  */
 export function connectSearch(
   settings: SearchSettings,
