@@ -40,6 +40,8 @@ export class FamilySink implements Sink {
     const operations = [...listed]
     await this.#sink.verified(signal)
     await this.#makeNew(operations, signal)
+    // Another process may have made an index since the last look, and what it wrote there is to be deleted.
+    if (operations.some((each) => each.op === 'delete' && !this.#isSent(each))) await this.#verify(signal)
     const sent = new Set(operations.filter((operation) => this.#isSent(operation)))
     if (sent.size === 0) return operations.map(() => done)
     const outcomes = await this.#sink.write([...sent], signal)
