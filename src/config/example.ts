@@ -24,7 +24,6 @@ const header = `# yaml-language-server: $schema=./millrace.schema.json
 # A setting can also come from the environment (log.segmentMb: MILLRACE_LOG_SEGMENT_MB) or from the command line
 # (--set log.segmentMb=64). In any text, here and in pipeline files, \${NAME} is an environment variable, \${NAME:-other}
 # the same with a default, \${file:/path} what a file contains (for secrets), and $$ a dollar sign.
-# This file is generated: npm run generate.
 
 `
 
@@ -52,16 +51,26 @@ function member(node: SchemaNode, path: readonly string[], indent: string, mark:
     const isInner = path.length > 1
     if (isInner && names[key] === undefined) return [`${indent}${mark}${key}: {}`]
     const name = names[key] ?? 'main'
+    const isActive = Object.keys(active).some((each) => each.startsWith(`${[...path, name].join('.')}.`))
+    if (!isActive)
+      return commentedOut(indent, mark, [
+        `${key}:`,
+        `  ${name}:`,
+        ...lines(entry, [...path, name], '    ', ''),
+      ])
     const inner = lines(entry, [...path, name], `${indent}    `, isInner ? mark : undefined)
     return [`${indent}${key}:`, `${indent}  ${name}:`, ...inner]
   }
   if (node.properties !== undefined) {
-    const inner = lines(node, path, '  ', '')
-    return [`${key}:`, ...inner].map((line) => `${indent}${mark}${line}`)
+    return commentedOut(indent, mark, [`${key}:`, ...lines(node, path, '  ', '')])
   }
   const value = active[path.join('.')]
   if (value !== undefined) return [`${indent}${key}: ${value}`]
   return [`${indent}${mark}${key}:${node.default === undefined ? '' : ` ${yamlScalar(node.default)}`}`]
+}
+
+function commentedOut(indent: string, mark: string, block: readonly string[]): readonly string[] {
+  return block.map((line) => `${indent}${mark}${line}`)
 }
 
 function editorSchema(schema: SchemaNode): string {

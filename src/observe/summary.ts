@@ -82,6 +82,7 @@ function add(work: Work, fact: Extract<Fact, { group: string }>): void {
   }
   if (fact.kind === 'lag') work.lagSeconds = fact.seconds
   if (fact.kind === 'chunk-appended') work.load = fact
+  if (fact.kind === 'load-finished') work.load = undefined
 }
 
 function notesOf(group: string, work: Work, seconds: number): readonly Note[] {
