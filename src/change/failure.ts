@@ -75,5 +75,10 @@ export class Divergence extends Failure {
 export function explain(error: unknown): string {
   if (error instanceof Failure && error.remedy !== undefined)
     return `${error.message}\n  remedy: ${error.remedy}`
+  return messageOf(error)
+}
+
+/** What was thrown, in its own words, whatever it is. */
+export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

@@ -1,5 +1,6 @@
 /** When something is to be done again and again: the fields of cron, in a time zone. */
 import { Cron } from 'croner'
+import { messageOf } from '../change/failure.ts'
 
 export interface Schedule {
   /** Minute, hour, day of month, month, day of week; seconds may come before them. */
@@ -14,7 +15,7 @@ export function scheduleFault({ pattern, timezone }: Schedule): string | undefin
     const next = new Cron(pattern, { timezone, paused: true, mode: '5-or-6-parts' }).nextRun()
     return next === null ? `"${pattern}" never comes` : undefined
   } catch (error) {
-    return error instanceof Error ? error.message : String(error)
+    return messageOf(error)
   }
 }
 

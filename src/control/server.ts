@@ -1,6 +1,6 @@
 /** The HTTP server for status, health, metrics and what can be asked of the daemon; on this machine unless told otherwise. */
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
-import { Failure, type FailureKind } from '../change/failure.ts'
+import { Failure, messageOf, type FailureKind } from '../change/failure.ts'
 import type { Operations } from './operations.ts'
 import type { Answer } from './answer.ts'
 import { errorAnswer, routes } from './routes.ts'
@@ -67,7 +67,7 @@ function answerOf(error: unknown): Answer {
     return errorAnswer(codes[kind] ?? 500, message, { kind, ...(remedy === undefined ? {} : { remedy }) })
   }
   const { statusCode } = error as { statusCode?: number }
-  const message = error instanceof Error ? error.message : 'unknown error'
+  const message = messageOf(error)
   return errorAnswer(statusCode !== undefined && statusCode >= 400 ? statusCode : 500, message)
 }
 

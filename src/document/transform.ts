@@ -1,5 +1,5 @@
 /** A function of the user's that makes each document what it is to be, or says that there is none. */
-import { Failure } from '../change/failure.ts'
+import { Failure, messageOf } from '../change/failure.ts'
 import { parseExact, textOfExact } from '../change/exact-json.ts'
 import { textBody, textOfBody, type Operation, type Remark } from '../sink/sink.ts'
 import type { Enricher, Work } from './enricher.ts'
@@ -87,7 +87,7 @@ function textMade(transform: Transform, text: string): string | undefined {
 }
 
 function remarkOf(error: unknown): Remark {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   const reason = `the transform failed: ${message}`
   return { kind: 'refused', reason, fingerprint: reason.replace(/\d+/g, '0').slice(0, 200) }
 }

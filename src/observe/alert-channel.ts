@@ -1,4 +1,5 @@
 /** What goes to one group of people: in order, in the background, a few attempts for each message. Nothing ever waits for it. */
+import { messageOf } from '../change/failure.ts'
 import { setTimeout as delay } from 'node:timers/promises'
 
 export interface AlertMessage {
@@ -66,9 +67,7 @@ export class AlertChannel {
         return await send(message, signal)
       } catch (error) {
         if (waitMs === undefined || signal.aborted)
-          return failed(
-            `an alert could not be sent: ${error instanceof Error ? error.message : 'unknown error'}`,
-          )
+          return failed(`an alert could not be sent: ${messageOf(error)}`)
         await delay(waitMs, undefined, { signal }).catch(() => undefined)
       }
     }

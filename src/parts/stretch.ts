@@ -1,6 +1,6 @@
 /** What a person's words for a stretch of a log mean. */
 import type { Offset, Position } from '../change/change.ts'
-import { Failure } from '../change/failure.ts'
+import { Failure, messageOf } from '../change/failure.ts'
 import type { ReplayRequest } from '../control/operations.ts'
 import type { Control, LogAdmin } from '../log/log.ts'
 import { positionIn } from '../pipeline/capture/appender.ts'
@@ -61,12 +61,25 @@ async function placeOf({ name, source, log }: StretchParts, text: string, nowMs:
     const { first } = (await log.appendAt({ kind: 'time', appendedAtMs })) ?? nowhere
     return { first, next: first }
   }
-  const given = source.parse(text)
+  const given = positionOf(source, text)
   const isBeyond = (control: Control): boolean => {
     const position: Position | undefined = positionIn(control, `source:${name}`)
     return position !== undefined && !source.covers(given, position)
   }
   return (await log.appendAt({ kind: 'control', reached: isBeyond })) ?? nowhere
+}
+
+/** The words for a source's own places are known to it alone. */
+function positionOf(source: StretchParts['source'], text: string): Position {
+  try {
+    return source.parse(text)
+  } catch (cause) {
+    throw new Failure('configuration', `"${text}" is no offset and no time, and ${messageOf(cause)}`, {
+      cause,
+      remedy:
+        'write a place as earliest, as 2026-11-22T10:00:00Z or 2h, as an offset that millrace log shows, or as a GTID set',
+    })
+  }
 }
 
 const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { parseExact, textOfExact } from '../../change/exact-json.ts'
-import { Failure } from '../../change/failure.ts'
+import { Failure, messageOf } from '../../change/failure.ts'
 import { casesFile, readCases, type Case } from '../../config/cases.ts'
 import type { Pipeline } from '../../config/pipeline.ts'
 import { composed, configured, pipelinesNamed } from '../configured.ts'
@@ -89,7 +89,7 @@ function outcomeOf(
   try {
     return { text: transform(given) ?? 'null', message: '' }
   } catch (error) {
-    return { text: undefined, message: error instanceof Error ? error.message : String(error) }
+    return { text: undefined, message: messageOf(error) }
   }
 }
 

@@ -1,7 +1,7 @@
 /** One client for all products: finds out what it talks to, keeps time, and takes new credentials when the old ones fail. */
 import { pipeline, type Readable } from 'node:stream'
 import { createUnzip } from 'node:zlib'
-import { Failure } from '../../change/failure.ts'
+import { Failure, messageOf } from '../../change/failure.ts'
 import { dialectOf, refusalOf, releaseOf, type Dialect, type Product, type Release } from './dialect.ts'
 import { elasticsearchWire, isOtherProduct } from './elasticsearch.ts'
 import { opensearchWire } from './opensearch.ts'
@@ -338,6 +338,7 @@ async function tlsOf(
   return tls.ca === undefined ? undefined : { ca: tls.ca }
 }
 
+/** By the message alone: the clients' errors hold the whole request, with the credentials. */
 function failureOf(error: unknown): Failure {
   if (error instanceof Failure) return error
   const message = messageOf(error)
@@ -358,8 +359,3 @@ function isMistrust({ kind, message }: Failure): boolean {
 }
 
 const certificateTrouble = /certificate|self.signed|altnames|fingerprint/i
-
-/** The message alone: the clients' errors hold the whole request, with the credentials. */
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}
