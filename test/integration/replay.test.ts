@@ -95,7 +95,10 @@ suite('replay', { concurrency: false }, () => {
       const some = await replay('--from', earlier.gtids, '--keys', 'keys.txt', '--wait', '--json')
       assert.equal(some.code, 0, some.err)
       assert.equal((JSON.parse(some.out) as ReplayStatus).touched, 2)
-      assert.match((await replay('--from', 'yesterday', '--dry-run')).err, /no offset and no time[^]*remedy: [^]*2h/)
+      assert.match(
+        (await replay('--from', 'yesterday', '--dry-run')).err,
+        /no offset and no time[^]*remedy: [^]*2h/,
+      )
       assert.equal((await daemon.stop()).code, 0)
     } finally {
       connection.destroy()
