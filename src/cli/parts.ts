@@ -80,6 +80,8 @@ export type Difference =
   | { readonly kind: 'missing'; readonly id: string }
   | { readonly kind: 'orphan'; readonly id: string }
   | { readonly kind: 'different'; readonly id: string; readonly fields: readonly string[] }
+  /** What the document should be cannot be told: it could not be made, or not whole. */
+  | { readonly kind: 'unmade'; readonly id: string; readonly reason: string }
 
 export interface Plan {
   readonly pipeline: string

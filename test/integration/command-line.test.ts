@@ -161,6 +161,7 @@ suite('the command line on live servers', () => {
       missing: 1,
       orphan: 1,
       different: 1,
+      unmade: 0,
     })
     const daemon = await DaemonProcess.start({ ...daemonOptions(), extraArguments: ['--reload', 'orders'] })
     await untilCaughtUp(daemon, connection)

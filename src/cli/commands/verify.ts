@@ -22,6 +22,8 @@ reported; the answer is exact when nothing is being written.
   orphan     the index has a document, the table has no row for it
   different  both are there; the fields that differ are named. Where a query of the pipeline's own (sql:) makes lists by
              JSON_ARRAYAGG, whose order no server promises, their order is not compared
+  unmade     the row's document cannot be made, or not whole: a transform fails on it, or an upstream does not answer; so
+             nobody knows whether the stored one is right
 
 A pipeline with several targets is compared with each, unless one is named. With --json each difference is one line, and the
 last line of each target is its summary. millrace run --reload PIPELINE mends what is found.`,
@@ -51,7 +53,7 @@ async function compare(
   { limit, json }: { readonly limit: number; readonly json: boolean },
   context: Context,
 ): Promise<boolean> {
-  const counts = { missing: 0, orphan: 0, different: 0 }
+  const counts = { missing: 0, orphan: 0, different: 0, unmade: 0 }
   let seen = { rows: 0, documents: 0 }
   let total = 0
   const progress = (done: typeof seen): void => {
@@ -86,8 +88,13 @@ function limitOf(text: string): number {
 }
 
 function describe(difference: Difference): string {
-  const fields = difference.kind === 'different' ? `  ${difference.fields.join(', ')}` : ''
-  return `${difference.kind.padEnd(9)}  ${difference.id}${fields}`
+  const { kind, id } = difference
+  return `${kind.padEnd(9)}  ${id}${detailOf(difference)}`
+}
+
+function detailOf(difference: Difference): string {
+  if (difference.kind === 'different') return `  ${difference.fields.join(', ')}`
+  return difference.kind === 'unmade' ? `  ${difference.reason}` : ''
 }
 
 interface Summary {
@@ -98,11 +105,12 @@ interface Summary {
   readonly missing: number
   readonly orphan: number
   readonly different: number
+  readonly unmade: number
 }
 
 function summarise(summary: Summary): string {
   if (summary.equal) return `equal: ${summary.documents} documents`
-  const counts = `${summary.missing} missing, ${summary.orphan} orphans, ${summary.different} different`
+  const counts = `${summary.missing} missing, ${summary.orphan} orphans, ${summary.different} different, ${summary.unmade} unmade`
   const seen = `after ${showCount(summary.rows)} rows and ${showCount(summary.documents)} documents`
   return summary.complete ? `${counts}, ${seen}` : `${counts} so far, ${seen}; stopped at the limit`
 }

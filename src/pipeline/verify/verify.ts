@@ -6,7 +6,7 @@
 import type { Key } from '../../change/change.ts'
 import type { Enricher } from '../../document/enricher.ts'
 import { Entries } from '../../log/log.ts'
-import { textOfBody, type IndexAdmin, type StoredDocument } from '../../sink/sink.ts'
+import { textOfBody, type IndexAdmin, type Remark, type StoredDocument } from '../../sink/sink.ts'
 import type { Chunk, Source } from '../../source/source.ts'
 import { chunkRecords } from '../capture/chunk-records.ts'
 import { compareDocuments } from './compare-documents.ts'
@@ -15,6 +15,8 @@ export type Difference =
   | { readonly kind: 'missing'; readonly id: string }
   | { readonly kind: 'orphan'; readonly id: string }
   | { readonly kind: 'different'; readonly id: string; readonly fields: readonly string[] }
+  /** What the document should be cannot be told: it could not be made, or not whole. */
+  | { readonly kind: 'unmade'; readonly id: string; readonly reason: string }
 
 export interface VerifyParts {
   readonly table: string
@@ -113,6 +115,8 @@ async function read(
 interface Expected {
   readonly text: string
   readonly routing: string | undefined
+  /** Why it is not what it should be. */
+  readonly remark: Remark | undefined
 }
 
 async function expectedDocuments(
@@ -124,8 +128,10 @@ async function expectedDocuments(
   // As if a log had the rows; the versions do not matter.
   const entries = Entries.all(chunkRecords(chunk.table, chunk.rows), { offset: 0, version: 0n })
   for (const { operation } of await enrich(entries, signal))
-    if (operation.op === 'index')
-      documents.set(operation.id, { text: textOfBody(operation.body), routing: operation.routing })
+    if (operation.op === 'index') {
+      const { id, routing, remark } = operation
+      documents.set(id, { text: textOfBody(operation.body), routing, remark })
+    }
   return documents
 }
 
@@ -151,7 +157,11 @@ async function differences(
   const stored = new Map<string, StoredDocument>()
   for (const document of await index.get(ids)) stored.set(document.id, document)
   const found: Difference[] = []
-  for (const [id, { text }] of expected) {
+  for (const [id, { text, remark }] of expected) {
+    if (remark !== undefined) {
+      found.push({ kind: 'unmade', id, reason: remark.reason })
+      continue
+    }
     const document = stored.get(id)
     if (document?.source === undefined) {
       found.push({ kind: 'missing', id })

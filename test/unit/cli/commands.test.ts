@@ -185,7 +185,7 @@ test('verify names what differs and ends with 1; the limit stops it', async (t) 
     out: [
       'missing    7',
       'different  8  title, price',
-      '1 missing, 0 orphans, 1 different, after 2 rows and 1 documents',
+      '1 missing, 0 orphans, 1 different, 0 unmade, after 2 rows and 1 documents',
     ],
     err: [],
   })
@@ -204,6 +204,7 @@ test('verify names what differs and ends with 1; the limit stops it', async (t) 
         missing: 1,
         orphan: 0,
         different: 0,
+        unmade: 0,
       },
     ],
   )

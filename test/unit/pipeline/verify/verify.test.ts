@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DocumentDefinition } from '../../../../src/document/definition.ts'
+import type { Work } from '../../../../src/document/enricher.ts'
 import { Mapper } from '../../../../src/document/mapping.ts'
 import { verify, type Difference } from '../../../../src/pipeline/verify/verify.ts'
 import { MemoryDatabase } from '../../../support/memory-database.ts'
@@ -44,7 +45,11 @@ async function equal(): Promise<{ readonly database: MemoryDatabase; readonly in
 
 async function found(
   { database, index }: Awaited<ReturnType<typeof equal>>,
-  options: { readonly idsMax?: number; readonly beforeHead?: () => void } = {},
+  options: {
+    readonly idsMax?: number
+    readonly beforeHead?: () => void
+    readonly changed?: (work: Work) => Work
+  } = {},
 ): Promise<{ readonly differences: Difference[]; readonly summary: unknown }> {
   const mapper = new Mapper(definition)
   const source = new MemorySource({
@@ -62,7 +67,8 @@ async function found(
       table,
       source,
       index,
-      enrich: (entries) => Promise.resolve(mapper.map(entries).works),
+      enrich: (entries) =>
+        Promise.resolve(Array.from(mapper.map(entries).works, options.changed ?? ((work) => work))),
       lists: 'ordered',
       chunkRows: 13,
       chunkBytes: 100_000,
@@ -105,6 +111,15 @@ for (const idsMax of [1_000, 30, 1]) {
     )
   })
 }
+
+test('a document that cannot be made is told, though the stored one is as its row', async () => {
+  const remark = { kind: 'refused', reason: 'the transform failed', fingerprint: 'failed' } as const
+  const { differences } = await found(await equal(), {
+    changed: (work) =>
+      work.operation.id === '5' ? { ...work, operation: { ...work.operation, remark } } : work,
+  })
+  assert.deepEqual(differences, [{ kind: 'unmade', id: '5', reason: 'the transform failed' }])
+})
 
 test('a change that is under way is looked at twice, and not reported', async () => {
   const subject = await equal()
