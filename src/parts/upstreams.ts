@@ -195,7 +195,10 @@ export async function openTransform({ path }: TransformFile): Promise<Transforme
   try {
     module = (await import(pathToFileURL(path).href)) as typeof module
   } catch (cause) {
-    throw new Failure('configuration', `the transform ${path} cannot be loaded: ${explain(cause)}`, { cause })
+    const place = cause instanceof Error ? /^\S+:\d+$/m.exec(cause.stack ?? '')?.[0] : undefined
+    throw new Failure('configuration', `the transform ${place ?? path} cannot be loaded: ${explain(cause)}`, {
+      cause,
+    })
   }
   if (typeof module.transform === 'function')
     return {

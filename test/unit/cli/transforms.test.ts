@@ -73,3 +73,13 @@ test('examples that are not well written, or not there, are refused with their p
   assert.match(broken.err.join('\n'), /orders.yaml:1: 0: has the unknown key expect/)
   assert.match(broken.err.join('\n'), /orders.yaml:2: 1: has no mapping given/)
 })
+
+test('check names the line of a transform that cannot be loaded', async (t) => {
+  const { write, run } = commandLine(t, offline)
+  write('config/millrace.yaml', twoServers)
+  write('config/pipelines/orders.yaml', 'table: shop.orders\ntransform: ./orders.ts\n')
+  write('config/pipelines/orders.ts', 'export function transform() {\n  if (\n')
+  const { code, err } = await run('check')
+  assert.equal(code, 2)
+  assert.match(err.join('\n'), /orders\.ts:2 cannot be loaded: Expression expected/)
+})
