@@ -29,6 +29,8 @@ export interface Mapped {
   readonly works: List<Work>
   /** Entries that do not show what their document needs: numbers among the entries, ascending. */
   readonly incomplete: readonly number[]
+  /** Those among the incomplete that show where their documents lay before. */
+  readonly placed?: ReadonlySet<number>
 }
 
 /** How the rows of one table of a document are read, for a whole batch of documents. */

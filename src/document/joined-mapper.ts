@@ -57,10 +57,13 @@ export function rootOperations(mapper: RowMapper, { table, rows }: RelatedRows):
 
 function withoutShown({ works: listed, incomplete }: Mapped): Mapped {
   const works = [...listed]
-  const shown = works.filter(({ operation }) => operation.op === 'index').map(({ at }) => at)
+  const shown = works.filter(({ operation }) => operation.op === 'index')
+  const numbers = shown.map(({ at }) => at)
+  const placed = shown.filter(({ operation }) => operation.everywhere !== true).map(({ at }) => at)
   return {
     works: works.filter(({ operation }) => operation.op === 'delete'),
-    incomplete: [...new Set([...incomplete, ...shown])].toSorted((a, b) => a - b),
+    incomplete: [...new Set([...incomplete, ...numbers])].toSorted((a, b) => a - b),
+    placed: new Set(placed),
   }
 }
 

@@ -50,7 +50,13 @@ export interface JoinedLookUpParts {
 /** Its calls throw a Failure as `Source.view` does. */
 export function joinedLookUp(parts: JoinedLookUpParts): Enricher {
   const { mapper, documentsMax: keysMax } = parts
-  return completing({ mapper, keysMax, find: (asked, signal) => find(parts, asked, signal) })
+  return completing({
+    mapper,
+    keysMax,
+    // Most touches come of changes of other tables. Where a root may have moved unseen its table is read again, and swept.
+    seeksTouched: false,
+    find: (asked, signal) => find(parts, asked, signal),
+  })
 }
 
 type Asked = Parameters<FindOperations>[0]

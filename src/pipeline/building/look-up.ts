@@ -3,7 +3,7 @@
  * completed from the table: the row as it is now, which includes the entry, under the entry's version.
  */
 import type { Key, Position, Table } from '../../change/change.ts'
-import { RecordCursor } from '../../change/records.ts'
+import { operations, RecordCursor } from '../../change/records.ts'
 import type { Enricher, RowMapper, Work } from '../../document/enricher.ts'
 import { Entries } from '../../log/log.ts'
 import type { Operation } from '../../sink/sink.ts'
@@ -39,6 +39,7 @@ export function lookingUp(parts: LookUpParts): Enricher {
   return completing({
     mapper,
     keysMax,
+    seeksTouched: true,
     find: async ({ keys }, signal) => {
       await keepPace(pace, keys.length, clock, signal)
       return await lookUp(parts, keys, signal)
@@ -63,13 +64,16 @@ export function completing({
   mapper,
   find,
   keysMax: batchKeys,
+  seeksTouched,
 }: {
   readonly mapper: RowMapper
   readonly find: FindOperations
   readonly keysMax: number
+  /** Whether a row that is touched may have moved unseen. */
+  readonly seeksTouched: boolean
 }): Enricher {
   return async (entries, signal) => {
-    const { works, incomplete } = mapper.map(entries)
+    const { works, incomplete, placed } = mapper.map(entries)
     if (incomplete.length === 0) return works
     const { table, askers } = askersOf(entries, incomplete)
     const wanted = [...askers.keys()]
@@ -78,27 +82,37 @@ export function completing({
       const keys = wanted.slice(from, from + batchKeys)
       const operationOf = await find({ table, keys }, signal)
       for (const key of keys)
-        for (const at of askers.get(key) ?? [])
-          found.push({ at, operation: operationOf(key, entries.version(at)) })
+        for (const { at, isTouch } of askers.get(key) ?? []) {
+          const operation = operationOf(key, entries.version(at))
+          const isSought = mapper.isPlaced && placed?.has(at) !== true && (seeksTouched || !isTouch)
+          found.push({ at, operation: isSought ? { ...operation, everywhere: true } : operation })
+        }
     }
     // The place that a document leaves comes after the one that it comes to.
     return [...found, ...works].toSorted((a, b) => a.at - b.at)
   }
 }
 
+/** An entry, by its number. */
+interface Asker {
+  readonly at: number
+  readonly isTouch: boolean
+}
+
 /** The entries that ask for each key; they are all of one table. */
 function askersOf(
   entries: Entries,
   incomplete: readonly number[],
-): { readonly table: Table; readonly askers: ReadonlyMap<Key, readonly number[]> } {
-  const askers = new Map<Key, number[]>()
+): { readonly table: Table; readonly askers: ReadonlyMap<Key, readonly Asker[]> } {
+  const askers = new Map<Key, Asker[]>()
   const cursor = new RecordCursor(entries.records)
   for (const at of incomplete) {
     cursor.seek(entries.place(at))
-    const { key } = cursor
+    const { key, operation } = cursor
+    const asker = { at, isTouch: operation === operations.touch }
     const known = askers.get(key)
-    if (known === undefined) askers.set(key, [at])
-    else known.push(at)
+    if (known === undefined) askers.set(key, [asker])
+    else known.push(asker)
   }
   return { table: cursor.table, askers }
 }
@@ -123,12 +137,12 @@ async function lookUp(
     tookMs: clock.elapsed() - startedAtMs,
   })
   const { works } = mapper.map(Entries.all(chunkRecords(table, rows), { offset: 0, version: 0n }))
-  const operations = new Map(Array.from(works, ({ at, operation }) => [rows[at]?.key, operation]))
+  const asked = new Map(Array.from(works, ({ at, operation }) => [rows[at]?.key, operation]))
   // A row that is there may be one that the filter leaves out.
   return (key, version) => {
-    const operation = operations.get(key)
+    const operation = asked.get(key)
     return operation === undefined
       ? mapper.gone(table, key, version)
-      : { ...operation, version, repeatable: false, ...(mapper.isPlaced ? { everywhere: true } : {}) }
+      : { ...operation, version, repeatable: false }
   }
 }

@@ -18,9 +18,10 @@ function bytesOf({ body, id }: Operation): number {
   return (body?.bytesMax ?? 0) + id.length + 100
 }
 
-/** Operations on one document in different places are told apart. */
-function placeOf({ id, routing, index }: Operation): string {
-  return routing === undefined && index === undefined ? id : `\0${index ?? ''}\0${routing ?? ''}\0${id}`
+/** Operations on one document in different places are told apart, whatever characters are in their ids and routings. */
+function placeOf({ id, routing = '', index = '' }: Operation): string {
+  if (routing === '' && index === '' && !id.startsWith('\0')) return id
+  return `\0${index.length},${routing.length}\0${index}${routing}${id}`
 }
 
 export class PendingOperations {
@@ -48,7 +49,7 @@ export class PendingOperations {
     if (operation.everywhere === true || operation.remark !== undefined) this.#slots.arePlain = false
     const place = placeOf(operation)
     const known = this.#byPlace.find(place)
-    if (known >= 0) this.#supersede(known)
+    const isSought = known >= 0 && this.#supersede(known)
     const slot = known >= 0 ? known : this.#append(place)
     taking.holders?.add()
     this.#slots.takings[slot] = taking
@@ -56,6 +57,7 @@ export class PendingOperations {
     this.#slots.numbers[slot] = work.at
     this.#weigh(slot, operation)
     this.#heldBytes += this.#slots.bytes[slot] ?? 0
+    if (isSought) this.#seek(operation.id, slot)
   }
 
   /** The oldest work that is due, at most so many operations and so many bytes, but at least one where one is due. */
@@ -122,8 +124,9 @@ export class PendingOperations {
     this.#end = end
   }
 
-  /** Another entry's operation comes in its place. */
-  #supersede(slot: number): void {
+  /** Another entry's operation comes in its place. Tells whether that one was to be looked for everywhere. */
+  #supersede(slot: number): boolean {
+    const isSought = !this.#slots.arePlain && new PendingWork(this.#slots, slot).operation.everywhere === true
     const taking = this.#slots.taking(slot)
     const bytes = this.#slots.bytes[slot] ?? 0
     const oddity = this.#slots.oddity(slot)
@@ -132,6 +135,18 @@ export class PendingOperations {
     oddity.operation = undefined
     oddity.attempts = oddity.delays = oddity.notBeforeMs = 0
     this.#bytes -= bytes
+    return isSought
+  }
+
+  /** Where the document lay before is still not known: what it is to be by now is what looks for it. */
+  #seek(id: string, slot: number): void {
+    let newest = new PendingWork(this.#slots, slot)
+    for (const work of this.#works()) {
+      const { operation } = work
+      if (operation.id !== id || operation.vacates === true) continue
+      if (operation.version >= newest.operation.version) newest = work
+    }
+    this.#slots.oddity(newest.slot).operation = { ...newest.operation, everywhere: true }
   }
 
   #weigh(slot: number, operation: Operation): void {

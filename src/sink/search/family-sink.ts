@@ -42,14 +42,22 @@ export class FamilySink implements Sink {
     await this.#makeNew(operations, signal)
     // Another process may have made an index since the last look, and what it wrote there is to be deleted.
     if (operations.some((each) => each.op === 'delete' && !this.#isSent(each))) await this.#verify(signal)
-    const sent = new Set(operations.filter((operation) => this.#isSent(operation)))
+    const wanted = operations.map((operation) => this.#kept(operation))
+    const sent = new Set(wanted.filter((operation) => this.#isSent(operation)))
     if (sent.size === 0) return operations.map(() => done)
     const outcomes = await this.#sink.write([...sent], signal)
     // A server makes an index that went missing meanwhile, with the template or without.
     await this.#verify(signal)
     assertBehind(place, this.#members, namesIn(sent))
     let next = 0
-    return operations.map((operation) => (sent.has(operation) ? (outcomes[next++] ?? done) : done))
+    return wanted.map((operation) => (sent.has(operation) ? (outcomes[next++] ?? done) : done))
+  }
+
+  /** A document that came into a period that is not kept is nowhere any more, wherever it was. */
+  #kept(operation: Operation): Operation {
+    const { op, id, version, repeatable, everywhere } = operation
+    if (op === 'delete' || everywhere !== true || this.#isSent(operation)) return operation
+    return { op: 'delete', id, version, routing: undefined, repeatable, everywhere, body: undefined }
   }
 
   /** Where there is no index there is nothing to delete, and what is too old is not kept. */

@@ -33,14 +33,14 @@ export async function findStrays(
     const at = askers.get(hit.id) ?? -1
     const operation = operations[at]
     if (operation === undefined || isAt(operation, hit)) continue
-    const { version, repeatable } = operation
     const { id, routing, index } = hit
     deletes.push({
       op: 'delete',
       id,
       routing,
-      version,
-      repeatable,
+      version: operation.version,
+      // Another routing may lead to the same shard: there the two are one document, and what was written stays.
+      repeatable: false,
       vacates: true,
       body: undefined,
       ...(index === undefined ? {} : { index }),
@@ -53,11 +53,15 @@ export async function findStrays(
       const own = outcomes[at]
       if (own === undefined) throw new Error('a sink answers for each operation')
       const late = owners.findIndex(
-        (owner, number) => owner === at && outcomes[operations.length + number]?.kind === 'busy',
+        (owner, number) => owner === at && !isFinished(outcomes[operations.length + number]),
       )
       return late === -1 ? own : (outcomes[operations.length + late] ?? own)
     },
   }
+}
+
+function isFinished(outcome: Outcome | undefined): boolean {
+  return outcome?.kind === 'applied' || outcome?.kind === 'stale'
 }
 
 function isAt({ op, routing, index }: Operation, hit: StoredDocument): boolean {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Change, Position } from '../../../../src/change/change.ts'
 import { packRecords } from '../../../../src/change/records.ts'
-import { bytesOf, keyOf, packRow } from '../../../../src/change/row.ts'
+import { bytesOf, keyOf, packRow, type Cell } from '../../../../src/change/row.ts'
 import type { Enricher } from '../../../../src/document/enricher.ts'
 import { joinedMapper } from '../../../../src/document/joined-mapper.ts'
 import { Mapper } from '../../../../src/document/mapping.ts'
@@ -176,4 +176,25 @@ test('several answers for one id put its document aside; one for an id that was 
     ])(touches([1]), never),
     /an id that it was not asked for/,
   )
+})
+
+test('a document is looked for everywhere where its row, not shown before, may have come from another place', async () => {
+  const routed = { ...definition, placing: { routing: ['id'], period: undefined } }
+  const honest = viewOf(database, ['orders', 'lines'], () => Promise.resolve())
+  const enrich = lookingUp({ mapper: joinedMapper(routed, new Mapper(routed)) }, honest)
+  const places = async (before: Cell, after: Cell): Promise<readonly string[]> => {
+    const key = keyOf(orders, ['1'])
+    const images = { before: packRow([before]), after: packRow([after]) }
+    const update: Change = { op: 'update', table: orders, key, ...images, committedAtMs: 1 }
+    const works = await enrich(Entries.all(packRecords([update]), { offset: 0, version: 5n }), never)
+    return Array.from(works, ({ operation: { op, routing, everywhere } }) =>
+      [op, routing, everywhere === true ? 'everywhere' : ''].join(' ').trim(),
+    )
+  }
+  assert.deepEqual(await places('1', '1'), ['index 1'])
+  assert.deepEqual(await places('2', '1'), ['index 1', 'delete 2'])
+  assert.deepEqual(await places(undefined, '1'), ['index 1 everywhere'])
+  assert.deepEqual(await places('1', undefined), ['index 1 everywhere'])
+  const [touched] = await enrich(touches([1]), never)
+  assert.equal(touched?.operation.everywhere, undefined)
 })

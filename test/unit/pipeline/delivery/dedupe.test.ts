@@ -189,6 +189,41 @@ test('a document has an operation for each place, until nobody knows where it li
   assert.deepEqual([pending.count, pending.bytes], [0, 0])
 })
 
+test('a document that is looked for is looked for although a later entry knows where it was', () => {
+  const pending = new PendingOperations()
+  const shown = (): readonly (readonly unknown[])[] =>
+    all(pending).map(({ operation: { op, index, version, everywhere } }) => [op, index, version, everywhere])
+  add(pending, placed(0, 'here', { everywhere: true }))
+  add(pending, placed(1, 'here'))
+  assert.deepEqual(shown(), [['index', 'here', 1n, true]])
+  add(pending, placed(2, 'there'))
+  add(pending, placed(2, 'here', { op: 'delete', body: undefined, vacates: true }))
+  assert.deepEqual(shown(), [
+    ['delete', 'here', 2n, undefined],
+    ['index', 'there', 2n, true],
+  ])
+  add(pending, placed(3, 'there', { op: 'delete', body: undefined }))
+  assert.deepEqual(shown(), [
+    ['delete', 'here', 2n, undefined],
+    ['delete', 'there', 3n, true],
+  ])
+  for (const each of all(pending)) pending.remove(each)
+  assert.deepEqual([pending.count, pending.bytes], [0, 0])
+})
+
+test('two documents are two, whatever characters are in their ids and routings', () => {
+  const pending = new PendingOperations()
+  const places = [
+    ['c', 'a\0b'],
+    ['b\0c', 'a'],
+    ['\u00000,1\0ac', undefined],
+    ['c', 'a'],
+  ] as const
+  for (const [at, [id, routing]] of places.entries())
+    add(pending, { at, operation: { ...work(id, at, '{}').operation, routing } })
+  assert.equal(pending.count, places.length)
+})
+
 function placed(at: number, index: string, more: Partial<Operation> = {}): Work {
   const { operation } = work('a', at, '{}')
   return { at, operation: { ...operation, index, ...more } as Operation }

@@ -25,11 +25,21 @@ suite('an index for each period, filled by several processes', () => {
     assert.deepEqual(outcomes, [{ kind: 'applied' }])
     assert.equal(cluster.indexes.size, 0)
   })
+
+  test('a document that came into a period that is not kept is gone from where it was', async () => {
+    const cluster = new Cluster()
+    const sink = sinkOn(cluster, 2)
+    await sink.write([written('1', 'visits-2026_11'), written('2', 'visits-2026_11')], signal)
+    const moved = { ...written('1', 'visits-2025_01'), version: 2n, everywhere: true } as const
+    assert.deepEqual(await sink.write([moved], signal), [{ kind: 'applied' }])
+    assert.deepEqual([...cluster.documents], ['visits-2026_11 2'])
+  })
 })
 
-function sinkOn(client: SearchClient): FamilySink {
-  const place = { client, alias: 'visits', prefix: 'visits-', format: 'YYYY_MM', keep: undefined }
-  return new FamilySink({ place, uuid: family, bulkBytesMax: 1_000_000, clock: { now: () => Date.now() } })
+function sinkOn(client: SearchClient, keep?: number): FamilySink {
+  const place = { client, alias: 'visits', prefix: 'visits-', format: 'YYYY_MM', keep }
+  const clock = { now: () => Date.UTC(2026, 10, 23) }
+  return new FamilySink({ place, uuid: family, bulkBytesMax: 1_000_000, clock })
 }
 
 function written(id: string, index: string): Operation {
@@ -54,6 +64,7 @@ class Cluster implements SearchClient {
     if (path.startsWith('/_index_template/'))
       return answer({ index_templates: [{ index_template: { template: { mappings } } }] })
     if (path === '/_bulk') return this.#bulk(String(body))
+    if (path.endsWith('/_search')) return this.#search(String(body))
     if (method === 'PUT') this.indexes.add(path.slice(1))
     const shown = { aliases: { visits: {} }, mappings, settings: { index: {} } }
     return answer(Object.fromEntries([...this.indexes].map((name) => [name, shown])))
@@ -61,6 +72,13 @@ class Cluster implements SearchClient {
 
   close(): Promise<void> {
     return Promise.resolve()
+  }
+
+  #search(body: string): Promise<Answer> {
+    const { query } = JSON.parse(body) as { readonly query: { readonly ids: { readonly values: string[] } } }
+    const found = [...this.documents].map((document) => document.split(' '))
+    const hits = found.filter(([, id = '']) => query.ids.values.includes(id))
+    return answer({ hits: { hits: hits.map(([_index, _id]) => ({ _index, _id, _version: 1 })) } })
   }
 
   #bulk(body: string): Promise<Answer> {
