@@ -46,15 +46,21 @@ export async function statusOf(parts: StatusParts): Promise<Status> {
     shownSources.push(await sourceStatus(parts, source, control))
     const groups = await source.log.groups()
     const own = pipelines.filter((pipeline) => pipeline.source === source.name)
+    const shown: Shown[] = []
     for (const pipeline of own) {
       const group = groups.find(({ name }) => name === pipeline.group)
       const deriving = groups.find(({ name }) => name === derivingGroup(pipeline.name))
-      shownPipelines.push(await pipelineStatus(parts, { source, control, pipeline, group, deriving }))
+      const lag = await lagOf(source.log, [deriving, group], parts.nowMs())
+      shown.push({ source, pipeline, group, lag })
     }
     const known = new Set(own.flatMap(({ group, name }) => [group, derivingGroup(name)]))
-    for (const group of groups) {
-      if (!known.has(group.name)) shownPipelines.push(await orphanStatus(parts, source, control, group))
+    for (const group of groups.filter(({ name }) => !known.has(name))) {
+      const lag = await lagOf(source.log, [group], parts.nowMs())
+      shown.push({ source, pipeline: orphanOf(source, group), group, lag, isOrphan: true })
     }
+    // Read after the lags: a change that was delivered meanwhile may have asked for a load.
+    const loads = await source.log.control()
+    for (const each of shown) shownPipelines.push(await pipelineStatus(parts, each, loads))
   }
   return {
     version,
@@ -115,16 +121,21 @@ const unseen = { servers: [], retentionSeconds: null, behindBytes: null }
 
 interface Shown {
   readonly source: StatusSource
-  readonly control: Control | undefined
   readonly pipeline: StatusPipeline
   readonly group: Group | undefined
-  /** Derives work from changes of other tables. */
-  readonly deriving?: Group | undefined
+  readonly lag: Lag
+  /** No pipeline file is its own. */
+  readonly isOrphan?: boolean
 }
 
-async function pipelineStatus(parts: StatusParts, shown: Shown): Promise<PipelineStatus> {
-  const { source, control, pipeline, group, deriving } = shown
-  const seen = parts.board?.pipeline(pipeline.group)
+type Lag = Pick<PipelineStatus, 'lagChanges' | 'lagSeconds'>
+
+async function pipelineStatus(
+  { board }: StatusParts,
+  { source, pipeline, group, lag, isOrphan = false }: Shown,
+  control: Control | undefined,
+): Promise<PipelineStatus> {
+  const seen = isOrphan ? undefined : board?.pipeline(pipeline.group)
   return {
     name: pipeline.name,
     source: pipeline.source,
@@ -132,7 +143,8 @@ async function pipelineStatus(parts: StatusParts, shown: Shown): Promise<Pipelin
     index: pipeline.index,
     table: pipeline.table,
     ...pipelineBoard(seen),
-    ...(await lagOf(source.log, [deriving, group], parts.nowMs())),
+    ...(isOrphan ? { state: 'orphan' } : {}),
+    ...lag,
     lanes: group?.lanes ?? [],
     deadLetters: await source.deadLetters.count(pipeline.group),
     load: loadOf(control, pipeline.group, seen),
@@ -152,11 +164,7 @@ function pipelineBoard(
 const unseenPipeline = { indexed: null, deleted: null, lookedUp: null, proposed: {} }
 
 /** Of several groups in a row: what the first has done is with the next. */
-async function lagOf(
-  log: LogAdmin,
-  groups: readonly (Group | undefined)[],
-  nowMs: number,
-): Promise<{ readonly lagChanges: number; readonly lagSeconds: number }> {
+async function lagOf(log: LogAdmin, groups: readonly (Group | undefined)[], nowMs: number): Promise<Lag> {
   let [lagChanges, lagSeconds] = [0, 0]
   for (const group of groups) {
     if (group === undefined) continue
@@ -167,14 +175,9 @@ async function lagOf(
   return { lagChanges, lagSeconds }
 }
 
-async function orphanStatus(
-  parts: StatusParts,
-  source: StatusSource,
-  control: Control | undefined,
-  group: Group,
-): Promise<PipelineStatus> {
+function orphanOf(source: StatusSource, group: Group): StatusPipeline {
   const [name = group.name, target = ''] = group.name.split('@')
-  const pipeline: StatusPipeline = {
+  return {
     name,
     group: group.name,
     source: source.name,
@@ -182,8 +185,6 @@ async function orphanStatus(
     index: group.attributes['index'] ?? '',
     table: group.tables.join(', '),
   }
-  const status = await pipelineStatus({ ...parts, board: undefined }, { source, control, pipeline, group })
-  return { ...status, state: 'orphan' }
 }
 
 function loadOf(

@@ -16,7 +16,7 @@ export async function millrace(
   words: readonly string[],
   workingDirectory: string,
   environment: Readonly<Record<string, string>> = {},
-  killAfterMs = 60_000,
+  killAfterMs = 180_000,
 ): Promise<CommandResult> {
   const child = spawn(process.execPath, [program, ...words], {
     cwd: workingDirectory,

@@ -221,7 +221,7 @@ export class DaemonProcess implements AsyncDisposable {
   async #ask(path: string): Promise<Response | undefined> {
     const url = this.#controlUrl()
     if (url === undefined) return undefined
-    return await fetch(`${url}${path}`, { signal: AbortSignal.timeout(10_000) }).catch(() => undefined)
+    return await fetch(`${url}${path}`, { signal: AbortSignal.timeout(60_000) }).catch(() => undefined)
   }
 
   /** Where the control server listens, as it wrote itself. A killed daemon leaves an older note behind, which is not ours. */
