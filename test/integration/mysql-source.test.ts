@@ -185,6 +185,27 @@ for (const name of names) {
   })
 }
 
+for (const name of ['mariadb', 'mariadb@11.8'] as const)
+  test(`${name}: a table that keeps its history stops the stream, from the start or once it begins to`, async () => {
+    const server = stack.servers.get(name) as SqlServer
+    const schema = await freshSchema(server, 'CREATE TABLE t (id INT PRIMARY KEY, n INT)')
+    const table = `${schema}.t`
+    const source = createMysqlSource(settingsOf(server), [table])
+    const before = await source.head()
+    await source.close()
+    await write(server, schema, ['INSERT INTO t VALUES (1, 1)', 'ALTER TABLE t ADD SYSTEM VERSIONING'])
+    await write(server, schema, ['DELETE FROM t', 'ALTER TABLE t DROP SYSTEM VERSIONING'])
+    const begun = await failureOfReading(server, table, { from: before })
+    assert.match(begun.message, /t is system-versioned.*in transaction \d+-\d+-\d+/)
+    await write(server, schema, ['ALTER TABLE t ADD SYSTEM VERSIONING'])
+    const there = await failureOfReading(server, table, { from: before })
+    for (const { kind, message, remedy } of [begun, there]) {
+      assert.equal(kind, 'unsupported')
+      assert.match(message, /rows of the past/)
+      assert.match(remedy ?? '', /DROP SYSTEM VERSIONING/)
+    }
+  })
+
 test('transactions with tags are read once, over a stop and over connections that break', async () => {
   const { mysql } = stack
   const schema = await freshSchema(mysql, 'CREATE TABLE t (id INT PRIMARY KEY)')

@@ -26,6 +26,7 @@ import { TableMapCache, type TableContext } from './rows/table-map.ts'
 import { TableSchemas } from './schema/table-schemas.ts'
 import { ToldWait } from './server/told-wait.ts'
 import { TransactionReader } from './transactions/transaction.ts'
+import { refuseVersioned } from './schema/versioning.ts'
 import { XaEnds } from './transactions/xa-ends.ts'
 
 const heartbeatMsDefault = 5_000
@@ -317,6 +318,7 @@ export class BinlogStream {
   async #uniqueKeys(connection: Connection): Promise<Readonly<Record<string, readonly string[]>>> {
     const keys: Record<string, readonly string[]> = {}
     for (const table of this.#tables) {
+      await refuseVersioned(connection, table)
       const [first] = await uniqueIndexes(connection, table)
       if (first !== undefined) keys[table] = first.columns
     }

@@ -46,6 +46,7 @@ import {
 } from '../binlog/event-policy.ts'
 import { parseTableMap, type TableMap } from '../rows/table-map.ts'
 import type { Reached } from '../schema/table-schemas.ts'
+import { refuseVersioning } from '../schema/versioning.ts'
 import { XaBranches, type HeldBranch } from './xa.ts'
 
 export class TransactionReader {
@@ -328,6 +329,7 @@ export class TransactionReader {
     const { gtid } = this.#inTransaction().start
     if (!meaning.harmless) this.#options.schemas?.changed(meaning.tables, statement, gtid)
     for (const table of this.#tables.among(meaning.tables)) {
+      refuseVersioning(table, statement)
       this.#foreignKeysAreStale = true
       if (!meaning.harmless) this.#barrier(table, statement, effectOn(table, meaning, certainty))
     }
