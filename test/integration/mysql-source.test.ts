@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after as atEnd, before as atStart, test } from 'node:test'
+import { createConnection } from 'mysql2/promise'
 import type { Position } from '../../src/change/change.ts'
 import { countOf } from '../../src/change/records.ts'
 import { createMysqlSource } from '../../src/source/mysql/mysql-source.ts'
@@ -184,6 +185,23 @@ for (const name of names) {
       )
   })
 }
+
+for (const name of ['mysql', 'mariadb'] as const)
+  test(`${name}: a statement of a client that does not speak UTF-8 is understood`, async () => {
+    const server = stack.servers.get(name) as SqlServer
+    const schema = await freshSchema(server, 'CREATE TABLE `köln` (id INT PRIMARY KEY)')
+    const reading = await startReading(server, [`${schema}.köln`])
+    const client = await createConnection({ port: server.port, user: 'root', charset: 'LATIN1_SWEDISH_CI' })
+    try {
+      await client.query(`TRUNCATE ${schema}.\`köln\``)
+    } finally {
+      await client.end()
+    }
+    await reading.untilHead()
+    await reading.end()
+    const statement = `TRUNCATE ${schema}.\`köln\``
+    assert.deepEqual(reading.barriers, [{ table: `${schema}.köln`, statement, effect: { kind: 'emptied' } }])
+  })
 
 for (const name of ['mariadb', 'mariadb@11.8'] as const)
   test(`${name}: a table that keeps its history stops the stream, from the start or once it begins to`, async () => {

@@ -102,6 +102,7 @@ interface ReaderWishes {
   /** They describe tables whose columns the stream does not name. */
   readonly schemas?: ItemsSchemas
   readonly namesTransactions?: boolean
+  readonly foreignKeys?: ForeignKeys
 }
 
 /** Captures shop.items, from the place on. */

@@ -100,7 +100,6 @@ export const headerBytes = 19
 export const checksumBytes = 4
 /** Set by the server that is writing the file; not in the checksum. */
 const inUseFlag = 1
-const usesTemporaryTableFlag = 4
 
 /** Whether the packet holds a TRANSACTION_PAYLOAD, which is not read as one event but unpacked. */
 export function isPayload({ buffer, from }: Packet): boolean {
@@ -203,30 +202,8 @@ export function readRotate({ buffer, from, to }: BinlogEvent): {
   return { file: buffer.toString('utf8', from + 8, to), offset: Number(buffer.readBigUInt64LE(from)) }
 }
 
-export interface QueryEvent {
-  /** The default schema of the statement. */
-  readonly schema: string
-  readonly statement: string
-  /** It ended with an error, so that nobody knows how much of it was done. */
-  readonly hasFailed: boolean
-  /** Tables that it names may be temporary ones. */
-  readonly mayBeTemporary: boolean
-}
-
 /** What stands before schema and statement: thread (4), seconds (4), schema length (1), error (2), variables length (2). */
 const queryHeaderBytes = 13
-
-export function readQuery(event: BinlogEvent): QueryEvent {
-  const { buffer, from, to } = event
-  const statementAt = statementFrom(event)
-  const schemaTo = statementAt - 1
-  return {
-    schema: buffer.toString('utf8', schemaTo - (buffer[from + 8] ?? 0), schemaTo),
-    statement: buffer.toString('utf8', statementAt, to),
-    hasFailed: buffer.readUInt16LE(from + 9) !== 0,
-    mayBeTemporary: (event.flags & usesTemporaryTableFlag) !== 0,
-  }
-}
 
 /** Where the statement of a QUERY begins. Throws a Failure, `corrupt`, when that lies outside. */
 export function statementFrom({ buffer, from, to }: BinlogEvent): number {

@@ -2,13 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Failure } from '../../../change/failure.ts'
 import { BinlogDump, randomServerId } from '../binlog/binlog-client.ts'
-import {
-  eventType,
-  readEvent,
-  readFormatDescription,
-  readQuery,
-  type BinlogEvent,
-} from '../binlog/binlog-events.ts'
+import { eventType, readEvent, readFormatDescription, type BinlogEvent } from '../binlog/binlog-events.ts'
 import type { CapturedTables } from './captured-tables.ts'
 import { keepsColumns } from './column-statements.ts'
 import { unpackedEvent } from '../binlog/compressed-event.ts'
@@ -18,6 +12,7 @@ import { GtidReader } from '../binlog/gtid-event.ts'
 import { containsAll } from '../gtid/gtid-set.ts'
 import type { Gtid, GtidSet } from '../gtid/gtid.ts'
 import type { Packet } from '../binlog/packet-reader.ts'
+import { readQuery } from '../binlog/query-event.ts'
 import { meaningOf, shorten } from './statement.ts'
 
 /** A statement that changed columns of captured tables. */

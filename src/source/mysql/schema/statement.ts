@@ -18,8 +18,8 @@ export type Meaning =
       readonly tables: readonly string[]
       /** No row was changed. */
       readonly harmless: boolean
-      /** A table has another name than before. */
-      readonly renames: boolean
+      /** A table has another name than before, or may refer to others no longer. */
+      readonly unties: boolean
       /** Of the tables those that have no rows after it, spelled as the statement does. */
       readonly empties: readonly string[]
       /** A temporary table of such a name would be emptied by the same words. */
@@ -157,7 +157,7 @@ function definition(verb: string, cursor: Cursor): Meaning | undefined {
 }
 
 function changed(tables: readonly string[]): Definition {
-  return { kind: 'definition', tables, harmless: false, renames: false, empties: [], meansTemporary: false }
+  return { kind: 'definition', tables, harmless: false, unties: false, empties: [], meansTemporary: false }
 }
 
 function emptying(spelled: readonly string[]): Definition {
@@ -172,7 +172,7 @@ function dropped(cursor: Cursor): Meaning {
   // A temporary table may bear the name of a captured one.
   if (cursor.skip('TEMPORARY') || !cursor.skip('TABLE', 'TABLES')) return nothing
   cursor.skipIfExists()
-  return emptying(cursor.spelledNames())
+  return { ...emptying(cursor.spelledNames()), unties: true }
 }
 
 /** A table begins empty, and what CREATE ... SELECT puts into it comes as row events; only MariaDB's REPLACE drops one. */
@@ -181,7 +181,7 @@ function created(cursor: Cursor): Meaning {
   cursor.skip('REPLACE')
   if (cursor.skip('TEMPORARY') || !cursor.skip('TABLE')) return nothing
   cursor.skipIfExists()
-  return { ...changed([cursor.name()]), harmless: !replaces }
+  return { ...changed([cursor.name()]), harmless: !replaces, unties: replaces }
 }
 
 function renamed(cursor: Cursor): Meaning {
@@ -193,7 +193,7 @@ function renamed(cursor: Cursor): Meaning {
     cursor.skipUntil('TO')
     tables.push(cursor.name())
   } while (cursor.skip(','))
-  return { ...changed(tables), renames: true }
+  return { ...changed(tables), unties: true }
 }
 
 /** `DELETE FROM t` without a condition: the server writes it for a MEMORY table that a restart emptied. */
@@ -216,7 +216,12 @@ function altered(cursor: Cursor): Meaning {
   const adds = ignores ? [] : columnsAddedBy(clauses)
   if (adds.length > 0) return { ...changed([table]), adds }
   const others = clauses.flatMap((clause) => tablesNamedBy(clause, cursor.schema))
-  return { ...changed([table, ...others]), renames: others.length > 0 }
+  return { ...changed([table, ...others]), unties: others.length > 0 || clauses.some(dropsReference) }
+}
+
+function dropsReference(clause: readonly Word[]): boolean {
+  const [verb, what] = clause
+  return verb?.keyword === 'DROP' && (what?.keyword === 'FOREIGN' || what?.keyword === 'CONSTRAINT')
 }
 
 /** Clauses that leave every row as it is. Anything not listed counts as harmful. */

@@ -16,7 +16,6 @@ import {
   endsStatement,
   eventType,
   readFormatDescription,
-  readQuery,
   readRotate,
   readRowsHeader,
   readXaPrepare,
@@ -24,6 +23,7 @@ import {
   type BinlogEvent,
   type RowsHeader,
 } from '../binlog/binlog-events.ts'
+import { readQuery } from '../binlog/query-event.ts'
 import { CapturedTables } from '../schema/captured-tables.ts'
 import { CascadeWatch } from '../schema/cascade.ts'
 import type { ForeignKeys } from '../schema/foreign-keys.ts'
@@ -336,8 +336,8 @@ export class TransactionReader {
     for (const parent of meaning.tables) {
       if (!this.#foreignKeys.isParent(parent)) continue
       this.#foreignKeysAreStale = true
-      // Under its former name its changes were not known for those of a parent.
-      if (meaning.renames)
+      // Under its former name its changes, or those of what it referred to, were not known to reach its children.
+      if (meaning.unties)
         for (const child of this.#foreignKeys.childrenOf(parent)) this.#barrier(child, statement)
     }
   }

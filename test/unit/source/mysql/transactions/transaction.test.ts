@@ -15,6 +15,7 @@ import type { Flavor } from '../../../../../src/source/mysql/gtid/gtid.ts'
 import { parseGtidSet } from '../../../../../src/source/mysql/gtid/gtid-set.ts'
 import { parsePosition, type Place } from '../../../../../src/source/mysql/gtid/position.ts'
 import type { SourceBatch } from '../../../../../src/source/source.ts'
+import { queryEvent } from '../../../../support/query-event.ts'
 import { readCaptured, readerAt, readWire, say, wireOf } from '../../../../support/captured-stream.ts'
 
 /**
@@ -159,6 +160,33 @@ function incidentAt(place: number): Buffer {
   event.writeUInt32LE(crc32(event.subarray(0, -4)), incidentBytes - 4)
   return event
 }
+
+test('a key that was dropped from a table in between has the tables read again that it reached', () => {
+  // As the keys are now: crates referred to shelves, whose deletes reached items through them.
+  const key = {
+    columns: ['id'],
+    onUpdate: 'nothing',
+    referring: [{ column: 'crate', isKeyed: false }],
+  } as const
+  const keys = [{ ...key, child: 'shop.items', parent: 'shop.crates', onDelete: 'deleted' } as const]
+  const said = (statement: string): readonly string[] => {
+    const foreignKeys = new ForeignKeys(keys, ['shop.items'])
+    const reader = readerAt('mysql', { executed: parseGtidSet('') }, { foreignKeys })
+    reader.accept({ ...emptyEvent, type: eventType.gtid, buffer: Buffer.alloc(25, 1), to: 25 })
+    reader.accept(queryEvent(Buffer.from(statement), 'shop'))
+    return reader.take().barriers.map(({ table }) => table)
+  }
+  const dropping = ['FOREIGN KEY f', 'CONSTRAINT f', 'COLUMN a, DROP FOREIGN KEY f']
+  for (const what of dropping) assert.deepEqual(said(`ALTER TABLE crates DROP ${what}`), ['shop.items'], what)
+  for (const statement of ['DROP TABLE crates', 'CREATE OR REPLACE TABLE crates (id INT)'])
+    assert.deepEqual(said(statement), ['shop.items'], statement)
+  for (const statement of [
+    'ALTER TABLE crates DROP COLUMN a',
+    'TRUNCATE crates',
+    'ALTER TABLE shelves DROP FOREIGN KEY f',
+  ])
+    assert.deepEqual(said(statement), [], statement)
+})
 
 test('rows without a transaction are refused', () => {
   const reader = readerAt('mysql', { executed: parseGtidSet('') })
