@@ -4,6 +4,7 @@ import type { Pipeline } from '../config/pipeline.ts'
 import type { DocumentDefinition } from '../document/definition.ts'
 import { isJoined, joinsOf } from '../document/joins.ts'
 import {
+  checkExcluded,
   checkJoins,
   describeChildren,
   describeFields,
@@ -20,20 +21,12 @@ export async function examineJoins(
   if (!isJoined(definition)) return []
   const fact = `joins of ${name}`
   try {
+    for (const child of Object.values(definition.children ?? {})) await checkExcluded(child, source)
     await checkJoins(definition, source)
     await describeFields(definition, source)
     await describeChildren(definition, source)
-    const wanted = new Map<string, readonly [table: string, columns: readonly string[]]>()
-    for (const { table, parentTable, pairs, roots } of joinsOf(definition)) {
-      const down = pairs.map(({ child }) => child)
-      const up = pairs.map(({ parent }) => parent)
-      // A query finds the rows of a table in its own ways.
-      if (definition.sql === undefined) wanted.set(`${table} ${down.join()}`, [table, down])
-      if (roots !== undefined) continue
-      wanted.set(`${parentTable} ${up.join()}`, [parentTable, up])
-    }
     const missing: Finding[] = []
-    for (const [table, columns] of wanted.values())
+    for (const [table, columns] of findingWays(definition))
       if (!serves(await source.indexes(table), columns)) missing.push(missingIndex(fact, table, columns))
     for (const question of await questionsOf(definition, source))
       missing.push(...(await source.explainQuestion(question)).map((finding) => ({ ...finding, fact })))
@@ -43,6 +36,21 @@ export async function examineJoins(
     const { message: found, remedy } = error
     return [{ level: 'fatal', fact, found, ...(remedy === undefined ? {} : { remedies: { mysql: remedy } }) }]
   }
+}
+
+/** By which columns of which tables rows are found; each way once. */
+function findingWays(
+  definition: DocumentDefinition,
+): Iterable<readonly [table: string, columns: readonly string[]]> {
+  const ways = new Map<string, readonly [table: string, columns: readonly string[]]>()
+  for (const { table, parentTable, pairs, roots } of joinsOf(definition)) {
+    const down = pairs.map(({ child }) => child)
+    const up = pairs.map(({ parent }) => parent)
+    // A query finds the rows of a table in its own ways.
+    if (definition.sql === undefined) ways.set(`${table} ${down.join()}`, [table, down])
+    if (roots === undefined) ways.set(`${parentTable} ${up.join()}`, [parentTable, up])
+  }
+  return ways.values()
 }
 
 async function questionsOf(

@@ -117,21 +117,22 @@ function rootsOf(definition: DocumentDefinition): DocumentDefinition {
   return definition.sql === undefined ? definition : { ...definition, fields: {}, forms: undefined }
 }
 
-/** Throws a Failure of kind `configuration` where columns that are to be equal are not there, or never are equal. */
+/** Throws a Failure of kind `configuration` where columns that join or order rows are not there, or never are equal. */
 export async function checkJoins(
   definition: DocumentDefinition,
   source: Pick<SourceAdmin, 'describe'>,
 ): Promise<void> {
   const tables = new Map<string, Table>()
   for (const name of tablesIn(definition)) tables.set(name, (await source.describe(name)).table)
-  for (const { table, parentTable, pairs, path, roots } of joinsOf(definition)) {
+  for (const { table, parentTable, pairs, path, roots, child: shown } of joinsOf(definition)) {
+    for (const { column } of shown?.order ?? []) columnOf(tables.get(table), column, `${path}.order`)
     for (const pair of pairs) {
       if (roots !== undefined) {
-        columnOf(tables.get(table), pair.child, path)
+        columnOf(tables.get(table), pair.child, `${path}.on`)
         continue
       }
-      const child = columnOf(tables.get(table), pair.child, path)
-      const parent = columnOf(tables.get(parentTable), pair.parent, path)
+      const child = columnOf(tables.get(table), pair.child, `${path}.on`)
+      const parent = columnOf(tables.get(parentTable), pair.parent, `${path}.on`)
       if (areComparable(child.kind, parent.kind)) continue
       throw new Failure(
         'configuration',
@@ -142,10 +143,35 @@ export async function checkJoins(
   }
 }
 
-function columnOf(table: Table | undefined, name: string, path: string): Column {
+/**
+ * Throws a Failure of kind `configuration` when a column that is to be left out, of the rows or of those below them, is not
+ * there: it may be misspelt.
+ */
+export async function checkExcluded(
+  { table: name, exclude, children = {} }: RowDefinition,
+  source: Pick<SourceAdmin, 'describe'>,
+): Promise<void> {
+  if (exclude.length > 0) {
+    const { table, excluded } = await source.describe(name)
+    const known = [...table.columns.map((column) => column.name), ...excluded]
+    const missing = exclude.filter((column) => !known.includes(column))
+    if (missing.length > 0)
+      throw new Failure(
+        'configuration',
+        `${name} has no column ${missing.join(', ')}, which is to be left out`,
+        {
+          remedy: `correct it under exclude, or under masks; its columns are ${known.join(', ')}`,
+        },
+      )
+  }
+  for (const child of Object.values(children)) await checkExcluded(child, source)
+}
+
+/** `where`: the setting below `children` that names the column. */
+function columnOf(table: Table | undefined, name: string, where: string): Column {
   const column = table?.columns.find((each) => each.name === name)
   if (column !== undefined) return column
-  throw new Failure('configuration', `children.${path}.on: ${table?.name} has no column ${name}`, {
+  throw new Failure('configuration', `children.${where}: ${table?.name} has no column ${name}`, {
     remedy: `its columns are ${table?.columns.map((each) => each.name).join(', ')}`,
   })
 }

@@ -76,18 +76,6 @@ export class Workshop {
     return target.index(pipeline, fields, await describeChildren(pipeline.definition, source))
   }
 
-  /** Throws a Failure of kind `configuration` when a column that is to be left out is not there: it may be misspelt. */
-  async checkExcluded({ definition }: Pipeline, source: Pick<SourceAdmin, 'describe'>): Promise<void> {
-    if (definition.exclude.length === 0) return
-    const { table, excluded } = await source.describe(definition.table)
-    const known = [...table.columns.map((column) => column.name), ...excluded]
-    const missing = definition.exclude.filter((column) => !known.includes(column))
-    if (missing.length === 0) return
-    throw new Failure('configuration', `exclude: ${table.name} has no column ${missing.join(', ')}`, {
-      remedy: `its columns are ${known.join(', ')}`,
-    })
-  }
-
   /** How a source's server is reached; without a name, the only one. */
   serverOf(name: string | undefined): MysqlSettings {
     const [only = ''] = Object.keys(this.configuration.settings.sources)

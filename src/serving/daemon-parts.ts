@@ -6,7 +6,7 @@ import { difference, fingerprint } from '../config/fingerprint.ts'
 import { groupOf, isMeant, type Pipeline as PipelineFile } from '../config/pipeline.ts'
 import type { DaemonPipeline, DaemonSource } from '../daemon.ts'
 import { enricherOf, finishedFor } from './enrichers.ts'
-import { describeChildren } from '../parts/joined.ts'
+import { checkExcluded, describeChildren } from '../parts/joined.ts'
 import { canariesOf } from './canaries.ts'
 import type { Shape } from '../document/definition.ts'
 import { breakerLimits, deliveryLimits } from '../parts/limits.ts'
@@ -88,7 +88,7 @@ export function daemonPipeline(serving: Serving, opened: OpenedSource, file: Pip
     if (shape !== undefined)
       return target.index(file, shape.fields, await describeChildren(file.definition, source))
     // Only at the start: a column that is dropped while we run is left out all the same.
-    if (!checked) await workshop.checkExcluded(file, source)
+    if (!checked) await checkExcluded(file.definition, source)
     checked = true
     return await workshop.openIndex(file, target, source)
   }

@@ -1,4 +1,5 @@
 /** The index that a pipeline's columns and its file ask for: settings and an explicit mapping. Pure. */
+import { isDeepStrictEqual } from 'node:util'
 import type { Column, ColumnKind } from '../../change/change.ts'
 import { Failure } from '../../change/failure.ts'
 import { stampField, stampMembers, type IndexMark } from '../sink.ts'
@@ -133,13 +134,42 @@ export function withoutType(
   typed: ReadonlySet<string>,
 ): IndexDefinition | undefined {
   const next = nextBest[type]
-  const fields = Object.entries(definition.properties)
-  const without = fields.filter(([field, mapping]) => mapping['type'] === type && !typed.has(field))
-  if (next === undefined || without.length === 0) return undefined
-  return {
-    ...definition,
-    properties: { ...definition.properties, ...Object.fromEntries(without.map(([field]) => [field, next])) },
-  }
+  if (next === undefined) return undefined
+  const other = (mapping: FieldMapping, path: string): FieldMapping =>
+    mapping['type'] === type && !typed.has(path) ? next : mapping
+  const properties = eachField(definition.properties, other)
+  return isDeepStrictEqual(properties, definition.properties) ? undefined : { ...definition, properties }
+}
+
+/** The fields whose type a pipeline file names, by path: there no other type will do. */
+export function typedFields(mappings: IndexWishes['mappings']): ReadonlySet<string> {
+  const typed = new Set<string>()
+  eachField(mappings, (mapping, path) => {
+    if (mapping['type'] !== undefined) typed.add(path)
+    return mapping
+  })
+  return typed
+}
+
+/** `change` gets each field with its path, such as `lines.price`, also those of objects. */
+function eachField(
+  properties: IndexDefinition['properties'],
+  change: (mapping: FieldMapping, path: string) => FieldMapping,
+  prefix = '',
+): IndexDefinition['properties'] {
+  const changed = Object.entries(properties).map(([field, mapping]) => {
+    const path = `${prefix}${field}`
+    const own = change(mapping, path)
+    return [field, isTree(own) ? { ...own, properties: eachField(own.properties, change, `${path}.`) } : own]
+  })
+  return Object.fromEntries(changed) as IndexDefinition['properties']
+}
+
+/** The mapping of objects with fields of their own. */
+export function isTree(
+  mapping: FieldMapping,
+): mapping is FieldMapping & { readonly properties: IndexDefinition['properties'] } {
+  return typeof mapping['properties'] === 'object'
 }
 
 /** Searches get the nearest double; the document keeps every digit. What flattens objects has two names. */

@@ -1,5 +1,5 @@
 /** What keeps an existing mapping from holding the documents. Pure. */
-import type { FieldMapping } from './index-definition.ts'
+import { isTree, type FieldMapping } from './index-definition.ts'
 
 export interface ExistingMapping {
   readonly properties?: Readonly<Record<string, FieldMapping>>
@@ -14,7 +14,7 @@ export interface MappingDifference {
   readonly sentences: readonly string[]
 }
 
-/** `typed` are the fields whose type the pipeline file names: there no other type will do. */
+/** `typed` are the paths of fields whose type the pipeline file names: there no other type will do. */
 export function compareMappings(
   found: ExistingMapping,
   wanted: Readonly<Record<string, FieldMapping>>,
@@ -38,25 +38,21 @@ function compareFields(
     const name = `${path}${field}`
     if (existing === undefined) missing[field] = mapping
     else if (isTree(mapping) && isTree(existing) && typeOf(existing) === typeOf(mapping)) {
-      const inner = compareFields(existing.properties, mapping.properties, noNames, `${name}.`)
+      const inner = compareFields(existing.properties, mapping.properties, typed, `${name}.`)
       sentences.push(...inner.sentences)
       if (Object.keys(inner.missing).length > 0) missing[field] = { ...mapping, properties: inner.missing }
-    } else if (!(typed.has(field) ? sameType(existing, mapping) : holds(existing, mapping)))
+    } else if (!(typed.has(name) ? sameType(existing, mapping) : holds(existing, mapping)))
       sentences.push(
         `field ${name} is ${nameOf(existing)} in the index, but its values need ${nameOf(mapping)}: ` +
-          `write to a new index, or say mappings: {${name}: {type: ${nameOf(existing)}}} if that type holds them`,
+          `write to a new index, or say mappings: {${asYaml(name, nameOf(existing))}} if that type holds them`,
       )
   }
   return { missing, sentences }
 }
 
-const noNames: ReadonlySet<string> = new Set()
-
-/** The objects of a child. */
-function isTree(
-  mapping: FieldMapping,
-): mapping is FieldMapping & { readonly properties: Readonly<Record<string, FieldMapping>> } {
-  return typeof mapping['properties'] === 'object'
+/** How a pipeline file gives a field a type. */
+function asYaml(path: string, type: string): string {
+  return `${path.replaceAll('.', ': {properties: {')}: {type: ${type}}${'}}'.repeat(path.split('.').length - 1)}`
 }
 
 function wholeMapping({ _source: source, _routing: routing }: ExistingMapping): string[] {

@@ -3,6 +3,7 @@ import { compareMappings, type ExistingMapping } from './mapping-difference.ts'
 import {
   defineIndex,
   deletesRemembered,
+  typedFields,
   withoutType,
   type FieldMapping,
   type IndexDefinition,
@@ -14,15 +15,13 @@ import type { Answer, SearchClient } from './search-client.ts'
 export class WantedIndex {
   readonly #client: SearchClient
   readonly #definition: IndexDefinition
-  /** Fields whose type the pipeline file names. */
   readonly #typed: ReadonlySet<string>
 
   /** Throws a Failure of kind `configuration` when the wishes contradict each other. */
   constructor(client: SearchClient, wishes: IndexWishes) {
     this.#client = client
     this.#definition = defineIndex(wishes)
-    const overridden = Object.entries(wishes.mappings).filter(([, mapping]) => mapping['type'] !== undefined)
-    this.#typed = new Set(overridden.map(([field]) => field))
+    this.#typed = typedFields(wishes.mappings)
   }
 
   /** Sends a definition; where the server lacks a field type, the fields get the next best one and it is sent again. */

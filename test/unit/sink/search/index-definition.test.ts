@@ -6,6 +6,7 @@ import {
   creationOf,
   defineIndex,
   mappingOf,
+  typedFields,
   withoutType,
   type IndexWishes,
 } from '../../../../src/sink/search/index-definition.ts'
@@ -151,5 +152,22 @@ describe('an index definition', () => {
     })
     assert.equal(withoutType(definition, 'unsigned_long', new Set(['id'])), undefined)
     assert.equal(withoutType(definition, 'text', new Set()), undefined)
+  })
+
+  it('does without it in the objects of children, too', () => {
+    const fields = [{ field: 'orderId', column: column('integer', { length: 8, unsigned: true }) }]
+    const parts = { field: 'parts', mapping: 'object', fields, children: [] } as const
+    const lines = { field: 'lines', mapping: 'nested', fields, children: [parts] } as const
+    const asked = { lines: { properties: { parts: { properties: { orderId: { type: 'unsigned_long' } } } } } }
+    const definition = defineIndex({ ...wishes({ children: [lines], mappings: asked }), fields: [] })
+    const double = { orderId: { type: 'double' } }
+    assert.deepEqual(withoutType(definition, 'unsigned_long', new Set())?.properties['lines'], {
+      type: 'nested',
+      properties: { ...double, parts: { properties: double } },
+    })
+    assert.deepEqual(withoutType(definition, 'unsigned_long', typedFields(asked))?.properties['lines'], {
+      type: 'nested',
+      properties: { ...double, parts: { properties: { orderId: { type: 'unsigned_long' } } } },
+    })
   })
 })

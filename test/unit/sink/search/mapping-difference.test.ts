@@ -57,6 +57,18 @@ describe('an existing mapping', () => {
     assert.ok(!fits({ properties: { a: { type: 'text' } } }, { type: 'text' }))
   })
 
+  it('says how the pipeline file may name a type within objects', () => {
+    const existing = { lines: { type: 'nested', properties: { total: { type: 'long' } } } }
+    const wanted = { lines: { type: 'nested', properties: { total: { type: 'text' } } } }
+    assert.match(
+      compareMappings({ properties: existing }, wanted, none).sentences[0] ?? '',
+      /field lines\.total is long .* mappings: \{lines: \{properties: \{total: \{type: long\}\}\}\} if/,
+    )
+    const asked = { lines: { type: 'nested', properties: { total: { type: 'integer' } } } }
+    const typed = new Set(['lines.total'])
+    assert.equal(compareMappings({ properties: existing }, asked, typed).sentences.length, 1)
+  })
+
   it('must be of the type that the pipeline file names', () => {
     assert.ok(!fits({ type: 'keyword' }, { type: 'long' }, new Set(['f'])))
     assert.ok(fits({ type: 'long' }, { type: 'long' }, new Set(['f'])))
