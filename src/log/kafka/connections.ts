@@ -53,6 +53,8 @@ const retriedCodes = [
   'NOT_COORDINATOR',
   'CONCURRENT_TRANSACTIONS',
 ]
+/** A transaction begins when the markers of the one before are written: that takes about as long as asking does, and less than a timer. */
+const promptTries = 3
 
 /** One set of connections; requests on it wait for one another, so whoever waits long at a broker has one of its own. */
 export class Connections {
@@ -164,14 +166,16 @@ export class Connections {
     ask: (node: number) => Promise<Answer>,
   ): Promise<Answer> {
     const until = performance.now() + requestTimeoutMs
-    for (let waitMs = 1; ; waitMs = Math.min(2 * waitMs, 100)) {
+    for (let tries = 1, waitMs = 1; ; tries++) {
       try {
         return await ask(await this.#coordinator(kind, key))
       } catch (error) {
         if (!hasCode(error, 'CONCURRENT_TRANSACTIONS')) this.#coordinators.delete(`${kind} ${key}`)
         if (!hasCode(error, ...retriedCodes) || performance.now() > until) throw error
       }
+      if (tries < promptTries) continue
       await sleep(waitMs)
+      waitMs = Math.min(2 * waitMs, 100)
     }
   }
 

@@ -11,13 +11,18 @@ const waitMs = 500
 const fetchBytes = 8 * 2 ** 20
 /** After a failure it tries again so much later. */
 const restMs = 500
+/** Where nobody waits, what has come is read so often, ms: a capture would else read each of its own control records. */
+const leisureMs = 100
 /** So long a transaction may stay unfinished: longer than brokers keep one of a capture that is gone. */
 const stillMsMax = 2 * transactionTimeoutMs
 
 export class Follower {
   readonly state = new ControlState()
   /** Rings after each piece that was read. */
-  readonly moved = new Bell()
+  readonly #moved = new Bell()
+  /** Rings when somebody begins to wait for that. */
+  readonly #asked = new Bell()
+  #waiting = 0
   readonly #client: Client
   /** Waits long at brokers. */
   readonly #fetching: Client
@@ -44,6 +49,22 @@ export class Follower {
     return this.#exactFrom !== undefined && this.#next >= this.#exactFrom
   }
 
+  /** How many pieces have been read. */
+  get pieces(): number {
+    return this.#moved.count
+  }
+
+  /** Resolves when more than `seen` pieces have been read, when the signal aborts, or after so many ms. */
+  async moved(seen: number, signal: AbortSignal, atMostMs?: number): Promise<void> {
+    this.#waiting++
+    this.#asked.ring()
+    try {
+      await this.#moved.rung(seen, signal, atMostMs)
+    } finally {
+      this.#waiting--
+    }
+  }
+
   /**
    * Resolves when everything has been read that was finished before, and all that this process wrote. `all`: what others
    * have begun as well; they may have died, and it takes brokers a while to undo what they left.
@@ -55,8 +76,7 @@ export class Follower {
     this.#start()
     let still = { at: this.#next, sinceMs: performance.now() }
     while (this.#next < end || this.state.appends < this.#appends) {
-      const seen = this.moved.count
-      await this.moved.rung(seen, this.#closed.signal, waitMs)
+      await this.moved(this.pieces, this.#closed.signal, waitMs)
       if (this.#failure !== undefined) throw this.#failure
       this.#closed.signal.throwIfAborted()
       if (this.#next !== still.at) still = { at: this.#next, sinceMs: performance.now() }
@@ -101,11 +121,12 @@ export class Follower {
       try {
         await this.#readSome()
         this.#failure = undefined
+        if (this.#waiting === 0) await this.#asked.rung(this.#asked.count, signal, leisureMs)
       } catch (error) {
         if (signal.aborted) return
         this.#failure = await this.#failureOf(error)
         this.#fetching.forget()
-        this.moved.ring()
+        this.#moved.ring()
         await new Bell().rung(0, signal, restMs)
       }
     }
@@ -130,7 +151,7 @@ export class Follower {
       this.#next = (await this.#client.ends([place], 'first')).get(placeName(place)) ?? 0n
       return
     }
-    this.moved.ring()
+    this.#moved.ring()
   }
 
   /** A log is what its control topic says: with that it is gone, whatever is left of the other topics. */

@@ -191,7 +191,7 @@ export class GroupReader {
   async #followControl(signal: AbortSignal): Promise<void> {
     const { follower, names, group } = this.#parts
     while (!signal.aborted) {
-      const seen = follower.moved.count
+      const seen = follower.pieces
       const topics = follower.isExact ? topicsOf(names, follower.state, group) : []
       for (const lane of this.#lanes.values()) {
         if (lane.isOutdated(follower.state))
@@ -200,7 +200,7 @@ export class GroupReader {
           await this.#addPart(lane, topic, { next: lane.given, committed: undefined }, follower.state)
       }
       this.#moved.ring()
-      await follower.moved.rung(seen, signal)
+      await follower.moved(seen, signal)
       const starved = [...this.#lanes.values()].flatMap((lane) =>
         lane.starved(follower.state, waitingBytesMax),
       )

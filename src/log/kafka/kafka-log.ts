@@ -311,9 +311,10 @@ class KafkaLog implements Log {
 
   /** The control record, once the log has begun; undefined = the signal aborted before. */
   async #begun(signal: AbortSignal): Promise<Control | undefined> {
-    const { moved, state } = this.#follower
-    await this.#follower.caughtUp()
-    while (state.control === undefined && !signal.aborted) await moved.rung(moved.count, signal)
+    const follower = this.#follower
+    const { state } = follower
+    await follower.caughtUp()
+    while (state.control === undefined && !signal.aborted) await follower.moved(follower.pieces, signal)
     return state.control
   }
 
