@@ -9,7 +9,8 @@ import { Delivery } from '../../src/pipeline/delivery/delivery.ts'
 import type { DeliveryLimits } from '../../src/pipeline/delivery/lane.ts'
 import { Letters } from '../../src/pipeline/delivery/letters.ts'
 import { highestVersion } from '../../src/pipeline/capture/numbering.ts'
-import type { IndexState } from '../../src/sink/sink.ts'
+import { heedingRemarks } from '../../src/pipeline/delivery/remarks.ts'
+import type { IndexState, Operation } from '../../src/sink/sink.ts'
 import { Facts } from './facts.ts'
 import { MemoryLog, MemoryLogContents } from './memory-log.ts'
 import { MemoryIndex } from './memory-sink.ts'
@@ -72,6 +73,8 @@ export class Subject {
     observe: this.facts.observe,
     breaker: { count: 50, share: 0.5 },
   })
+  /** What becomes of an operation before it is written; undefined = it stays as it is. */
+  remade: ((operation: Operation) => Operation) | undefined
   /** What the guard says when it is asked. */
   guard: () => Promise<void> = () => Promise.resolve()
   /** What a lane does at a barrier. */
@@ -110,13 +113,16 @@ export class Subject {
     const [found] = await this.log.groups()
     if (found === undefined || this.state === undefined) throw new Error('nothing has begun')
     const mapper = new Mapper(definition)
+    const { remade } = this
     return new Delivery({
       group: found,
       log: this.log,
-      sink: this.index.sinkFor(this.state),
+      sink: heedingRemarks(this.index.sinkFor(this.state)),
       enrich: async (entries) => {
         await admit(entries)
-        return mapper.map(entries).works
+        const { works } = mapper.map(entries)
+        if (remade === undefined) return works
+        return Array.from(works, ({ at, operation }) => ({ at, operation: remade(operation) }))
       },
       barrier: (barrier) => this.barrier(barrier),
       letters: this.letters,

@@ -116,6 +116,8 @@ export class Delivery {
     { ending, failed }: { readonly ending: AbortSignal; readonly failed: (error: unknown) => void },
   ): void {
     this.#committed[number] = next
+    // Whoever had the lane before may have put documents of it aside.
+    this.#parts.letters.doubt()
     const lane = this.#lane(number, next)
     const own = new AbortController()
     const signal = AbortSignal.any([ending, own.signal])

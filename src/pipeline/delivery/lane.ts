@@ -26,7 +26,7 @@ import type { PendingWork } from './pending-work.ts'
 import { Signal } from '../../change/signal.ts'
 import { Tally } from './tally.ts'
 import { decide, failureOf } from '../retry-policy.ts'
-import { settlementOf, type Refused } from './settlement.ts'
+import { lackingAmong, settlementOf, writtenAmong, type Refused } from './settlement.ts'
 
 export interface DeliveryLimits {
   /** Operations in one request. */
@@ -212,6 +212,9 @@ export class Lane {
     const { limits, group, lane, clock, observe, sink, abort } = this.#parts
     const works = this.#pending.first(limits.requestCountMax, limits.requestBytesMax, clock.elapsed())
     if (works.length === 0) return await this.#untilDue(signal)
+    // Before it is written: should we end in between, nobody could tell it from a document that lacks nothing.
+    const lacking = lackingAmong(works).map((each) => this.#letter(each))
+    if (lacking.length > 0) await this.#patiently(() => this.#parts.letters.layAside(lacking), signal)
     await this.#patiently(async () => {
       observe({ kind: 'writing', group, lane, operations: works.length })
       const startedAtMs = clock.elapsed()
@@ -267,9 +270,9 @@ export class Lane {
       chance: clock.random(),
     })
     letters.passed(works.length - refused.length - lacking.length - again.size)
-    await letters.layAside([...refused, ...lacking].map((each) => this.#letter(each)))
+    await letters.layAside(refused.map((each) => this.#letter(each)))
     // As a rule there are none, and of a large request the list of ids is worth sparing.
-    if (!letters.areNone) await letters.settle(writtenIds(works, outcomes))
+    if (!letters.areNone) await letters.settle(writtenAmong(works, outcomes))
     for (let at = 0; at < works.length; at++) if (!again.has(at)) this.#finish(works.at(at))
     observe({ kind: 'written', group, lane, ...tally.figures(), tookMs: clock.elapsed() - startedAtMs })
   }
@@ -343,15 +346,6 @@ export class Lane {
   #throwCommitFailure(): void {
     if (this.#commitFailure !== undefined) throw this.#commitFailure.error
   }
-}
-
-/** Of what was written, or is there already in a newer version. */
-function writtenIds(works: List<PendingWork>, outcomes: readonly Outcome[]): readonly string[] {
-  const written = [...works].filter(
-    (_, at) => outcomes[at]?.kind === 'applied' || outcomes[at]?.kind === 'stale',
-  )
-  // That a document left a place says nothing of it where it is now.
-  return written.filter(({ operation }) => operation.vacates !== true).map(({ operation }) => operation.id)
 }
 
 /** So long at most more entries become documents before those that did are written. */

@@ -14,10 +14,21 @@ export interface LettersParts {
   readonly breaker: BreakerLimits
 }
 
+/** A document that was written. */
+export interface Written {
+  readonly id: string
+  /**
+   * In this version it was there already, maybe with other content: what a letter of this version says of it may still hold.
+   */
+  readonly notOf?: bigint
+}
+
 export class Letters {
   readonly #parts: LettersParts
   /** How many are open; undefined = not counted yet. */
   #open: number | undefined
+  /** What was said of that last. */
+  #told: number | undefined
   #last: Promise<unknown> = Promise.resolve()
 
   #breaker: Breaker
@@ -62,10 +73,19 @@ export class Letters {
     })
   }
 
+  /** Somebody else may have laid some aside: they are counted before it is believed again that there are none. */
+  doubt(): void {
+    this.#open = undefined
+  }
+
   /** Later versions of these were written. */
-  settle(ids: readonly string[]): Promise<void> {
-    if (ids.length === 0) return Promise.resolve()
-    return this.#inTurn(() => this.#settle(ids))
+  settle(written: readonly Written[]): Promise<void> {
+    if (written.length === 0) return Promise.resolve()
+    return this.#inTurn(async () => {
+      if (this.#open === 0) return
+      const kept = await this.#holding(written)
+      await this.#settle(written.flatMap(({ id }) => (kept.has(id) ? [] : id)))
+    })
   }
 
   /** Settles those with a version below this one: their rows are gone. Answers the ids of the others. */
@@ -106,6 +126,18 @@ export class Letters {
     })
   }
 
+  /** Those whose letters still hold. */
+  async #holding(written: readonly Written[]): Promise<ReadonlySet<string>> {
+    const doubted = new Map(written.flatMap(({ id, notOf }) => (notOf === undefined ? [] : [[id, notOf]])))
+    const kept = new Set<string>()
+    if (doubted.size === 0) return kept
+    for await (const { id, version } of this.#parts.deadLetters.list(this.#parts.group)) {
+      const notOf = doubted.get(id)
+      if (notOf !== undefined && BigInt(version) >= notOf) kept.add(id)
+    }
+    return kept
+  }
+
   async #settle(ids: readonly string[]): Promise<void> {
     if (this.#open === 0 || ids.length === 0) return
     await this.#parts.deadLetters.settle(this.#parts.group, ids)
@@ -115,8 +147,8 @@ export class Letters {
   async #count(): Promise<void> {
     const { group, deadLetters, observe } = this.#parts
     const open = await deadLetters.count(group)
-    if (open !== this.#open) observe({ kind: 'dead-letters', group, open })
-    this.#open = open
+    if (open !== this.#told) observe({ kind: 'dead-letters', group, open })
+    this.#open = this.#told = open
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

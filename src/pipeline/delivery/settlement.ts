@@ -1,7 +1,8 @@
 /** What the outcomes of one request mean for each of its works: done, put aside, or the same again later. */
 import type { List } from '../../change/list.ts'
 import type { Outcome } from '../../sink/sink.ts'
-import type { PendingWork } from './pending-work.ts'
+import type { Written } from './letters.ts'
+import type { ChosenWorks, PendingWork } from './pending-work.ts'
 import { waitMsOf } from '../retry-policy.ts'
 
 export interface Refused {
@@ -62,6 +63,30 @@ export function settlementOf(
     }
   }
   return { refused, lacking, again }
+}
+
+/** Those that are to be written without some of their parts, and have not been tried. */
+export function lackingAmong(works: ChosenWorks): readonly Refused[] {
+  if (works.operations.arePlain === true) return []
+  return [...works].flatMap((work) => {
+    const { remark } = work.operation
+    const isNew = work.delays + work.attempts === 0
+    return isNew && remark?.kind === 'lacking' ? [{ ...remark, work }] : []
+  })
+}
+
+/** What was written, or is there already in this version or a newer one. */
+export function writtenAmong(works: List<PendingWork>, outcomes: readonly Outcome[]): readonly Written[] {
+  const written: Written[] = []
+  for (const [at, { operation }] of [...works].entries()) {
+    const outcome = outcomes[at]
+    // That a document left a place says nothing of it where it is now.
+    if (outcome === undefined || !isWritten(outcome) || operation.vacates === true) continue
+    const { id, version, repeatable } = operation
+    const isOther = outcome.kind === 'stale' && !repeatable && (outcome.stored ?? version) <= version
+    written.push(isOther ? { id, notOf: version } : { id })
+  }
+  return written
 }
 
 function isWritten(outcome: Outcome): outcome is Extract<Outcome, { kind: 'applied' | 'stale' }> {

@@ -4,7 +4,7 @@ import { Failure, type FailureKind } from '../../../../src/change/failure.ts'
 import type { Fault } from '../../../support/memory-sink.ts'
 import { settled } from '../../../support/virtual-clock.ts'
 import type { Entries } from '../../../../src/log/log.ts'
-import { group, hostile, insert, remove, Subject } from '../../../support/delivery-subject.ts'
+import { group, hostile, insert, remove, Subject, table } from '../../../support/delivery-subject.ts'
 
 /** Each request meets the next of these; later ones meet none. */
 function meets(subject: Subject, ...faults: readonly (Fault | undefined)[]): void {
@@ -156,6 +156,31 @@ test('a refused document becomes a dead letter and holds up nothing; a later ver
     subject.facts.of('dead-letters').map(({ open }) => open),
     [0, 1, 0],
   )
+})
+
+test('a document that lacks a part is known as such, wherever its delivery ends, until a later version is written', async () => {
+  const subject = await new Subject().begin()
+  const again = { name: group, tables: [table.name], attributes: {}, at: 0 }
+  const remark = { kind: 'lacking', reason: 'no answer', fingerprint: 'no answer' } as const
+  subject.remade = (operation) => ({ ...operation, repeatable: false, remark })
+  await subject.append([insert(1, 'a')])
+  subject.index.fault = () => {
+    assert(!subject.letters.areNone, 'what it lacks is noted before it is written')
+    return undefined
+  }
+  await subject.deliverAll()
+  assert.deepEqual(await subject.letterIds(), ['1'])
+  subject.remade = (operation) => ({ ...operation, repeatable: false })
+  await subject.log.define(again)
+  await subject.deliverAll()
+  assert.deepEqual(
+    await subject.letterIds(),
+    ['1'],
+    'the version that is there is still the one that lacks a part',
+  )
+  await subject.append([insert(1, 'b')])
+  await subject.deliverAll()
+  assert.deepEqual(await subject.letterIds(), [])
 })
 
 test('a dead letter says what was refused, of which change, and why', async () => {

@@ -41,10 +41,10 @@ test('nobody is asked to settle while nothing is open, and each new count is sai
   const subject = await new Subject().begin()
   const { letters, facts } = subject
   await letters.begin()
-  await letters.settle(['1', '2'])
+  await letters.settle([{ id: '1' }, { id: '2' }])
   await letters.layAside([letter('1', 5n)])
-  await letters.settle(['2'])
-  await letters.settle(['1'])
+  await letters.settle([{ id: '2' }])
+  await letters.settle([{ id: '1' }])
   assert.deepEqual(
     facts.of('dead-letters').map((fact) => [fact.group, fact.open]),
     [
@@ -53,4 +53,25 @@ test('nobody is asked to settle while nothing is open, and each new count is sai
       [group, 0],
     ],
   )
+})
+
+test('what was there already in the version of a letter does not settle it, what came after it does', async () => {
+  const subject = await new Subject().begin()
+  const { letters } = subject
+  await letters.begin()
+  await letters.layAside([letter('1', 5n), letter('2', 5n), letter('3', 5n)])
+  await letters.settle([{ id: '1', notOf: 5n }, { id: '2', notOf: 6n }, { id: '3' }])
+  assert.deepEqual(await subject.letterIds(), ['1'])
+})
+
+test('whoever takes over a lane settles what another process has put aside there', async () => {
+  const subject = await new Subject().begin()
+  const { letters, log } = subject
+  await letters.begin()
+  await log.deadLetters.put(group, [letter('1', 5n)])
+  assert(letters.areNone)
+  letters.doubt()
+  assert(!letters.areNone)
+  await letters.settle([{ id: '1' }])
+  assert.deepEqual(await subject.letterIds(), [])
 })
