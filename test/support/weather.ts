@@ -22,7 +22,8 @@ export const troubles: readonly ServiceReply[] = [
   { status: 500 },
   { status: 429, headers: { 'retry-after': '1' } },
   { body: '[1, 2' },
-  { body: '[1]' },
+  // More answers than questions, however few are asked at once: one answer would do for one question.
+  { body: `[${'1,'.repeat(99)}1]` },
   { body: '[1, 2]', isCut: true },
   { body: `["${'x'.repeat(2000)}"]` },
   { status: 503 },

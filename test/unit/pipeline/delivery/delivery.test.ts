@@ -188,12 +188,12 @@ test('a dead letter says what was refused, of which change, and why', async () =
   await subject.append([insert(7, hostile)])
   await subject.deliverAll()
   for await (const letter of subject.log.deadLetters.list(group)) {
-    const { id, table, key, op, version, reason, document } = letter
+    const { id, table: name, key, op, version, reason, document } = letter
     assert.deepEqual(
-      { id, table, key, op, version, reason },
+      { id, name, key, op, version, reason },
       {
         id: '7',
-        table: 'shop.items',
+        name: 'shop.items',
         key: '[7]',
         op: 'index',
         version: String((1n << 48n) | 1n),
