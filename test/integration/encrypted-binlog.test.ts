@@ -1,4 +1,7 @@
-/** A MariaDB server that encrypts its binlog on disk sends it in the clear, and capture reads it as any other. */
+/**
+ * MariaDB servers with settings of their own. One that encrypts its binlog on disk sends it in the clear, and capture reads
+ * it as any other; one that does not write into it what it gets from others is refused while it follows one.
+ */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,7 +13,7 @@ import { silent } from '../stack/progress.ts'
 import { RunDirectory } from '../stack/run-directory.ts'
 import type { SqlServer } from '../stack/sql-server.ts'
 import { replayed, selected } from '../support/replay.ts'
-import { freshSchema, settingsOf, startReading, write } from '../support/source-reading.ts'
+import { failureOfReading, freshSchema, settingsOf, startReading, write } from '../support/source-reading.ts'
 
 const versions = ['10.11', '11.8'] as const
 const servers = new Map<string, SqlServer>()
@@ -19,7 +22,8 @@ let directory: RunDirectory
 before(async () => {
   directory = await RunDirectory.create()
   for (const version of versions) {
-    const extraArguments = await encryptionArguments(version, directory.path, silent)
+    const encrypted = await encryptionArguments(version, directory.path, silent)
+    const extraArguments = [...encrypted, '--skip-log-slave-updates']
     servers.set(version, await startMariadb({ version, directory: directory.path, extraArguments }))
   }
 })
@@ -56,4 +60,23 @@ for (const version of versions)
     const { level, found } = findings.find(({ fact }) => fact === 'encrypt_binlog') ?? {}
     assert.equal(level, 'ok')
     assert.match(found ?? '', /^ON: .*TLS/)
+  })
+
+for (const version of versions)
+  test(`mariadb@${version}: a server is refused whose binlog lacks what it gets from others`, async () => {
+    const server = servers.get(version)
+    assert(server !== undefined)
+    const schema = await freshSchema(server, 'CREATE TABLE t (id INT PRIMARY KEY)')
+    const settings = { user: 'root', password: '' }
+    await server.execute("CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = 1")
+    const { kind, message, remedy } = await failureOfReading(server, `${schema}.t`, { settings })
+    await server.execute('RESET SLAVE ALL')
+    assert.equal(kind, 'unsupported')
+    assert.match(message, /does not come into its binlog: log_slave_updates is OFF/)
+    assert.match(remedy ?? '', /log_slave_updates = ON/)
+    const reading = await startReading(server, [`${schema}.t`], { settings })
+    await write(server, schema, ['INSERT INTO t VALUES (1)'])
+    await reading.untilHead()
+    await reading.end()
+    assert.equal(reading.changes.length, 1)
   })

@@ -6,7 +6,12 @@ import { tableOptions } from '../schema/describe.ts'
 import { readGrants, type Grants } from '../server/grants.ts'
 import type { Flavor } from '../gtid/gtid.ts'
 import { demands, wordedFor, type Demand, type Remedies } from '../server/server-demands.ts'
-import { logsCascades, readReplicaChannels, readRetentionSeconds } from '../server/server-facts.ts'
+import {
+  logsCascades,
+  readReplicaChannels,
+  readRetentionSeconds,
+  updatesLogged,
+} from '../server/server-facts.ts'
 import { examineTables } from './table-findings.ts'
 import { preparedFindings } from './xa-findings.ts'
 
@@ -140,8 +145,7 @@ async function replicaFindings(
   connection: Connection,
   variables: ReadonlyMap<string, string>,
 ): Promise<readonly Finding[]> {
-  const name = variables.has('log_replica_updates') ? 'log_replica_updates' : 'log_slave_updates'
-  const value = variables.get(name) ?? 'OFF'
+  const { name, value } = updatesLogged(variables)
   if (value === 'ON') return [{ level: 'ok', fact: name, found: value }]
   const channels = await readReplicaChannels(connection)
   if (channels?.length === 0)

@@ -18,11 +18,14 @@ const names = [
   'hostname',
   'innodb_native_foreign_keys',
   'innodb_read_only',
+  'log_replica_updates',
+  'log_slave_updates',
   'read_only',
   'port',
   'server_id',
   'server_uuid',
   'version',
+  'wsrep_on',
 ]
 
 export async function readServerFacts(connection: Connection): Promise<ServerFacts> {
@@ -133,6 +136,32 @@ export function refuseServer({ flavor, variables }: ServerFacts): void {
     const detail = remedy === undefined ? {} : { remedy: wordedFor(version, remedy) }
     throw new Failure('unsupported', `the server's binlog does not show every row whole: ${what}`, detail)
   }
+}
+
+/** Whether a server writes into its own binlog what it gets from others: the variable that says so, and its value. */
+export function updatesLogged(variables: ServerFacts['variables']): {
+  readonly name: string
+  readonly value: string
+} {
+  const name = variables.has('log_replica_updates') ? 'log_replica_updates' : 'log_slave_updates'
+  return { name, value: variables.get(name) ?? 'OFF' }
+}
+
+/**
+ * Throws a Failure where the server gets changes from others that never come into its binlog: `unsupported`, or `transient`
+ * where that cannot be asked and it takes no writes of its own, which may end.
+ */
+export async function refuseUnlogged(connection: Connection, facts: ServerFacts): Promise<void> {
+  const { name, value } = updatesLogged(facts.variables)
+  if (isOn(value)) return
+  const isInCluster = isOn(facts.variables.get('wsrep_on'))
+  const channels = isInCluster ? undefined : await readReplicaChannels(connection)
+  const isFed = isInCluster || (channels ?? []).length > 0
+  if (!isFed && (channels !== undefined || !isReplica(facts))) return
+  const what = `what the server gets from others does not come into its binlog: ${name} is ${value}`
+  throw new Failure(isFed ? 'unsupported' : 'transient', what, {
+    remedy: `add ${name} = ON below [mysqld] in its option file and restart the server; or, where it follows nobody any more, RESET REPLICA ALL`,
+  })
 }
 
 /** How long binlog files are kept, in seconds; undefined = for ever. Both variables set: the newer one counts. */

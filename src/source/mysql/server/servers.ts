@@ -10,7 +10,14 @@ import { judge, type Verdict } from './continuity.ts'
 import { containsAll } from '../gtid/gtid-set.ts'
 import type { GtidSet } from '../gtid/gtid.ts'
 import type { Place } from '../gtid/position.ts'
-import { isReplica, readServerFacts, refuseServer, replicates, type ServerFacts } from './server-facts.ts'
+import {
+  isReplica,
+  readServerFacts,
+  refuseServer,
+  refuseUnlogged,
+  replicates,
+  type ServerFacts,
+} from './server-facts.ts'
 
 export interface Server {
   /** `host:port`. */
@@ -111,7 +118,7 @@ export class Servers {
     const isPreferred = (answer: Answer) => answer.facts !== undefined && this.#isPreferred(answer.facts)
     const own = answers.find(({ server }) => server === reading)
     if (own?.facts === undefined) return undefined
-    if (own.chosen !== undefined && this.#isBehind(own.chosen))
+    if (isUnfit(own.verdict) || (own.chosen !== undefined && this.#isBehind(own.chosen)))
       return answers.find(({ chosen }) => chosen !== undefined && !this.#isBehind(chosen))?.server
     if (isPreferred(own)) return undefined
     const could = answers.filter((answer) => isPreferred(answer) && couldFollow(answer.verdict))
@@ -182,6 +189,7 @@ export class Servers {
       signal.throwIfAborted()
       facts = await readServerFacts(connection)
       refuseServer(facts)
+      await refuseUnlogged(connection, facts)
       const here = this.#placeOn(place, facts)
       const verdict = await judge({ connection, facts }, here)
       if (verdict.kind !== 'continues') {
@@ -280,6 +288,11 @@ function serversOf(settings: MysqlSettings): readonly Server[] {
     address: `${host}:${port}`,
     settings: { ...settings, host, port },
   }))
+}
+
+/** It became so while it was read: its binlog shows no longer all that it has. */
+function isUnfit(verdict: Verdict): boolean {
+  return verdict.kind === 'lost' && verdict.failure.kind === 'unsupported'
 }
 
 /** What it lacks may be no more than what it will have in a moment. */
