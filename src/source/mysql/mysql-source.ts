@@ -59,8 +59,9 @@ class MysqlSource implements Source, SourceAdmin {
   constructor(settings: MysqlSettings, tables: readonly string[], tell: TellServers) {
     this.#settings = settings
     this.#stream = new BinlogStream(settings, tables, tell)
-    // The stream may have gone on at another server.
-    const isHere = ({ address }: Session): boolean => address === addressOf(this.#stream.here)
+    // The stream may have gone on at another server, or be about to.
+    const isHere = ({ address }: Session): boolean =>
+      !this.#isBetween && address === addressOf(this.#stream.here)
     this.#sessions = new Sessions(() => this.#open(), isHere)
     this.#replica = settings.reads === undefined ? undefined : new ReadingReplica(settings.reads)
   }
@@ -190,14 +191,21 @@ class MysqlSource implements Source, SourceAdmin {
     return this.#replica === undefined ? await here() : await this.#replica.with(use, here)
   }
 
+  /**
+   * Whether it is not known at which of its servers the source goes on. One that has just come back may lack what the others
+   * have, tables even, or have what they never get: which will do is for the stream to find out.
+   */
+  get #isBetween(): boolean {
+    const { isReading, hasRead, servers } = this.#stream
+    return hasRead && !isReading && servers.length > 1
+  }
+
   /** To the server that is read. Before the first is, to the first that answers. */
   async #open(): Promise<Session> {
-    const { here, isReading, hasRead } = this.#stream
+    const { here, isReading } = this.#stream
     if (isReading) return await openSession(here)
     const servers = this.#stream.servers.map(({ settings }) => settings)
-    // One that has just come back may lack what the others have, tables even: which will do is for the stream to find out.
-    if (hasRead && servers.length > 1)
-      throw new Failure('transient', 'the source is about to go on at one of its servers')
+    if (this.#isBetween) throw new Failure('transient', 'the source is about to go on at one of its servers')
     let failure: unknown
     for (const settings of servers) {
       try {
