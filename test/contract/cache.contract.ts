@@ -79,11 +79,11 @@ async function askedOnce({ one, other }: CacheSubject): Promise<void> {
 }
 
 async function ageing({ one, other, pass }: CacheSubject): Promise<void> {
-  const short = { ...shelf, freshMs: 300 }
-  await one.keep(short, [{ question: 'a', answer: '1' }])
-  assert.deepEqual(await other.look(short, ['a'], claimMs), [{ kind: 'fresh', answer: '1' }])
+  const short = { ...shelf, name: 'short', freshMs: 300 }
+  for (const each of [short, shelf]) await one.keep(each, [{ question: 'a', answer: '1' }])
   await pass(400)
   assert.deepEqual(kindsOf(await other.look(short, ['a'], claimMs)), ['ours'])
+  assert.deepEqual(await other.look(shelf, ['a'], claimMs), [{ kind: 'fresh', answer: '1' }])
 }
 
 async function givingUp({ one, other }: CacheSubject): Promise<void> {

@@ -1,9 +1,10 @@
 /** Every way in which a connection to a server can be wrong: what is said, and what follows. */
 import assert from 'node:assert/strict'
 import { after as atEnd, before as atStart, test } from 'node:test'
-import { createConnection } from 'mysql2/promise'
+import { createConnection, type Connection } from 'mysql2/promise'
 import type { Failure, FailureKind } from '../../src/change/failure.ts'
 import { BinlogDump } from '../../src/source/mysql/binlog/binlog-client.ts'
+import { eventType } from '../../src/source/mysql/binlog/binlog-events.ts'
 import { connect, hangUp, query, type MysqlSettings } from '../../src/source/mysql/server/connection.ts'
 import { parseGtidSet } from '../../src/source/mysql/gtid/gtid-set.ts'
 import { createMysqlSource } from '../../src/source/mysql/mysql-source.ts'
@@ -13,6 +14,7 @@ import { startStack, type Stack } from '../stack/stack.ts'
 import { startFreezingProxy } from '../support/freezing-proxy.ts'
 import { failureOfReading, freshSchema, settingsOf, write, changesOf } from '../support/source-reading.ts'
 import { ask } from '../support/ask.ts'
+import { purgeBinlog } from '../support/dumps.ts'
 
 const names = ['mysql', 'mysql@8.0', 'mysql@5.7', 'mariadb'] as const
 
@@ -74,9 +76,14 @@ for (const name of names) {
     await one.end()
     const admin = await server.connect()
     await admin.query('SET GLOBAL max_connections = 10')
-    const held = await takeAllConnections(server)
+    const held: Connection[] = []
     try {
-      assertFailure(await connecting(server), 'overload', /Too many connections/, /max_connections/)
+      assertFailure(
+        await connectingToFull(server, held),
+        'overload',
+        /Too many connections/,
+        /max_connections/,
+      )
     } finally {
       await admin.query('SET GLOBAL max_connections = 151')
       for (const connection of [...held, admin]) connection.destroy()
@@ -102,14 +109,14 @@ for (const name of names) {
     const future = before.replace(/\d+$/, '99999999')
     assertFailure(await dumping(server, future), 'lost', /1236/, /lacks transactions/)
     await write(server, schema, ['INSERT INTO t VALUES (1)', 'FLUSH BINARY LOGS', 'INSERT INTO t VALUES (2)'])
-    await purgeAll(server)
+    await purgeBinlog(server)
     assertFailure(await dumping(server, before), 'lost', /purged/, /--reload/)
   })
 
   test(`${name}: another reader under the same id is told apart`, async () => {
     const server = serverOf()
     const set = await executedOn(server)
-    const failure = await dumping(server, set, { during: async () => void (await dumping(server, set)) })
+    const failure = await dumping(server, set, { during: () => readUnder(usualId, server) })
     assertFailure(failure, 'conflict', /same server_/, /serverId/)
   })
 
@@ -131,7 +138,7 @@ test('mariadb: an id that was chosen stops where another reader has it', async (
   const read = async () => {
     for await (const batch of source.read(await source.head(), AbortSignal.timeout(60_000))) {
       assert.equal(changesOf(batch).length, 0)
-      await dumping(server, await executedOn(server), { serverId: 4711 })
+      await readUnder(4711, server)
     }
   }
   await assert.rejects(read(), { kind: 'conflict', message: /same server_/ })
@@ -151,7 +158,7 @@ test('mariadb: an id that was drawn at random gives way to another reader', asyn
   for await (const batch of source.read(await source.head(), signal, interrupted)) {
     if (changesOf(batch).length > 0) end.abort()
     else if (told.length > 0) await write(server, schema, ['INSERT INTO t VALUES (1)'])
-    else await dumping(server, await executedOn(server), { serverId: ids[0] ?? 0 })
+    else await readUnder(ids[0] ?? 0, server)
   }
   await source.close()
   assert(end.signal.aborted, 'the change came')
@@ -228,29 +235,60 @@ async function connecting(server: SqlServer, settings: Partial<MysqlSettings> = 
 
 interface DumpOptions {
   readonly settings?: Partial<MysqlSettings>
-  readonly serverId?: number
+  /** Done when the dump has come to the end of the log. */
   readonly during?: () => Promise<void>
 }
 
-/** What a dump ends with; it is given up after a while without a failure. */
+/** What a dump ends with; it is given up after a minute without a failure. */
 async function dumping(server: SqlServer, set: string, options: DumpOptions = {}): Promise<Failure> {
   const connection = await connect({ ...settingsOf(server), ...options.settings })
   try {
-    const dump = await BinlogDump.start(connection, {
-      executed: parseGtidSet(set, server.name.startsWith('maria') ? 'mariadb' : 'mysql'),
-      serverId: options.serverId ?? 4242,
-      uuid: '11111111-1111-1111-1111-111111111111',
-      heartbeatMs: 300,
-    })
-    await dump.wait()
-    await options.during?.()
-    const untilMs = Date.now() + (options.during === undefined ? 700 : 60_000)
-    while (Date.now() < untilMs) if (dump.next() === undefined) await dump.wait(100)
+    const dump = await startDump(connection, server, set)
+    const late = AbortSignal.timeout(60_000)
+    if (options.during !== undefined) {
+      await untilIdle(dump, late)
+      await options.during()
+    }
+    while (!late.aborted) if (dump.next() === undefined) await dump.wait(100)
     return failureOf(new Error('no failure'), 'dumping')
   } catch (error) {
     return failureOf(error, 'dumping')
   } finally {
     hangUp(connection)
+  }
+}
+
+/** Another reader under this id, which goes as soon as the server has taken it on. */
+async function readUnder(serverId: number, server: SqlServer): Promise<void> {
+  const set = await executedOn(server)
+  const connection = await connect(settingsOf(server))
+  try {
+    const dump = await startDump(connection, server, set, serverId)
+    while (!(await dump.wait(100)));
+  } finally {
+    hangUp(connection)
+  }
+}
+
+const usualId = 4242
+
+function startDump(
+  connection: Parameters<typeof hangUp>[0],
+  server: SqlServer,
+  set: string,
+  serverId = usualId,
+): Promise<BinlogDump> {
+  const executed = parseGtidSet(set, server.name.startsWith('maria') ? 'mariadb' : 'mysql')
+  const uuid = '11111111-1111-1111-1111-111111111111'
+  return BinlogDump.start(connection, { executed, serverId, uuid, heartbeatMs: 300 })
+}
+
+/** The server beats where it has nothing more to send: it has the log's last file open. */
+async function untilIdle(dump: BinlogDump, late: AbortSignal): Promise<void> {
+  while (!late.aborted) {
+    const packet = dump.next()
+    if (packet === undefined) await dump.wait(100)
+    else if (packet.buffer[packet.from + 4] === eventType.heartbeat) return
   }
 }
 
@@ -265,14 +303,16 @@ async function freshUser(
   return { user, password: 'p' }
 }
 
-async function takeAllConnections(server: SqlServer) {
-  const held: Awaited<ReturnType<SqlServer['connect']>>[] = []
+/** Takes all connections, into `held`; those on their way out count, and leave room for one more when they are gone. */
+async function connectingToFull(server: SqlServer, held: Connection[]): Promise<Failure> {
   for (;;) {
-    try {
-      held.push(await server.connect())
-    } catch {
-      return held
+    const one = await server.connect().catch(() => undefined)
+    if (one !== undefined) {
+      held.push(one)
+      continue
     }
+    const failure = await connecting(server).catch(() => undefined)
+    if (failure !== undefined) return failure
   }
 }
 
@@ -286,15 +326,4 @@ async function executedOn(server: SqlServer): Promise<string> {
 function idsIn(chunk: Buffer): readonly number[] {
   const at = chunk.indexOf(Buffer.from([11, 0, 0, 0, 0x12]))
   return at < 0 ? [] : [chunk.readUInt32LE(at + 11)]
-}
-
-/** Until only the last file is left: one that a dump still reads stays, and the server notices late that we hung up. */
-async function purgeAll(server: SqlServer): Promise<void> {
-  const late = AbortSignal.timeout(60_000)
-  for (;;) {
-    const files = await ask(server, 'SHOW BINARY LOGS')
-    if (files.length === 1) return
-    assert(!late.aborted, 'the binlog is purged')
-    await server.execute(`PURGE BINARY LOGS TO '${String(files.at(-1)?.['Log_name'])}'`)
-  }
 }

@@ -6,7 +6,7 @@ import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
 import { startFreezingProxy } from '../support/freezing-proxy.ts'
 import { failureOfReading, freshSchema, settingsOf, startReading, write } from '../support/source-reading.ts'
-import { ask } from '../support/ask.ts'
+import { killDumps, purgeBinlog } from '../support/dumps.ts'
 
 const names = ['mysql', 'mysql@8.0', 'mysql@5.7', 'mariadb', 'mariadb@11.8'] as const
 
@@ -70,7 +70,7 @@ for (const name of names) {
       'FLUSH BINARY LOGS',
       'INSERT INTO t VALUES (2)',
     ])
-    await purge(serverOf())
+    await purgeBinlog(serverOf())
     const gone = await failureOfReading(serverOf(), `${schema}.t`, { from })
     assert.equal(gone.kind, 'lost')
     assert.match(gone.message, /purged/)
@@ -192,23 +192,3 @@ test('the server is checked over TLS by the authority that is given', async () =
   assert.equal(unknown.kind, 'configuration')
   assert.match(unknown.remedy ?? '', /tls/)
 })
-
-const waitMsMax = 60_000
-
-async function killDumps(server: SqlServer): Promise<void> {
-  const sql = "SELECT id FROM information_schema.PROCESSLIST WHERE command LIKE 'Binlog Dump%'"
-  const dumps = await ask(server, sql)
-  assert(dumps.length > 0, 'there is a dump to kill')
-  for (const dump of dumps) await server.execute(`KILL ${String(Object.values(dump)[0])}`)
-}
-
-/** Until only the last file is left: one that a dump still reads stays, and the server notices late that we hung up. */
-async function purge(server: SqlServer): Promise<void> {
-  const late = AbortSignal.timeout(waitMsMax)
-  for (;;) {
-    const files = await ask(server, 'SHOW BINARY LOGS')
-    if (files.length === 1) return
-    assert(!late.aborted, 'the binlog is purged')
-    await server.execute(`PURGE BINARY LOGS TO '${String(files.at(-1)?.['Log_name'])}'`)
-  }
-}

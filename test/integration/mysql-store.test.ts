@@ -156,6 +156,7 @@ async function freshSettings(server: SqlServer): Promise<MysqlStoreSettings> {
     schema,
     prefix: 't_',
     tls: undefined,
+    timeoutMs: 60_000,
   }
 }
 

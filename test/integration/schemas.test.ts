@@ -7,6 +7,7 @@ import { Failure } from '../../src/change/failure.ts'
 import { unpackRow, textOf } from '../../src/change/row.ts'
 import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
+import { killDumps } from '../support/dumps.ts'
 import {
   describeChange,
   failureOfReading,
@@ -347,17 +348,5 @@ async function headOf(server: SqlServer): Promise<Position> {
     return await source.head()
   } finally {
     await source.close()
-  }
-}
-
-async function killDumps(server: SqlServer): Promise<void> {
-  const connection = await server.connect()
-  try {
-    const [rows] = await connection.query(
-      "SELECT ID AS id FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%'",
-    )
-    for (const { id } of rows as { id: number }[]) await connection.query(`KILL ${id}`)
-  } finally {
-    await connection.end()
   }
 }

@@ -75,7 +75,7 @@ suite('a daemon', () => {
     // Only what has copies survives the loss of a node.
     await new SearchIndex(urls[0] ?? '', 'cluster').ask(
       'GET',
-      '/_cluster/health?wait_for_status=green&timeout=60s',
+      '/_cluster/health?wait_for_status=green&timeout=300s',
     )
     await using workload = workloadOn('cluster')
     workload.start()

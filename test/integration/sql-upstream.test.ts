@@ -40,7 +40,7 @@ for (const name of names) {
         rows: 'one',
         value: undefined,
         questionsMax: 100,
-        timeoutMs: 10_000,
+        timeoutMs: 60_000,
         ...more,
       }
       return new SqlUpstream(settingsOf(serverOf()), settings)

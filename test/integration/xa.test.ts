@@ -1,6 +1,5 @@
 /** XA transactions in two phases: given once each, when they commit, whatever happens between PREPARE and COMMIT. */
 import assert from 'node:assert/strict'
-import { setTimeout as delay } from 'node:timers/promises'
 import { after as atEnd, before as atStart, test } from 'node:test'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 import type { Change } from '../../src/change/change.ts'
@@ -9,6 +8,7 @@ import { parsePosition, showPosition } from '../../src/source/mysql/gtid/positio
 import { createMysqlSource } from '../../src/source/mysql/mysql-source.ts'
 import type { SqlServer } from '../stack/sql-server.ts'
 import { startStack, type Stack } from '../stack/stack.ts'
+import { killDumps, purgeBinlog } from '../support/dumps.ts'
 import { Random } from '../support/random.ts'
 import { replayed, selected } from '../support/replay.ts'
 import { ReplicatedPair } from '../support/replicated-pair.ts'
@@ -16,7 +16,6 @@ import { describeChange, freshSchema, settingsOf, startReading, write } from '..
 import { detach, endBranch, prepareBranch } from '../support/xa.ts'
 
 const names = ['mysql', 'mysql@8.0', 'mysql@5.7', 'mariadb', 'mariadb@11.8'] as const
-const waitMsMax = 60_000
 
 let stack: Stack
 
@@ -41,7 +40,7 @@ for (const name of names) {
       if (step % 12 !== 11) continue
       await reading.untilHead()
       if (work.isAnyPrepared) anew++
-      if (step % 24 === 11) await endDumps(server)
+      if (step % 24 === 11) await killDumps(server)
       else {
         await reading.end()
         parts.push(...reading.changes)
@@ -130,7 +129,7 @@ for (const name of names) {
     await first.end()
     assert.equal(parsePosition(first.position).open?.length, 1)
     await server.execute('FLUSH BINARY LOGS')
-    await purge(server)
+    await purgeBinlog(server)
     const rest = await startReading(server, [`${schema}.t`], { from: first.position })
     await write(server, schema, ["INSERT INTO t VALUES (2, 'new')"])
     await endBranch(server, "XA COMMIT 'old'")
@@ -354,35 +353,4 @@ async function prepare(
   work: readonly string[],
 ): Promise<void> {
   await prepareBranch(server, xid, [`USE ${schema}`, ...work])
-}
-
-/** Breaks the connections that stream the binlog. */
-async function endDumps(server: SqlServer): Promise<void> {
-  const connection = await server.connect()
-  try {
-    const [rows] = await connection.query<RowDataPacket[]>('SHOW PROCESSLIST')
-    for (const row of rows)
-      if (row['User'] === 'cdc' && String(row['Command']).startsWith('Binlog Dump'))
-        await connection.query(`KILL ${Number(row['Id'])}`)
-  } finally {
-    await connection.end()
-  }
-}
-
-/** All files but the last. */
-async function purge(server: SqlServer): Promise<void> {
-  const connection = await server.connect()
-  try {
-    const [rows] = await connection.query<RowDataPacket[]>('SHOW BINARY LOGS')
-    const newest = String(rows.at(-1)?.['Log_name'])
-    for (const lateMs = Date.now() + waitMsMax; ;) {
-      await connection.query(`PURGE BINARY LOGS TO '${newest}'`)
-      const [left] = await connection.query<RowDataPacket[]>('SHOW BINARY LOGS')
-      if (left.length === 1) return
-      assert(Date.now() < lateMs, 'the files were not purged')
-      await delay(20)
-    }
-  } finally {
-    await connection.end()
-  }
 }

@@ -85,7 +85,8 @@ function toldBy(child: ChildProcess, isWanted: (told: Told) => boolean): Promise
     child.on('message', (told: Told) => {
       if (isWanted(told)) resolve(told)
     })
-    child.once('exit', (code) => reject(new Error(`the second process ended with ${code}`)))
+    // After the last message, which an exit may overtake.
+    child.once('disconnect', () => reject(new Error(`the second process ended with ${child.exitCode}`)))
   })
 }
 
