@@ -9,10 +9,12 @@ import { parse } from 'yaml'
 import type { Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace } from '../support/command-process.ts'
-import { DaemonProcess } from '../support/daemon-process.ts'
+import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
+import { placesQueries, placesTables } from '../support/places.ts'
 import { SearchIndex, type Source } from '../support/search-index.ts'
 import { startSuiteStack } from '../support/suite-stack.ts'
 
+type Aliases = Readonly<Record<string, { readonly aliases: object }>>
 type Mappings = Readonly<Record<string, { readonly mappings: { _meta: object; properties: object } }>>
 
 suite('documents whose rows say where they lie', () => {
@@ -37,20 +39,24 @@ suite('documents whose rows say where they lie', () => {
 
   const targets = { search: 'elasticsearch', open: 'opensearch' } as const
 
-  async function start(
+  function optionsOf(
     name: string,
     target: object,
     pipeline: object = { table: 'placed.visits' },
-  ): Promise<DaemonProcess> {
+  ): DaemonOptions {
     const settings = Object.entries(targets).map(([each, kind]) => [each, { url: stack[kind].url }])
     const own = Object.keys(targets).map((each) => ({ name: each, ...target }))
-    return await DaemonProcess.start({
+    return {
       directory: join(stack.directory, name),
       mysqlUrl: stack.mysql.cdcUrl,
       elasticsearchUrl: stack.elasticsearch.url,
       settings: { targets: Object.fromEntries(settings) },
       pipelines: { [name]: { ...pipeline, targets: own } },
-    })
+    }
+  }
+
+  async function start(...of: Parameters<typeof optionsOf>): Promise<DaemonProcess> {
+    return await DaemonProcess.start(optionsOf(...of))
   }
 
   test('are found as the example of mappings says: objects, arrays, places on the map, dates, languages', async () => {
@@ -174,13 +180,21 @@ suite('documents whose rows say where they lie', () => {
     assert.match(sources[0]?.remedy ?? '', /from behind the alias taken, or give the pipeline another/)
   })
 
+  /** Makes an index without its template, which the daemon puts again at any time. */
+  async function makeBare(index: SearchIndex): Promise<void> {
+    for (;;) {
+      await index.ask('DELETE', '/_index_template/millrace-adopted')
+      await index.ask('PUT', '/adopted-2026_05')
+      const made = await index.ask<Aliases>('GET', '/adopted-2026_05/_alias')
+      if (Object.keys(made['adopted-2026_05']?.aliases ?? {}).length === 0) return
+      await index.ask('DELETE', '/adopted-2026_05')
+    }
+  }
+
   /** A template that somebody deletes is put again; an index that was made without it meanwhile is not written to. */
   async function losesTemplate(daemon: DaemonProcess, table: string): Promise<void> {
     const indexes = Object.values(targets).map((kind) => new SearchIndex(stack[kind].url, 'adopted'))
-    for (const index of indexes) {
-      await index.ask('DELETE', '/_index_template/millrace-adopted')
-      await index.ask('PUT', '/adopted-2026_05')
-    }
+    for (const index of indexes) await makeBare(index)
     await connection.query(`INSERT INTO ${table} VALUES (6, '2026-04-05'), (7, '2026-05-05')`)
     await daemon.until('wait for the bare index', (status) =>
       status.pipelines.every(({ error }) => /adopted-2026_05: there, but not behind/.test(error ?? '')),
@@ -219,7 +233,7 @@ suite('documents whose rows say where they lie', () => {
       ] as const)
         await index.ask('PUT', `/adopted-2026_${month}/_doc/${id}?refresh=true`, { id })
     }
-    await using refused = await start('adopted', placing, { table })
+    await using refused = new DaemonProcess(optionsOf('adopted', placing, { table }))
     assert.equal((await refused.ended()).code, 1)
     assert.match(refused.output(), /holds 3 documents that millrace did not write; .*--adopt adopted@search/)
     await using daemon = await start('adopted', { ...placing, adopt: true }, { table })
@@ -352,48 +366,4 @@ interface Hit {
 const examples = new URL('../../config/mappings/pipelines/', import.meta.url)
 const placesExample = parse(readFileSync(new URL('places.yaml', examples), 'utf8')) as {
   readonly target: { readonly mappings: Readonly<Record<string, object>> }
-}
-
-const placesTables = [
-  'CREATE DATABASE travel CHARACTER SET utf8mb4',
-  `CREATE TABLE travel.places (id BIGINT PRIMARY KEY, name_de VARCHAR(40), name_fr VARCHAR(40), tags SET('sea', 'art', 'food'),
-     labels JSON, latitude DECIMAL(9,6), longitude DECIMAL(9,6), spot POINT, area POLYGON, opened DATE, seen_at DATETIME,
-     checked_at TIMESTAMP NULL, country CHAR(2), KEY (country))`,
-  'CREATE TABLE travel.countries (code CHAR(2) PRIMARY KEY, name VARCHAR(40))',
-  'CREATE TABLE travel.reviews (id BIGINT PRIMARY KEY, place BIGINT, author VARCHAR(20), stars INT, KEY (place))',
-  'CREATE TABLE travel.facts (id BIGINT PRIMARY KEY, place BIGINT, name VARCHAR(20), value VARCHAR(20), KEY (place))',
-  "INSERT INTO travel.countries VALUES ('DE', 'Germany'), ('FR', 'France')",
-  `INSERT INTO travel.places VALUES
-     (1, 'das Haus am See', 'la maison du lac', 'sea,food', '["quiet", "old"]', 52.5, 13.4, POINT(13.4, 52.5),
-      ST_GeomFromText('POLYGON((13 52, 14 52, 14 53, 13 53, 13 52))'), '1990-05-01', '2026-03-01 10:00:00',
-      '2026-03-01 10:00:00', 'DE'),
-     (2, 'das Museum', 'le musée', 'art', '[]', 48.85, 2.35, POINT(2.35, 48.85), NULL, '2001-01-01', NULL, NULL, 'FR'),
-     (3, NULL, NULL, '', NULL, NULL, 7, NULL, NULL, NULL, NULL, NULL, NULL)`,
-  "INSERT INTO travel.reviews VALUES (1, 1, 'ann', 5), (2, 1, 'bob', 1), (3, 2, 'ann', 1)",
-  "INSERT INTO travel.facts VALUES (1, 1, 'height', '7'), (2, 2, 'height', '9'), (3, 2, 'price', '7')",
-]
-
-/** What is asked for, and the places that are found. */
-const placesQueries: readonly (readonly [object, readonly string[]])[] = [
-  [{ match_all: {} }, ['1', '2', '3']],
-  [{ match: { 'country.name': 'france' } }, ['2']],
-  [nestedReview('ann', 5), ['1']],
-  [nestedReview('bob', 5), []],
-  [{ term: { 'facts.name': 'price' } }, ['2']],
-  [{ term: { facts: '9' } }, ['2']],
-  [{ terms: { tags: ['sea', 'food'] } }, ['1']],
-  [{ term: { labels: 'old' } }, ['1']],
-  [{ geo_distance: { distance: '50km', location: { lat: 48.8, lon: 2.3 } } }, ['2']],
-  [{ geo_distance: { distance: '50km', spot: { lat: 52.4, lon: 13.3 } } }, ['1']],
-  [{ range: { opened: { lt: '2000-01-01' } } }, ['1']],
-  [{ range: { seen_at: { gte: '2026-03-01T09:59:59Z', lte: '2026-03-01T10:00:01Z' } } }, ['1']],
-  [{ range: { checked_at: { gte: Date.UTC(2026, 2, 1, 9), format: 'epoch_millis' } } }, ['1']],
-  [{ match: { name_de: 'Haus am' } }, ['1']],
-  [{ match: { name_de: 'am' } }, []],
-  [{ match: { name_fr: 'maison' } }, ['1']],
-]
-
-function nestedReview(author: string, stars: number): object {
-  const filter = [{ match: { 'reviews.author': author } }, { term: { 'reviews.stars': stars } }]
-  return { nested: { path: 'reviews', query: { bool: { filter } } } }
 }

@@ -76,8 +76,9 @@ suite('replay', { concurrency: false }, () => {
       await untilTouched(replay, 400)
       await daemon.kill()
       await connection.query(`DELETE FROM ${table} WHERE id BETWEEN 500 AND 549`)
-      gone.watch(idsBetween(500, 549))
       daemon = await start()
+      // By now what the killed one had sent last has come to the index.
+      gone.watch(idsBetween(500, 549))
       await connection.query(`UPDATE ${table} SET name = 'while it runs' WHERE id BETWEEN 600 AND 1999`)
       await untilTouched(replay, 1500)
       await untilEnded(replay)

@@ -156,6 +156,11 @@ export class DaemonProcess implements AsyncDisposable {
     return await answer.text()
   }
 
+  /** Resolves when its metrics have a line like that. */
+  async untilMetrics(line: RegExp, timeoutMs = 120_000): Promise<void> {
+    await this.#poll(`show ${line.source}`, timeoutMs, async () => line.test(await this.metrics()))
+  }
+
   /** Why it is not ready, each a sentence; none = it is. */
   async readiness(): Promise<readonly string[]> {
     const answer = await this.#ask('/readyz')

@@ -25,6 +25,7 @@ interface Seen {
 
 /** Versions are an epoch and a number that ascends; committed places name the number. */
 const seqMask = (1n << 48n) - 1n
+const explainedMsMax = 30_000
 
 export class ResolvedWatch implements AsyncDisposable {
   readonly #options: ResolvedWatchOptions
@@ -73,10 +74,12 @@ export class ResolvedWatch implements AsyncDisposable {
     this.#stop.abort()
     await this.#running
     await this.#look()
-    const unexplained = this.#absent.filter(({ id, version }) => (this.#deleted.get(id) ?? 0n) < version)
+    // The delete that explains it may not have been read yet.
+    const lateAtMs = performance.now() + explainedMsMax
+    while (this.#unexplained.length > 0 && performance.now() < lateAtMs) await delay(100)
     return [
       ...this.#violations,
-      ...unexplained.map(
+      ...this.#unexplained.map(
         ({ id, version }) => `document ${id} of version ${version} was passed and not there`,
       ),
     ]
@@ -86,6 +89,10 @@ export class ResolvedWatch implements AsyncDisposable {
     this.#stop.abort()
     await this.#running?.catch(() => undefined)
     await this.#consumer.disconnect()
+  }
+
+  get #unexplained(): readonly Seen[] {
+    return this.#absent.filter(({ id, version }) => (this.#deleted.get(id) ?? 0n) < version)
   }
 
   #see(partition: number, seen: Seen): void {
