@@ -180,17 +180,6 @@ suite('documents whose rows say where they lie', () => {
     assert.match(sources[0]?.remedy ?? '', /from behind the alias taken, or give the pipeline another/)
   })
 
-  /** Makes an index without its template, which the daemon puts again at any time. */
-  async function makeBare(index: SearchIndex): Promise<void> {
-    for (;;) {
-      await index.ask('DELETE', '/_index_template/millrace-adopted')
-      await index.ask('PUT', '/adopted-2026_05')
-      const made = await index.ask<Aliases>('GET', '/adopted-2026_05/_alias')
-      if (Object.keys(made['adopted-2026_05']?.aliases ?? {}).length === 0) return
-      await index.ask('DELETE', '/adopted-2026_05')
-    }
-  }
-
   /** A template that somebody deletes is put again; an index that was made without it meanwhile is not written to. */
   async function losesTemplate(daemon: DaemonProcess, table: string): Promise<void> {
     const indexes = Object.values(targets).map((kind) => new SearchIndex(stack[kind].url, 'adopted'))
@@ -345,6 +334,17 @@ suite('documents whose rows say where they lie', () => {
     assert.equal(code, 0, out + err)
   }
 })
+
+/** Makes an index without its template, which the daemon puts again at any time. */
+async function makeBare(index: SearchIndex): Promise<void> {
+  for (;;) {
+    await index.ask('DELETE', '/_index_template/millrace-adopted')
+    await index.ask('PUT', '/adopted-2026_05')
+    const made = await index.ask<Aliases>('GET', '/adopted-2026_05/_alias')
+    if (Object.keys(made['adopted-2026_05']?.aliases ?? {}).length === 0) return
+    await index.ask('DELETE', '/adopted-2026_05')
+  }
+}
 
 /** `2026-11`, in UTC, so many months ago. */
 function monthBefore(months: number): string {

@@ -56,7 +56,7 @@ export function settingsOf(settings: Partial<SearchSettings>): SearchSettings {
     nodes: [],
     authentication: undefined,
     tls: undefined,
-    requestTimeoutMs: 10_000,
+    requestTimeoutMs: 60_000,
     compress: false,
     discover: false,
     ...settings,

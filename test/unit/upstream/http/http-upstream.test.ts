@@ -16,7 +16,7 @@ function upstream(service: Service, more: Partial<HttpSettings> = {}): HttpUpstr
     value: [],
     key: [],
     questionsMax: 10,
-    timeoutMs: 5000,
+    timeoutMs: 60_000,
     responseBytesMax: 1000,
     ...more,
   })
