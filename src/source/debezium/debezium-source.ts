@@ -119,6 +119,18 @@ class DebeziumSource implements Source, SourceAdmin {
       if (own.next.some((next, partition) => next < (first.next[partition] ?? 0n))) throw dropped(topic)
     }
     await this.#check(offsets)
+    for (const watched of this.#watched) await this.#learn(watched, firsts)
+  }
+
+  /** What a tombstone means is told by messages of rows. Whatever is wrong with one is told where the stream comes to it. */
+  async #learn(watched: Watched, firsts: Offsets): Promise<void> {
+    if (watched.reader.form !== undefined) return
+    const lasts = await this.#ends('finished')
+    try {
+      await this.#tableIn(watched, at(firsts, watched.topic), at(lasts, watched.topic))
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+    }
   }
 
   async #check(offsets: Offsets): Promise<void> {
@@ -269,7 +281,8 @@ class DebeziumSource implements Source, SourceAdmin {
     const fetched = await this.#topics.fetch([from], { waitMs, bytes: fetchBytes, partitionBytes })
     const nowhere = new RecordsBuilder()
     for (const { records } of fetched)
-      for (const message of records) readMessage(reader, { ...from, message }, nowhere)
+      for (const message of records)
+        if (message.value !== null) readMessage(reader, { ...from, message }, nowhere)
   }
 
   indexes(): Promise<readonly (readonly string[])[]> {
@@ -342,7 +355,8 @@ function readMessage(
     const where = `${topic}, partition ${partition}, offset ${message.offset}`
     const { message: why, remedy } =
       cause instanceof Failure ? cause : { message: String(cause), remedy: undefined }
-    throw new Failure('unsupported', `${where}: ${why}`, {
+    const passes = cause instanceof Failure && cause.kind === 'transient'
+    throw new Failure(passes ? 'transient' : 'unsupported', `${where}: ${why}`, {
       cause,
       ...(remedy === undefined ? {} : { remedy }),
     })

@@ -36,16 +36,20 @@ export class TableReader {
   readonly #forms = new Map<string, Form>()
   /** The one of the last message. */
   form: Form | undefined
+  /** The key of the last message, where that was a delete. */
+  #deleted: Buffer | undefined
 
   constructor(options: TableReaderOptions) {
     this.#options = options
   }
 
-  /** Throws a Failure where the message is not understood, which says why. */
+  /** Throws a Failure where the message is not understood, which says why; `transient` where a later one may tell what is missing. */
   read(message: Message, into: RecordsBuilder): Effect {
-    if (message.value === null) return 'nothing'
+    const deleted = this.#deleted
+    this.#deleted = undefined
+    if (message.value === null) return this.#bury(message, deleted, into)
     const { payload, schema } = blockOf(message.value)
-    if (payload === 'null') return 'nothing'
+    if (payload === 'null') return this.#bury(message, deleted, into)
     const envelope = membersOf(payload)
     const op = envelope.get('op')
     if (op === undefined)
@@ -67,6 +71,20 @@ export class TableReader {
     return this.#formOf(JSON.stringify(key), new Map(types), key)
   }
 
+  /** A tombstone follows each delete. Compaction takes the delete first, and leaves the tombstone for a while. */
+  #bury(message: Message, deleted: Buffer | undefined, into: RecordsBuilder): Effect {
+    const keyed = keyMembers(message.key)
+    if (keyed.size === 0 || deleted?.equals(message.key) === true) return 'nothing'
+    const form = this.form ?? this.configured([...keyed.keys()])
+    if (form === undefined)
+      throw new Failure('transient', `no message tells yet what the key of ${this.#options.table} is`)
+    const { table } = form
+    const shown = this.#cells(form, onlyKey(keyed, table))
+    const base = { table, key: keyOf(table, shown), committedAtMs: message.appendedAtMs }
+    into.add({ ...base, op: 'delete', before: packRow(shown), after: undefined })
+    return 'change'
+  }
+
   #add(
     kind: string,
     envelope: Members,
@@ -84,8 +102,10 @@ export class TableReader {
     const packed = (row: Members): Row => packRow(this.#cells(form, row))
     const old = packed(before ?? onlyKey(keyed, table))
     const base = { table, key, committedAtMs: committedAtMs(envelope, message) }
-    if (kind === 'd') into.add({ ...base, op: 'delete', before: old, after: undefined })
-    else if (after === undefined) throw this.#broken(`has op ${kind} and no row after it`)
+    if (kind === 'd') {
+      this.#deleted = message.key
+      into.add({ ...base, op: 'delete', before: old, after: undefined })
+    } else if (after === undefined) throw this.#broken(`has op ${kind} and no row after it`)
     else if (kind === 'u') this.#update({ ...base, before: old, after: packed(after) }, before, into)
     else if (kind === 'c') into.add({ ...base, op: 'insert', before: undefined, after: packed(after) })
     else if (kind === 'r')

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Change } from '../../../../src/change/change.ts'
+import { Failure } from '../../../../src/change/failure.ts'
 import { RecordsBuilder } from '../../../../src/change/records.ts'
 import { textOf, unpackRow } from '../../../../src/change/row.ts'
 import { TableReader, type TableReaderOptions } from '../../../../src/source/debezium/table-reader.ts'
@@ -28,7 +29,7 @@ const columns = { id: 'int64', name: 'string', at: 'io.debezium.time.Timestamp' 
 const options: TableReaderOptions = { table: 'shop.items', excluded: [], columns: {}, key: undefined }
 const one = { id: 1, name: 'one', at: 1000 }
 
-test('each operation is a change, with the row before and after, and a tombstone is none', () => {
+test('each operation is a change, with the row before and after, and the tombstone behind a delete is none', () => {
   assert.deepEqual(shown(items, [{ op: 'c', after: one }]), [
     `insert [1] - / 1,"one","1970-01-01T00:00:01.000" at ${committedAtMs}`,
   ])
@@ -41,6 +42,28 @@ test('each operation is a change, with the row before and after, and a tombstone
   assert.deepEqual(shown(items, [{ op: 'r', after: one }]), [
     'read [1] - / 1,"one","1970-01-01T00:00:01.000" at 0',
   ])
+})
+
+test('a tombstone whose delete was compacted away deletes the row, once something tells what its key is', () => {
+  const [created] = messagesOf(items, { op: 'c', after: { ...one, id: 2 } })
+  const [, tombstone] = messagesOf(items, { op: 'd', before: one })
+  assert(created !== undefined && tombstone !== undefined)
+  const [, deleted] = readAll(options, [created, tombstone]).map(textOfChange)
+  assert.equal(deleted, 'delete [1] 1,?,? / - at 5')
+  const both = [created, ...messagesOf(items, { op: 'd', before: one }), tombstone]
+  assert.deepEqual(
+    readAll(options, both).map(({ op, key }) => `${op} ${key}`),
+    ['insert [2]', 'delete [1]', 'delete [1]'],
+  )
+  assert.deepEqual(
+    readAll({ ...options, columns }, [tombstone]).map(({ op }) => op),
+    ['delete'],
+  )
+  assert.throws(
+    () => readAll(options, [tombstone]),
+    (error) => error instanceof Failure && error.kind === 'transient',
+  )
+  assert.deepEqual(readAll(options, [{ key: null, value: null }]), [])
 })
 
 test('a row before that is not there is a row of which nothing was shown but its key', () => {
