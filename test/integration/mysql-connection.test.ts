@@ -136,7 +136,7 @@ test('mariadb: an id that was chosen stops where another reader has it', async (
   const schema = await freshSchema(server, 'CREATE TABLE t (id INT PRIMARY KEY)')
   const source = createMysqlSource({ ...settingsOf(server), serverId: 4711 }, [`${schema}.t`])
   const read = async () => {
-    for await (const batch of source.read(await source.head(), AbortSignal.timeout(60_000))) {
+    for await (const batch of source.read(await source.head(), AbortSignal.timeout(180_000))) {
       assert.equal(changesOf(batch).length, 0)
       await readUnder(4711, server)
     }
@@ -154,7 +154,7 @@ test('mariadb: an id that was drawn at random gives way to another reader', asyn
   const end = new AbortController()
   const told: Failure[] = []
   const interrupted = (failure: Failure) => void told.push(failure)
-  const signal = AbortSignal.any([end.signal, AbortSignal.timeout(60_000)])
+  const signal = AbortSignal.any([end.signal, AbortSignal.timeout(180_000)])
   for await (const batch of source.read(await source.head(), signal, interrupted)) {
     if (changesOf(batch).length > 0) end.abort()
     else if (told.length > 0) await write(server, schema, ['INSERT INTO t VALUES (1)'])
@@ -244,7 +244,7 @@ async function dumping(server: SqlServer, set: string, options: DumpOptions = {}
   const connection = await connect({ ...settingsOf(server), ...options.settings })
   try {
     const dump = await startDump(connection, server, set)
-    const late = AbortSignal.timeout(60_000)
+    const late = AbortSignal.timeout(180_000)
     if (options.during !== undefined) {
       await untilIdle(dump, late)
       await options.during()

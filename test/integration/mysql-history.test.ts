@@ -143,7 +143,7 @@ for (const { names, reset } of kinds) {
     ): Promise<Position> => {
       let position = from
       let doing = meanwhile?.()
-      const late = AbortSignal.timeout(60_000)
+      const late = AbortSignal.timeout(180_000)
       while (seen.at(-1) !== key) {
         // It ends where it goes on at another server.
         for await (const batch of source.read(position, late)) {
@@ -178,7 +178,7 @@ for (const { names, reset } of kinds) {
     position = await readTo(position, '[8]')
     await pair.move()
     await insert(pair.leader, schema, 17, 1)
-    const failure = await failureOf(source.read(position, AbortSignal.timeout(60_000)))
+    const failure = await failureOf(source.read(position, AbortSignal.timeout(180_000)))
     assert(failure instanceof Divergence, failure.message)
     assert.match(failure.undone, name === 'mysql' ? /:\d+-\d+$/ : new RegExp(`^${lost.executed}$`))
     assert.deepEqual([failure.undoes?.(position), failure.undoes?.(failure.resume)], [true, false])
@@ -191,7 +191,7 @@ for (const { names, reset } of kinds) {
     const values = Array.from({ length: 30_000 }, (_, at) => `(${100 + at})`)
     await write(pair.leader, schema, [`INSERT INTO t VALUES ${values.join(', ')}`])
     const from = position
-    const late = AbortSignal.timeout(60_000)
+    const late = AbortSignal.timeout(180_000)
     while (!position.includes('"inside"') && !late.aborted)
       for await (const batch of source.read(position, late)) {
         position = batch.position
@@ -199,7 +199,7 @@ for (const { names, reset } of kinds) {
       }
     assert.match(position, /"inside"/)
     await pair.move()
-    const part = await failureOf(source.read(position, AbortSignal.timeout(60_000)))
+    const part = await failureOf(source.read(position, AbortSignal.timeout(180_000)))
     assert(part instanceof Divergence, part.message)
     assert.deepEqual([part.undoes?.(position), part.undoes?.(from)], [true, false])
     await source.close()
@@ -226,7 +226,7 @@ test('mysql: a replica that lags behind is waited for, and never taken for one t
   }
   for await (const batch of source.read(
     reading.position,
-    AbortSignal.any([end.signal, AbortSignal.timeout(60_000)]),
+    AbortSignal.any([end.signal, AbortSignal.timeout(180_000)]),
     interrupted,
   ))
     if (changesOf(batch).length === 0) end.abort()
@@ -252,7 +252,7 @@ test('mysql: the server of the preferred kind is read, another one while it is a
     told.push(now),
   )
   const end = new AbortController()
-  const signal = AbortSignal.any([end.signal, AbortSignal.timeout(60_000)])
+  const signal = AbortSignal.any([end.signal, AbortSignal.timeout(180_000)])
   const [primary, replica] = [leader, follower].map(({ port }) => `127.0.0.1:${port}`)
   // One that is slow to answer at first may be read second: what counts is what is read in the end.
   const wanted = [primary, replica, primary]
@@ -293,7 +293,7 @@ test('mysql: what is not read yet is told in bytes, and nothing is when all is r
   const source = createMysqlSource(settingsOf(server), [`${schema}.t`])
   assert.equal((await source.headroom()).behindBytes, undefined)
   const behind: number[] = []
-  for await (const batch of source.read(position, AbortSignal.timeout(60_000))) {
+  for await (const batch of source.read(position, AbortSignal.timeout(180_000))) {
     const { behindBytes, keptSeconds } = await source.headroom()
     assert.equal(keptSeconds, 2_592_000)
     behind.push(behindBytes ?? -1)

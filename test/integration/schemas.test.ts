@@ -212,7 +212,7 @@ function testLag(name: string, serverOf: () => SqlServer): void {
     const server = serverOf()
     const schema = await freshSchema(server, table, 'INSERT INTO t (id) VALUES (1)')
     const source = createMysqlSource(settingsOf(server), [`${schema}.t`])
-    const batches = source.read(await source.head(), AbortSignal.timeout(60_000))
+    const batches = source.read(await source.head(), AbortSignal.timeout(180_000))
     await write(server, schema, ["INSERT INTO t VALUES (2, 20, 200, 'y')"])
     const changes: Change[] = []
     let isLate = false

@@ -89,7 +89,7 @@ export class DaemonProcess implements AsyncDisposable {
   }
 
   /** Resolves with how it ended by itself. Throws with the end of its output when it has not after `timeoutMs`. */
-  async ended(timeoutMs = 120_000): Promise<Exit> {
+  async ended(timeoutMs = waitMsMax): Promise<Exit> {
     const patience = new AbortController()
     const late = delay(timeoutMs, undefined, { signal: patience.signal }).then(() => {
       throw this.#trouble(`did not end in ${timeoutMs / 1000} s`)
@@ -106,12 +106,12 @@ export class DaemonProcess implements AsyncDisposable {
   }
 
   /** Resolves when it can be asked for what it does. Throws with the end of its output when it ends before, or after `timeoutMs`. */
-  async untilReady(timeoutMs = 60_000): Promise<void> {
+  async untilReady(timeoutMs = waitMsMax): Promise<void> {
     await this.until('answer on its control port', () => true, timeoutMs)
   }
 
   /** Resolves with why it is not ready, as soon as one of the reasons is like that. */
-  async untilWaiting(reason: RegExp, timeoutMs = 60_000): Promise<string> {
+  async untilWaiting(reason: RegExp, timeoutMs = waitMsMax): Promise<string> {
     return await this.#poll(`say ${reason.source}`, timeoutMs, async () => {
       const answer = await this.#ask('/readyz')
       const { reasons = [] } = ((await answer?.json()) ?? {}) as { readonly reasons?: readonly string[] }
@@ -120,7 +120,7 @@ export class DaemonProcess implements AsyncDisposable {
   }
 
   /** Resolves with the first status that fulfils the condition. Throws when the daemon ends before, or after `timeoutMs`. */
-  async until(what: string, condition: (status: Status) => boolean, timeoutMs = 120_000): Promise<Status> {
+  async until(what: string, condition: (status: Status) => boolean, timeoutMs = waitMsMax): Promise<Status> {
     return await this.#poll(what, timeoutMs, async () => {
       const status = await this.#askStatus()
       return status !== undefined && condition(status) ? status : undefined
@@ -157,7 +157,7 @@ export class DaemonProcess implements AsyncDisposable {
   }
 
   /** Resolves when its metrics have a line like that. */
-  async untilMetrics(line: RegExp, timeoutMs = 120_000): Promise<void> {
+  async untilMetrics(line: RegExp, timeoutMs = waitMsMax): Promise<void> {
     await this.#poll(`show ${line.source}`, timeoutMs, async () => line.test(await this.metrics()))
   }
 
@@ -178,7 +178,7 @@ export class DaemonProcess implements AsyncDisposable {
   }
 
   /** Asks it to drain and end (SIGTERM) and resolves with how it ended; by force after `timeoutMs`. Idempotent. */
-  async stop(timeoutMs = 60_000): Promise<Exit> {
+  async stop(timeoutMs = waitMsMax): Promise<Exit> {
     this.signal('SIGTERM')
     const patience = new AbortController()
     const force = delay(timeoutMs, undefined, { signal: patience.signal }).then(
@@ -264,6 +264,8 @@ export class DaemonProcess implements AsyncDisposable {
 }
 
 const pollIntervalMs = 50
+/** Far longer than anything takes on a busy machine: who waits so long waits for what does not come. */
+const waitMsMax = 240_000
 
 /** The engine's flags with which bin/millrace starts the program. */
 export const engineFlags = firstLine(new URL('../../bin/millrace', import.meta.url))

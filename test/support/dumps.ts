@@ -17,7 +17,7 @@ function unlessGone(error: unknown): void {
 
 /** Has the server forget all of its binlog but the last file: one that a dump still reads stays for a while. */
 export async function purgeBinlog(server: SqlServer): Promise<void> {
-  const late = AbortSignal.timeout(60_000)
+  const late = AbortSignal.timeout(180_000)
   for (;;) {
     const files = await ask(server, 'SHOW BINARY LOGS')
     if (files.length === 1) return

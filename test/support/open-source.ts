@@ -48,5 +48,5 @@ export async function requestOf(
 
 /** Bounds every wait. */
 export function alive(): AbortSignal {
-  return AbortSignal.timeout(60_000)
+  return AbortSignal.timeout(180_000)
 }

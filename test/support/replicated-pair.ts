@@ -42,7 +42,7 @@ const words: Readonly<Record<'mysql' | 'mariadb', Words>> = {
   },
 }
 
-const waitMsMax = 60_000
+const waitMsMax = 180_000
 
 export class ReplicatedPair {
   #leader: SqlServer

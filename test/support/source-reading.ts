@@ -9,7 +9,7 @@ import { createMysqlSource } from '../../src/source/mysql/mysql-source.ts'
 import type { SourceBatch } from '../../src/source/source.ts'
 import type { SqlServer } from '../stack/sql-server.ts'
 
-const waitMsMax = 60_000
+const waitMsMax = 180_000
 
 /** Reads in the background and keeps what came. */
 export class Reading {
@@ -58,7 +58,8 @@ export class Reading {
 
   /** Until one batch more was given. */
   async untilNext(): Promise<void> {
-    await this.#wake.promise
+    if (this.#failure === undefined) await this.#wake.promise
+    if (this.#failure !== undefined) throw this.#failure
   }
 
   async end(): Promise<void> {

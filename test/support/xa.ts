@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 import type { SqlServer } from '../stack/sql-server.ts'
 
-const waitMsMax = 60_000
+const waitMsMax = 180_000
 
 /** Prepares a branch of that work, and waits until the server has let go of the session that did it. */
 export async function prepareBranch(server: SqlServer, xid: string, work: readonly string[]): Promise<void> {
