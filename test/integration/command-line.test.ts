@@ -118,10 +118,8 @@ suite('the command line on live servers', () => {
     assert.equal(second.code, 1)
     assert.match(second.err, /another process|in use|locked/i)
 
-    const startedStopAt = performance.now()
     const exit = await daemon.stop()
     assert.deepEqual([exit.code, exit.signal], [0, null])
-    assert(performance.now() - startedStopAt < 10_000)
     said.push(daemon.output())
 
     const stopped = await command(['status'])

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { open, readFile } from 'node:fs/promises'
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { RowDataPacket } from 'mysql2/promise'
@@ -46,10 +47,7 @@ interface Outcome {
 }
 
 /** Reads three rows, of which the second one's is damaged in the server's file until it is mended. */
-async function readDamaged(
-  server: SqlServer,
-  onInterruption: (mend: () => Promise<void>) => unknown,
-): Promise<Outcome> {
+async function readDamaged(server: SqlServer, onInterruption: (mend: () => void) => void): Promise<Outcome> {
   const schema = await freshSchema(server, 'CREATE TABLE t (id INT PRIMARY KEY, word VARCHAR(60))')
   const source = createMysqlSource(settingsOf(server), [`${schema}.t`])
   const from = await source.head()
@@ -60,11 +58,10 @@ async function readDamaged(
   const mend = await damage(server, mark)
   const keys: string[] = []
   let [interruptions, failure]: [number, unknown] = [0, undefined]
-  let mending: unknown
   try {
     for await (const batch of source.read(from, alive(), () => {
       interruptions++
-      mending = onInterruption(mend)
+      onInterruption(mend)
     })) {
       keys.push(...changesOf(batch).map(({ key }) => key))
       if (source.covers(batch.position, head)) break
@@ -72,28 +69,27 @@ async function readDamaged(
   } catch (error) {
     failure = error
   }
-  await mending
-  await mend()
+  mend()
   await source.close()
   return { failure, keys, interruptions }
 }
 
-/** Turns a bit of this text in the file that the server writes; gives what turns it back. */
-async function damage(server: SqlServer, text: string): Promise<() => Promise<void>> {
+/** Turns a bit of this text in the file that the server writes; gives what turns it back, before anybody can read again. */
+async function damage(server: SqlServer, text: string): Promise<() => void> {
   const connection = await server.connect()
   const [files] = await connection.query<RowDataPacket[]>('SHOW BINARY LOGS')
   await connection.end()
   const file = join(server.dataDirectory, String(files.at(-1)?.['Log_name']))
   const at = (await readFile(file)).lastIndexOf(text)
   assert(at > 0, `${text} is not in ${file}`)
-  const put = async (letter: string): Promise<void> => {
-    const handle = await open(file, 'r+')
+  const put = (letter: string): void => {
+    const handle = openSync(file, 'r+')
     try {
-      await handle.write(letter, at)
+      writeSync(handle, letter, at)
     } finally {
-      await handle.close()
+      closeSync(handle)
     }
   }
-  await put('D')
+  put('D')
   return () => put('d')
 }

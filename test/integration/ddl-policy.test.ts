@@ -5,7 +5,7 @@ import type { Connection } from 'mysql2/promise'
 import type { PipelineStatus } from '../../src/control/operations.ts'
 import type { SqlServer } from '../stack/sql-server.ts'
 import type { Stack } from '../stack/stack.ts'
-import { untilCaughtUp } from '../support/caught-up.ts'
+import { untilCaughtUp, untilDelivered } from '../support/caught-up.ts'
 import { millrace } from '../support/command-process.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { differencesOf, type MirrorQuestion, type TextRow } from '../support/mirror.ts'
@@ -44,18 +44,19 @@ function testServer(kind: (typeof names)[number]): void {
     await using daemon = await DaemonProcess.start(options(schema, pipelines))
     await untilCaughtUp(daemon, connection)
     await using workload = await working(table)
+    const delivered = () => untilDelivered(daemon, connection, [whole, picked])
     await execute(`ALTER TABLE ${table} ADD INDEX (name)`)
-    await untilCaughtUp(daemon, connection)
+    await delivered()
     assert.equal(loadsOf(daemon, whole), 1, 'an index changes no row')
     await execute(
       `ALTER TABLE ${table} ADD COLUMN colour VARCHAR(10) NOT NULL DEFAULT 'blue' AFTER id`,
       `ALTER TABLE ${table} ADD COLUMN size INT`,
     )
-    await untilCaughtUp(daemon, connection)
+    await delivered()
     assert.deepEqual(await mappingOf(whole, 'size'), { type: 'integer' })
     assert.equal(loadsOf(daemon, picked), 1, 'columns that are not shown change no document')
     await execute(`ALTER TABLE ${table} MODIFY name VARCHAR(200) NOT NULL`)
-    await untilCaughtUp(daemon, connection)
+    await delivered()
     assert.equal(loadsOf(daemon, picked), 2)
     await execute(
       `ALTER TABLE ${table} DROP COLUMN weight, RENAME COLUMN spare TO extra`,
@@ -99,12 +100,12 @@ function testServer(kind: (typeof names)[number]): void {
       assert.match(grown.remedy ?? '', /delete the index/)
       await workload.stop()
       await assertNoLetters(daemon)
-      await untilDelivered(daemon, 'other')
+      await untilDelivered(daemon, connection, ['other'])
       await assertEqual(table, 'other', ({ id = null, name = null }) => ({
         id: String(id),
         document: { number: id, title: name },
       }))
-      await untilDelivered(daemon, 'chosen')
+      await untilDelivered(daemon, connection, ['chosen'])
       await execute(
         `ALTER TABLE ${table} DROP COLUMN spare`,
         `UPDATE ${table} SET name = 'without' WHERE id % 2 = 0`,
@@ -203,7 +204,7 @@ function testServer(kind: (typeof names)[number]): void {
       assert.match(frozen.remedy ?? '', /--reload frozen .*--keep frozen/)
       await daemon.until('write on', () => later.transactions > 50)
       await later.stop()
-      await untilDelivered(daemon, 'narrow')
+      await untilDelivered(daemon, connection, ['narrow'])
       await assertEqual(table, 'narrow', ({ id = null, name = null }) => ({
         id: String(id),
         document: { number: id, title: name },
@@ -284,8 +285,7 @@ function proposedIn(pipelines: readonly PipelineStatus[]): Readonly<Record<strin
 }
 
 function loadsOf(daemon: DaemonProcess, name: string): number {
-  return daemon.logLines().filter(({ fact, group }) => fact === 'load-started' && group === `${name}@primary`)
-    .length
+  return daemon.told('load-started', { group: `${name}@primary` }).length
 }
 
 async function untilState(
@@ -299,18 +299,6 @@ async function untilState(
   const found = pipelines.find((each) => each.name === name)
   assert(found)
   return found
-}
-
-/** Nothing that was captured waits to be delivered by this pipeline. */
-async function untilDelivered(daemon: DaemonProcess, name: string): Promise<void> {
-  const { sources } = await daemon.status()
-  const goal = sources[0]?.logNextOffset ?? 0
-  await daemon.until('deliver', ({ pipelines }) =>
-    pipelines.some(
-      ({ name: each, lanes, load }) =>
-        each === name && lanes.every((next) => next >= goal) && load?.state === 'done',
-    ),
-  )
 }
 
 async function assertNoLetters(daemon: DaemonProcess): Promise<void> {

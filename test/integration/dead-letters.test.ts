@@ -164,11 +164,10 @@ suite('documents that the target refuses', () => {
     await connection.query('SET sql_log_bin = 0')
     await connection.query(`UPDATE ${name}.things SET size = '4' WHERE id > 1500`)
     await connection.query('SET sql_log_bin = 1')
+    const loaded = second.expect('load-finished', { group: `${name}@primary` })
     assert.equal((await millrace(name, 'pipelines', 'reload', name)).code, 0)
-    await second.until('read it', () => second.output().includes('"fact":"load-finished"'))
-    await second.until('be done', ({ pipelines }) =>
-      pipelines.every(({ state, lagChanges }) => state === 'running' && lagChanges === 0),
-    )
+    await loaded()
+    await untilCaughtUp(second, connection)
     await assertEqual(name)
     assert.equal((await millrace(name, 'pipelines', 'pause', 'nobody')).code, 2)
   })

@@ -1,10 +1,13 @@
 /** When nothing of what was committed is under way any more. */
 import type { Connection, RowDataPacket } from 'mysql2/promise'
-import type { Status } from '../../src/control/operations.ts'
+import type { PipelineStatus, Status } from '../../src/control/operations.ts'
 import { containsAll, parseGtidSet } from '../../src/source/mysql/gtid/gtid-set.ts'
 import type { DaemonProcess } from './daemon-process.ts'
 
-/** Resolves when all that the server has executed by now is captured and delivered, and no load is under way. */
+/**
+ * Resolves when all that the server has executed by now is captured and delivered, and no load is under way. While somebody
+ * writes on, something is always on its way, and this may never be: see `untilDelivered`.
+ */
 export async function untilCaughtUp(
   daemon: DaemonProcess,
   connection: Connection,
@@ -12,6 +15,29 @@ export async function untilCaughtUp(
 ): Promise<Status> {
   const executed = await executedOn(connection)
   return await daemon.until('catch up', (status) => isCaughtUp(status, executed), timeoutMs)
+}
+
+/**
+ * Resolves when these pipelines have delivered all that the server has executed by now, and no load of theirs is under way;
+ * whatever becomes of others, and though more is written meanwhile. For pipelines of one table: what is derived comes later.
+ */
+export async function untilDelivered(
+  daemon: DaemonProcess,
+  connection: Connection,
+  names: readonly string[],
+): Promise<Status> {
+  const { sources } = await untilCaptured(daemon, connection)
+  const ends = new Map(sources.map(({ name, logNextOffset }) => [name, logNextOffset]))
+  return await daemon.until('deliver', ({ pipelines }) =>
+    names.every((name) =>
+      pipelines.some(
+        (each) =>
+          each.name === name &&
+          isAtWork(each) &&
+          each.lanes.every((next) => next >= (ends.get(each.source) ?? 0)),
+      ),
+    ),
+  )
 }
 
 /** Resolves when all that the server has executed by now is in the log, delivered or not. */
@@ -33,11 +59,13 @@ async function executedOn(connection: Connection): Promise<string> {
 }
 
 function isCaughtUp(status: Status, executed: string): boolean {
-  const delivered = status.pipelines.every(
-    ({ lagChanges, state, load }) =>
-      lagChanges === 0 && state === 'running' && (load === null || load.state === 'done'),
-  )
+  const delivered = status.pipelines.every((each) => each.lagChanges === 0 && isAtWork(each))
   return hasCaptured(status, executed) && delivered
+}
+
+/** No trouble and no load. */
+function isAtWork({ state, load }: PipelineStatus): boolean {
+  return state === 'running' && (load === null || load.state === 'done')
 }
 
 /** Whether every source has captured this set of transactions. */

@@ -161,6 +161,11 @@ export class DaemonProcess implements AsyncDisposable {
     await this.#poll(`show ${line.source}`, timeoutMs, async () => line.test(await this.metrics()))
   }
 
+  /** Resolves when what is looked at elsewhere is so. Throws when the daemon ends before, or after `timeoutMs`. */
+  async untilSo(what: string, isSo: () => Promise<boolean>, timeoutMs = waitMsMax): Promise<void> {
+    await this.#poll(what, timeoutMs, isSo)
+  }
+
   /** Why it is not ready, each a sentence; none = it is. */
   async readiness(): Promise<readonly string[]> {
     const answer = await this.#ask('/readyz')
@@ -213,8 +218,26 @@ export class DaemonProcess implements AsyncDisposable {
   logLines(): readonly LogLine[] {
     return this.output()
       .split('\n')
+      .slice(0, -1)
       .filter((line) => line.startsWith('{') && line.endsWith('}'))
       .map((line) => JSON.parse(line) as LogLine)
+  }
+
+  /** What it and those before it in this folder have told of a fact, oldest first; `about` = what such a line has to say. */
+  told(fact: string, about: LogLine = {}): readonly LogLine[] {
+    const wanted = Object.entries({ fact, ...about })
+    return this.logLines().filter((line) => wanted.every(([name, value]) => line[name] === value))
+  }
+
+  /**
+   * To be called before what makes it tell of a fact: what it returns resolves when it has told of it since then. What it
+   * told before that does not count.
+   */
+  expect(fact: string, about: LogLine = {}): () => Promise<void> {
+    const before = this.told(fact, about).length
+    return async () => {
+      await this.until(`tell of ${fact}`, () => this.told(fact, about).length > before)
+    }
   }
 
   async #askStatus(): Promise<Status | undefined> {

@@ -85,10 +85,21 @@ function hashOf(value: unknown): string | null {
   return createHmac('sha256', maskSecret).update(JSON.stringify(value)).digest('hex')
 }
 
-/** Which files under a folder hold the bytes of a text. */
+/** Which files under a folder hold the bytes of a text. What goes away in the meantime, as files of a server do, holds none. */
 export function filesWith(folder: string, text: string): readonly string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map(({ parentPath, name }) => join(parentPath, name))
-    .filter((file) => readFileSync(file).includes(text))
+  const entries = whileThere(() => readdirSync(folder, { withFileTypes: true })) ?? []
+  return entries.flatMap((entry) => {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) return filesWith(path, text)
+    return entry.isFile() && whileThere(() => readFileSync(path))?.includes(text) === true ? [path] : []
+  })
+}
+
+function whileThere<Found>(look: () => Found): Found | undefined {
+  try {
+    return look()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
 }
