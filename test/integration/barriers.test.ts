@@ -10,7 +10,7 @@ import { differencesOf } from '../support/mirror.ts'
 import { differencesOfItems } from '../support/items.ts'
 import { SearchIndex } from '../support/search-index.ts'
 import { startSuiteStack } from '../support/suite-stack.ts'
-import { createItems, Workload } from '../support/workload.ts'
+import { createItems, executeBeside, Workload } from '../support/workload.ts'
 
 suite('barriers', { concurrency: false }, () => {
   let stack: Stack
@@ -29,7 +29,7 @@ suite('barriers', { concurrency: false }, () => {
       await createItems(connection, table, 3000)
       await connection.query(`CREATE TABLE ${schema}.kept AS SELECT * FROM ${table}`)
       const options = optionsOf(schema, server, { [schema]: { table } })
-      const refill = `INSERT INTO ${table} SELECT * FROM ${schema}.kept WHERE id % 3 = `
+      const refill = `REPLACE INTO ${table} SELECT * FROM ${schema}.kept WHERE id % 3 = `
       const workload = new Workload({
         connect: () => server.connect(),
         table,
@@ -46,7 +46,7 @@ suite('barriers', { concurrency: false }, () => {
           await using daemon = await DaemonProcess.start(options)
           const seen = barriersIn(daemon)
           await connection.query(`TRUNCATE TABLE ${table}`)
-          await connection.query(`REPLACE ${refill.slice('INSERT '.length)}${round}`)
+          await executeBeside(connection, `${refill}${round}`)
           await daemon.until('meet the barrier', () => barriersIn(daemon) > seen)
           await daemon.kill()
         }

@@ -11,7 +11,7 @@ import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { differencesOf, type MirrorQuestion, type TextRow } from '../support/mirror.ts'
 import { SearchIndex } from '../support/search-index.ts'
 import { startSuiteStack } from '../support/suite-stack.ts'
-import { createItems, Workload } from '../support/workload.ts'
+import { createItems, executeBeside, Workload } from '../support/workload.ts'
 
 const names = ['mysql', 'mysql@8.0', 'mariadb', 'mariadb@11.8'] as const
 let stack: Stack
@@ -248,7 +248,7 @@ function testServer(kind: (typeof names)[number]): void {
   }
 
   async function execute(...statements: readonly string[]): Promise<void> {
-    for (const statement of statements) await connection.query(statement)
+    await executeBeside(connection, ...statements)
   }
 
   async function assertEqual(

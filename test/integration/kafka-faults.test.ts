@@ -5,7 +5,7 @@ import { after, before, suite, test } from 'node:test'
 import type { Connection } from 'mysql2/promise'
 import { startKafka, type KafkaServer } from '../stack/kafka.ts'
 import type { Stack } from '../stack/stack.ts'
-import { untilCaughtUp } from '../support/caught-up.ts'
+import { untilCaptured, untilCaughtUp } from '../support/caught-up.ts'
 import { millrace } from '../support/command-process.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { startFreezingProxy } from '../support/freezing-proxy.ts'
@@ -120,12 +120,12 @@ suite('a daemon on Kafka in trouble', { concurrency: false }, () => {
     const paused = await command('pipelines', 'pause', name, '--config', 'config/millrace.yaml')
     assert.equal(paused.code, 0, paused.err)
     await daemon.until('pause', ({ pipelines }) => pipelines[0]?.state === 'paused')
-    const seq = Number((await daemon.status()).sources[0]?.seq)
     await connection.query(`UPDATE ${name}.items SET counter = counter + 1`)
-    await daemon.until('capture', ({ sources }) => Number(sources[0]?.seq) >= seq + 100)
+    await untilCaptured(daemon, connection)
     const topic = `${name}.${name}.items`
+    const noticed = daemon.expect('group-lost')
     await dropRecords(kafka.broker, topic)
-    await daemon.until('notice', () => daemon.output().includes('"fact":"group-lost"'))
+    await noticed()
     await withAdmin(kafka.broker, (admin) => admin.deleteTopics({ topics: [topic] }))
     await connection.query(`UPDATE ${name}.items SET counter = counter + 1 WHERE id < 10`)
     const resumed = await command('pipelines', 'resume', name, '--config', 'config/millrace.yaml')

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, suite, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import kafkajs, { type AclResourceTypes } from 'kafkajs'
 import { Failure, type FailureKind } from '../../src/change/failure.ts'
 import { openKafkaLog, type KafkaLogOptions } from '../../src/log/kafka/kafka-log.ts'
@@ -241,21 +242,20 @@ suite('a broker that asks who we are', { concurrency: false }, () => {
   }
 
   async function allow(prefix: string, resourceType: AclResourceTypes, user: string): Promise<void> {
-    await withAdmin(kafka.broker, (admin) =>
-      admin.createAcls({
-        acl: [
-          {
-            resourceType,
-            resourceName: prefix,
-            resourcePatternType: kafkajs.ResourcePatternTypes.PREFIXED,
-            principal: `User:${user}`,
-            host: '*',
-            operation: kafkajs.AclOperationTypes.ALL,
-            permissionType: kafkajs.AclPermissionTypes.ALLOW,
-          },
-        ],
-      }),
-    )
+    const rule = {
+      resourceType,
+      resourceName: prefix,
+      resourcePatternType: kafkajs.ResourcePatternTypes.PREFIXED,
+      principal: `User:${user}`,
+      host: '*',
+      operation: kafkajs.AclOperationTypes.ALL,
+      permissionType: kafkajs.AclPermissionTypes.ALLOW,
+    }
+    await withAdmin(kafka.broker, async (admin) => {
+      await admin.createAcls({ acl: [rule] })
+      // The broker that keeps to it hears of it a little later.
+      while ((await admin.describeAcls(rule)).resources.length === 0) await delay(20)
+    })
   }
 
   test('topics that are missing and may not be made are named, with what they must be', async () => {

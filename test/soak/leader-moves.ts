@@ -109,10 +109,13 @@ async function untilReading(daemon: DaemonProcess, pair: ReplicatedPair, epoch: 
 
 /** Whether the rows of the changes that were lost are read again, and not every table. */
 async function readsRowsAgain(daemon: DaemonProcess, epoch: number): Promise<boolean> {
-  const recent = (await daemon.status()).recent.map(({ what }) => what)
-  const told = recent.find((what) => what.includes(`epoch ${epoch} begins`))
-  assert.match(told ?? recent.join('\n'), /undone: /)
-  return / \d+ rows are read again/.test(told ?? '')
+  const begun = `epoch ${epoch} begins`
+  const { recent } = await daemon.until(`tell that ${begun}`, (status) =>
+    status.recent.some(({ what }) => what.includes(begun)),
+  )
+  const told = recent.find(({ what }) => what.includes(begun))?.what ?? ''
+  assert.match(told, /undone: /)
+  return / \d+ rows are read again/.test(told)
 }
 
 async function epochOf(daemon: DaemonProcess): Promise<number> {

@@ -35,6 +35,21 @@ export async function createItems(connection: Connection, table: string, rows: n
   }
 }
 
+/** Statements beside a workload: where the server ends one to resolve a deadlock, it is made again, as applications do. */
+export async function executeBeside(connection: Connection, ...statements: readonly string[]): Promise<void> {
+  for (const statement of statements) {
+    for (let isDone = false; !isDone;) {
+      isDone = await connection.query(statement).then(
+        () => true,
+        (error: unknown) => {
+          if (codeOf(error) !== 'ER_LOCK_DEADLOCK') throw error
+          return false
+        },
+      )
+    }
+  }
+}
+
 export class Workload {
   readonly #options: WorkloadOptions
   readonly #random: Random
@@ -134,7 +149,6 @@ function itemOf(id: number, counter: number): readonly unknown[] {
 }
 
 function isPassing(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   const passing = [
     'PROTOCOL_CONNECTION_LOST',
     'ECONNREFUSED',
@@ -146,7 +160,11 @@ function isPassing(error: unknown): boolean {
     // The server leads no more.
     'ER_OPTION_PREVENTS_STATEMENT',
   ]
-  return passing.includes(code) || isClosed(error)
+  return passing.includes(codeOf(error)) || isClosed(error)
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
 /** The driver gives this one no code. */
