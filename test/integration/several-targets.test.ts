@@ -178,9 +178,9 @@ suite('several targets of one pipeline', () => {
     )
     await untilCaughtUp(patient, connection)
     await backup.shut()
-    const told = timesLost(patient)
+    const lost = patient.expect('group-lost')
     await fatten(name, patient)
-    await patient.until('lose it', () => timesLost(patient) > told)
+    await lost()
     await backup.open()
     await untilCaughtUp(patient, connection)
     await assertBothEqual(name)
@@ -201,10 +201,6 @@ suite('several targets of one pipeline', () => {
     }
   }
 })
-
-function timesLost(daemon: DaemonProcess): number {
-  return daemon.logLines().filter(({ fact }) => fact === 'group-lost').length
-}
 
 function of({ pipelines }: Status, target: string): PipelineStatus | undefined {
   return pipelines.find((each) => each.target === target)
