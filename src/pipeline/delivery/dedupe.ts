@@ -33,6 +33,8 @@ export class PendingOperations {
   #bytes = 0
   /** Of all entries that are held, those that others took the place of included. */
   #heldBytes = 0
+  /** Some documents are to leave a place. */
+  #haveLeaving = false
 
   get count(): number {
     return this.#count
@@ -47,6 +49,7 @@ export class PendingOperations {
     const { operation } = work
     if (operation.everywhere === true) this.#vacate(operation)
     if (operation.everywhere === true || operation.remark !== undefined) this.#slots.arePlain = false
+    if (operation.vacates === true) this.#haveLeaving = true
     const place = placeOf(operation)
     const known = this.#byPlace.find(place)
     const isSought = known >= 0 && this.#supersede(known)
@@ -65,9 +68,11 @@ export class PendingOperations {
     const isFull =
       this.count >= countMax || this.bytes >= bytesMax || this.#heldBytes >= heldRequests * bytesMax
     const chosen: number[] = []
+    const arriving = this.#arriving()
     let bytes = 0
     for (let slot = 0; slot < this.#end; slot++) {
       if (this.#isFree(slot) || this.#slots.dueAtMs(slot, isFull) > nowMs) continue
+      if (this.#isToStay(slot, arriving)) continue
       const added = this.#slots.bytes[slot] ?? 0
       if (chosen.length > 0 && (chosen.length >= countMax || bytes + added > bytesMax)) break
       chosen.push(slot)
@@ -79,7 +84,9 @@ export class PendingOperations {
   /** When the first is due, by the clock's `elapsed`; Infinity where there is none. */
   get dueAtMs(): number {
     let dueAtMs = Infinity
-    for (const { slot } of this.#works()) dueAtMs = Math.min(dueAtMs, this.#slots.dueAtMs(slot, false))
+    const arriving = this.#arriving()
+    for (const { slot } of this.#works())
+      if (!this.#isToStay(slot, arriving)) dueAtMs = Math.min(dueAtMs, this.#slots.dueAtMs(slot, false))
     return dueAtMs
   }
 
@@ -94,6 +101,25 @@ export class PendingOperations {
     this.#end = 0
     this.#byPlace.clear()
     this.#slots.arePlain = true
+    this.#haveLeaving = false
+  }
+
+  /** Ids of documents that have not come yet to where they are to be; only needed where some are to leave a place. */
+  #arriving(): ReadonlySet<string> {
+    const ids = new Set<string>()
+    if (!this.#haveLeaving) return ids
+    for (const { operation, isDelete } of this.#works()) if (!isDelete) ids.add(operation.id)
+    return ids
+  }
+
+  /**
+   * A document leaves a place when it has come to the other. Both may be one place to the target, and a delete that goes
+   * through alone has the very version of what comes after it, which would be found stale.
+   */
+  #isToStay(slot: number, arriving: ReadonlySet<string>): boolean {
+    if (arriving.size === 0) return false
+    const { operation } = new PendingWork(this.#slots, slot)
+    return operation.vacates === true && arriving.has(operation.id)
   }
 
   *#works(): Generator<PendingWork> {
@@ -158,6 +184,7 @@ export class PendingOperations {
 
   /** What the document was to be elsewhere is not to be written any more once nobody knows where it lies. */
   #vacate({ id }: Operation): void {
+    this.#haveLeaving = true
     for (const { slot, operation, isDelete, bytes } of this.#works()) {
       if (operation.id !== id || isDelete) continue
       const left = { ...operation, op: 'delete', vacates: true, body: undefined } as const

@@ -15,7 +15,7 @@ import {
 import { creationFailure } from './index-admin.ts'
 import { templateOf, type IndexWishes } from './index-definition.ts'
 import type { ExistingMapping } from './mapping-difference.ts'
-import { failureOf } from './outcomes.ts'
+import { assertRefreshed, failureOf } from './outcomes.ts'
 import { scan } from './scan.ts'
 import { findByIds, searchByIds } from './strays.ts'
 import { WantedIndex } from './wanted-index.ts'
@@ -90,7 +90,8 @@ export class FamilyIndex implements IndexAdmin {
 
   async refresh(): Promise<void> {
     await this.#existing()
-    await this.#ask('POST', `/${encodeURIComponent(this.#place.alias)}/_refresh`)
+    const text = await this.#ask('POST', `/${encodeURIComponent(this.#place.alias)}/_refresh`)
+    if (text !== undefined) assertRefreshed(text, this.#place.alias)
   }
 
   async *scan(options: ScanOptions, signal: AbortSignal): AsyncGenerator<readonly StoredDocument[]> {

@@ -13,7 +13,7 @@ import type {
 import { assertPlainAlias, type AliasDefinition } from './alias.ts'
 import { creationOf, type IndexWishes } from './index-definition.ts'
 import type { ExistingMapping } from './mapping-difference.ts'
-import { failureOf } from './outcomes.ts'
+import { assertRefreshed, failureOf } from './outcomes.ts'
 import { membersOf, objectsOf } from '../../change/raw-json.ts'
 import { documentOf, scan } from './scan.ts'
 import type { Answer, Call, SearchClient } from './search-client.ts'
@@ -203,9 +203,8 @@ export class SearchIndex implements IndexAdmin {
 
   async #refresh(name: string): Promise<void> {
     const path = `/${encodeURIComponent(name)}/_refresh`
-    const answer = await this.#succeed({ method: 'POST', path }, 'refreshing')
-    const { _shards: shards } = JSON.parse(answer.text) as { readonly _shards?: { readonly failed?: number } }
-    if ((shards?.failed ?? 0) > 0) throw new Failure('transient', `refreshing ${this.#alias}: a shard failed`)
+    const { text } = await this.#succeed({ method: 'POST', path }, 'refreshing')
+    assertRefreshed(text, this.#alias)
   }
 
   /** The next number that no index of this alias has had, among those that exist. */

@@ -281,6 +281,12 @@ function unknownAnswer({ status }: Answer, doing: string): Failure {
   })
 }
 
+/** Throws a Failure where the answer to a refresh says that some of what was written may still not be found. */
+export function assertRefreshed(text: string, place: string): void {
+  const { _shards: shards } = JSON.parse(text) as { readonly _shards?: { readonly failed?: number } }
+  if ((shards?.failed ?? 0) > 0) throw new Failure('transient', `refreshing ${place}: a shard failed`)
+}
+
 /** Why a request of one operation can never be carried out; undefined = that is not what the answer says. */
 export function refusal(answer: Answer): Extract<Outcome, { kind: 'rejected' }> | undefined {
   if (answer.status === 413) return tooLarge

@@ -7,7 +7,7 @@ import { bulkParts, type BulkPart } from './bulk-body.ts'
 import { bulkCall } from './bulk-call.ts'
 import { failureOf, readBulk, refusal } from './outcomes.ts'
 import type { Answer, SearchClient } from './search-client.ts'
-import { findStrays } from './strays.ts'
+import { findStrays, isFinished } from './strays.ts'
 
 export interface SearchSinkOptions {
   readonly client: SearchClient
@@ -51,12 +51,21 @@ export class SearchSink implements Sink {
     const { client, alias, verify } = this.#options
     const place = { client, alias, isFamily: verify !== undefined }
     const strays = await findStrays(place, operations, signal)
-    const sent = [...operations, ...strays.deletes]
-    const written = sent.filter((operation) => this.#isAddressed(operation))
-    const outcomes = await this.#write(written, signal)
-    let next = 0
-    const all = sent.map((each) => (this.#isAddressed(each) ? (outcomes[next++] ?? applied) : applied))
-    return operations.map((_, at) => strays.outcomeOf(at, all))
+    const addressed = operations.filter((operation) => this.#isAddressed(operation))
+    const written = (await this.#write(addressed, signal)).values()
+    const outcomes = operations.map((each) =>
+      this.#isAddressed(each) ? (written.next().value ?? applied) : applied,
+    )
+    const due = strays.filter((stray) => isFinished(outcomes[stray.of]))
+    const deleted = await this.#write(
+      due.map(({ operation }) => operation),
+      signal,
+    )
+    for (const [at, stray] of due.entries()) {
+      const outcome = deleted[at]
+      if (outcome !== undefined && !isFinished(outcome)) outcomes[stray.of] = outcome
+    }
+    return outcomes
   }
 
   #isAddressed({ index }: Operation): boolean {

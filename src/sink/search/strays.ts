@@ -2,7 +2,7 @@
 import { Failure } from '../../change/failure.ts'
 import { membersOf, objectsOf } from '../../change/raw-json.ts'
 import type { Operation, Outcome, StoredDocument } from '../sink.ts'
-import { failureOf } from './outcomes.ts'
+import { assertRefreshed, failureOf } from './outcomes.ts'
 import { documentOf, indexOf } from './scan.ts'
 import type { Call, SearchClient } from './search-client.ts'
 
@@ -13,28 +13,28 @@ interface Place {
   readonly isFamily?: boolean
 }
 
-export interface Strays {
-  /** To be written after the operations. */
-  readonly deletes: readonly Operation[]
-  /** Of an operation, by its number: what became of it and of its strays. */
-  readonly outcomeOf: (at: number, outcomes: readonly Outcome[]) => Outcome
+/** A document that lies elsewhere than where it is to be. */
+interface Stray {
+  /** The number of the operation that it is a stray of. */
+  readonly of: number
+  /** To be written when that operation is finished: both may be one place to the server, where a delete alone would stand in its way. */
+  readonly operation: Operation
 }
 
 export async function findStrays(
   place: Place,
   operations: readonly Operation[],
   signal: AbortSignal,
-): Promise<Strays> {
+): Promise<readonly Stray[]> {
   const askers = new Map<string, number>()
   for (const [at, { id, everywhere }] of operations.entries()) if (everywhere === true) askers.set(id, at)
-  const deletes: Operation[] = []
-  const owners: number[] = []
+  const strays: Stray[] = []
   for (const hit of await findByIds(place, [...askers.keys()], signal)) {
     const at = askers.get(hit.id) ?? -1
     const operation = operations[at]
     if (operation === undefined || isAt(operation, hit)) continue
     const { id, routing, index } = hit
-    deletes.push({
+    const gone = {
       op: 'delete',
       id,
       routing,
@@ -44,23 +44,14 @@ export async function findStrays(
       vacates: true,
       body: undefined,
       ...(index === undefined ? {} : { index }),
-    })
-    owners.push(at)
+    } as const
+    strays.push({ of: at, operation: gone })
   }
-  return {
-    deletes,
-    outcomeOf: (at, outcomes) => {
-      const own = outcomes[at]
-      if (own === undefined) throw new Error('a sink answers for each operation')
-      const late = owners.findIndex(
-        (owner, number) => owner === at && !isFinished(outcomes[operations.length + number]),
-      )
-      return late === -1 ? own : (outcomes[operations.length + late] ?? own)
-    },
-  }
+  return strays
 }
 
-function isFinished(outcome: Outcome | undefined): boolean {
+/** Whether nothing more is to be done for an operation. */
+export function isFinished(outcome: Outcome | undefined): boolean {
   return outcome?.kind === 'applied' || outcome?.kind === 'stale'
 }
 
@@ -75,7 +66,8 @@ export async function findByIds(
   signal: AbortSignal,
   source = false,
 ): Promise<readonly StoredDocument[]> {
-  await succeed(place, { method: 'POST', path: `/${encodeURIComponent(place.alias)}/_refresh` }, signal)
+  const path = `/${encodeURIComponent(place.alias)}/_refresh`
+  assertRefreshed(await succeed(place, { method: 'POST', path }, signal), place.alias)
   return await searchByIds(place, ids, signal, source)
 }
 
