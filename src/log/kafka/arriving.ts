@@ -2,6 +2,7 @@
 import type { Fetched } from './committed-records.ts'
 import type { FetchedBatch, FetchedRecord } from './fetched-batch.ts'
 import { HeaderReader } from './header-reader.ts'
+import type { SpareBuffers } from './spare-buffers.ts'
 
 export class Arriving {
   readonly topic: string
@@ -19,25 +20,35 @@ export class Arriving {
   /** Everything up to this sequence number was taken. */
   #takenTo: number
   readonly #batches: FetchedBatch[] = []
+  /** What batches are unpacked into. */
+  readonly #spare: SpareBuffers
 
   /** Nothing of the partition up to `takenTo` is wanted. */
-  constructor({ topic, id, next }: { topic: string; id: string; next: bigint }, takenTo: number) {
+  constructor(
+    { topic, id, next }: { topic: string; id: string; next: bigint },
+    takenTo: number,
+    spare: SpareBuffers,
+  ) {
     this.topic = topic
     this.id = id
     this.next = next
     this.arrivedTo = takenTo
+    this.#spare = spare
     this.#takenTo = takenTo
   }
 
   add({ batches, next }: Fetched): void {
     const reader = new HeaderReader()
     for (const batch of batches) {
+      const { length } = batch.unpack(this.#spare)
       const last = batch.last()
-      if (last === undefined) continue
-      reader.read(last)
-      if (reader.seq <= this.arrivedTo) continue
+      if (last !== undefined) reader.read(last)
+      if (last === undefined || reader.seq <= this.arrivedTo) {
+        batch.release(this.#spare)
+        continue
+      }
       this.arrivedTo = reader.seq
-      this.bytes += batch.bytes.length
+      this.bytes += length
       this.#batches.push(batch)
     }
     this.next = next
@@ -67,7 +78,9 @@ export class Arriving {
           return
         }
       }
-      this.bytes -= this.#batches.shift()?.bytes.length ?? 0
+      const done = this.#batches.shift()
+      this.bytes -= done?.bytes.length ?? 0
+      done?.release(this.#spare)
     }
     this.head = undefined
   }

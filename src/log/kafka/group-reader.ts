@@ -13,6 +13,7 @@ import type { LastMembers } from './last-members.ts'
 import { Membership } from './membership.ts'
 import type { Names } from './names.ts'
 import { beginning, commitPlace, offsetIn, placesOf, topicsOf, type KnownOffset } from './places.ts'
+import { SpareBuffers } from './spare-buffers.ts'
 import { Watchdog } from './watchdog.ts'
 
 export interface GroupReaderParts {
@@ -43,6 +44,8 @@ export class GroupReader {
   readonly #parts: GroupReaderParts
   readonly #lanes = new Map<number, GroupLane>()
   readonly #moved = new Bell()
+  /** What the batches of all lanes are unpacked into. */
+  readonly #spare = new SpareBuffers()
   readonly #membership: Membership
   readonly #toldAtMs = new Map<number, number>()
   readonly #watchdog = new Watchdog(silentMs)
@@ -150,7 +153,7 @@ export class GroupReader {
       if (this.#lanes.has(number)) continue
       const place = places[number]
       if (place === undefined) throw new Failure('configuration', `the log has no lane ${number}`)
-      const lane = new GroupLane(number, place.next, group)
+      const lane = new GroupLane(number, place.next, group, this.#spare)
       for (const topic of topicsOf(names, state, group))
         await this.#addPart(
           lane,
