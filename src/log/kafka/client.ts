@@ -153,7 +153,7 @@ export class Client extends Connections {
         }))
         const answer = await this.call(
           node,
-          'reading from topics',
+          `reading from ${[...names.values()].join(', ')}`,
           fetchApi,
           limits.waitMs,
           1,

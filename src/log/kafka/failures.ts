@@ -1,5 +1,6 @@
 /** What brokers refuse, in our words: each way it can be wrong has its remedy. */
 import { Failure, type FailureKind } from '../../change/failure.ts'
+import { refusedTopics } from './refused-topics.ts'
 
 /** A Failure that still says which errors of the protocol it comes from. */
 class BrokerFailure extends Failure {
@@ -165,7 +166,9 @@ export function brokerFailure(error: unknown, doing: string): unknown {
   gather(error, codes, texts)
   const meaning = meanings.find((each) => each.codes.some((code) => codes.has(code)))
   const why = texts.length === 0 ? error.message : [...new Set(texts)].join('; ')
-  return new BrokerFailure(meaning?.kind ?? 'transient', `${doing}: ${why}`, {
+  const topics = refusedTopics((error as { readonly response?: unknown }).response)
+  const which = topics.length === 0 ? '' : ` [${topics.join(', ')}]`
+  return new BrokerFailure(meaning?.kind ?? 'transient', `${doing}: ${why}${which}`, {
     codes,
     remedy: meaning?.remedy,
     cause: error,
