@@ -11,7 +11,8 @@ import type { Reached } from '../schema/table-schemas.ts'
 import type { TransactionReader } from './transaction.ts'
 import { UnpackedEvents } from '../binlog/unpacked-events.ts'
 
-const batchBytesMax = 256 * 1024
+/** A batch goes beyond it by an event; two of them fit into one append by default (`capture.batchKb`), which saves the log every other one. */
+const batchBytesMax = 240 * 1024
 /** A position that moved without changes is told after so long at most. */
 const quietMoveMs = 50
 
