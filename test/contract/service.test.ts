@@ -18,7 +18,7 @@ import { sinkContract, type SinkUnderTest } from './sink.contract.ts'
 let server: WriteService
 let overHttp: Service
 const path = fileURLToPath(import.meta.resolve('../support/writing-module.ts'))
-const inModule = new ModuleService({ name: 'own', path, timeoutMs: 10_000, throttle: unlimited })
+const inModule = new ModuleService({ name: 'own', path, timeoutMs: 60_000, throttle: unlimited })
 let opened = 0
 
 before(async () => {

@@ -30,7 +30,7 @@ describe('a module that writes', () => {
     folder = mkdtempSync(join(tmpdir(), 'modules-'))
   })
   after(() => rmSync(folder, { recursive: true }))
-  const open = (text: string, timeoutMs = 10_000): ModuleService => {
+  const open = (text: string, timeoutMs = 60_000): ModuleService => {
     const path = join(folder, `module${++files}.ts`)
     writeFileSync(path, text)
     return new ModuleService({ name: 'own', path, timeoutMs, throttle: unlimited })

@@ -152,5 +152,5 @@ test('a service that does not answer, or is not there, is a transient failure; a
   ending.abort(new Error('the end'))
   await assert.rejects(asked, /the end/)
   await service[Symbol.asyncDispose]()
-  await assert.rejects(weather.ask([{ city: '1' }], never), failing('transient', /ECONNREFUSED/))
+  await assert.rejects(upstream(service).ask([{ city: '1' }], never), failing('transient', /ECONNREFUSED/))
 })
