@@ -77,9 +77,18 @@ export function cellAt(bytes: Buffer, spans: Int32Array, column: number): Cell {
 
 /** The key of a row from its cells. */
 export function keyOf(table: Table, cells: readonly Cell[]): Key {
+  return keyFrom(table, (column) => cells[column])
+}
+
+/** The key of a row whose cells `findCells` found. */
+export function keyAt(table: Table, bytes: Buffer, spans: Int32Array): Key {
+  return keyFrom(table, (column) => cellAt(bytes, spans, column))
+}
+
+function keyFrom(table: Table, cellOf: (column: number) => Cell): Key {
   let key = '['
   for (let at = 0; at < table.key.length; at++) {
-    const cell = cells[table.key[at] ?? -1]
+    const cell = cellOf(table.key[at] ?? -1)
     if (cell === undefined) throw new Failure('corrupt', `${table.name}: a key column is absent from the row`)
     key += (at === 0 ? '' : ',') + (cell ?? 'null')
   }

@@ -40,9 +40,12 @@ export function joinedMapper(definition: DocumentDefinition, rows: RowMapper): J
     join: (roots, found) => {
       const documents = new JoinedDocuments({ rootMarks, joins, found })
       const works = rootOperations(rows, roots)
-      const written = works.map(({ at }) => documents.write(roots.rows[at]?.marks ?? []))
+      // The buffer may be another one until all are written.
+      const ends = works.map(({ at }) => documents.write(roots.rows[at]))
       const { bytes } = documents
-      return works.map(({ operation }, at) => joined(operation, { bytes, ...(written[at] ?? nothing) }))
+      return works.map(({ operation }, at) =>
+        joined(operation, { bytes, from: ends[at - 1] ?? 0, to: ends[at] ?? 0 }),
+      )
     },
   }
 }
@@ -66,8 +69,6 @@ function withoutShown({ works: listed, incomplete }: Mapped): Mapped {
     placed: new Set(placed),
   }
 }
-
-const nothing = { from: 0, to: 0 }
 
 function joined(operation: Operation, members: Members): Operation {
   if (operation.op === 'delete') return operation

@@ -37,26 +37,26 @@ export class JoinedDocuments {
     return this.#into.bytes
   }
 
-  /** Writes `"customer":{...},"lines":[...]` of the root row with these marks, and answers where that lies. */
-  write(marks: RelatedRow['marks']): { readonly from: number; readonly to: number } {
-    const from = this.#into.at
-    this.#members(this.#roots, marks)
-    return { from, to: this.#into.at }
+  /** Writes `"customer":{...},"lines":[...]` of a root behind what was written before, and answers where that ends. */
+  write(root: Marked | undefined): number {
+    this.#members(this.#roots, root)
+    return this.#into.at
   }
 
-  #members(branches: readonly Branch[], marks: RelatedRow['marks']): void {
-    for (const [at, branch] of branches.entries()) {
-      this.#into.write(at === 0 ? branch.name : `,${branch.name}`)
-      this.#value(branch, marks)
+  #members(branches: readonly Branch[], parent: Marked | undefined): void {
+    for (let at = 0; at < branches.length; at++) {
+      const branch = branches[at]
+      if (branch === undefined) break
+      if (at > 0) this.#into.write(',')
+      this.#into.write(branch.name)
+      this.#value(branch, parent)
     }
   }
 
-  #value({ join, link, places }: Branch, marks: RelatedRow['marks']): void {
+  #value({ join, link, places }: Branch, parent: Marked | undefined): void {
     const into = this.#into
-    const rows =
-      link === undefined
-        ? this.#rows(join, tokenOf(marks, places))
-        : this.#linked(join, link, tokenOf(marks, places))
+    const token = tokenOf(parent, places)
+    const rows = link === undefined ? this.#rows(join, token) : this.#linked(join, link, token)
     const { kind, limit = Infinity } = join.child
     if (kind === 'one') {
       const [first] = rows
@@ -65,16 +65,14 @@ export class JoinedDocuments {
       return
     }
     into.write('[')
-    let count = 0
-    for (const at of rows) {
-      if (count === limit) break
-      if (count++ > 0) into.write(',')
-      this.#object(join, at)
+    for (let index = 0; index < rows.length && index < limit; index++) {
+      if (index > 0) into.write(',')
+      this.#object(join, rows[index] ?? none)
     }
     into.write(']')
   }
 
-  #rows(join: Join, token: string | undefined): Iterable<number> {
+  #rows(join: Join, token: string | undefined): readonly number[] {
     return this.#levels[join.number]?.rowsOf(token) ?? []
   }
 
@@ -83,7 +81,7 @@ export class JoinedDocuments {
     const level = this.#levels[link.join.number]
     const rows: number[] = []
     for (const at of this.#rows(link.join, token))
-      rows.push(...this.#rows(join, tokenOf(level?.marksAt(at) ?? [], link.places)))
+      rows.push(...this.#rows(join, tokenOf(level?.rowAt(at), link.places)))
     return rows.toSorted((a, b) => a - b)
   }
 
@@ -97,12 +95,15 @@ export class JoinedDocuments {
     // The closing brace makes room.
     into.at--
     if (into.at - start > 1) into.write(',')
-    this.#members(level.branches, level.marksAt(at))
+    this.#members(level.branches, level.rowAt(at))
     into.write('}')
   }
 }
 
 const bytesAtLeast = 1024
+
+/** A row, as far as other rows are found by it. */
+type Marked = Pick<RelatedRow, 'mark'>
 
 /** A field that shows rows of another table, and where the marks that they are found by stand among those of its parent. */
 interface Branch {
@@ -143,10 +144,12 @@ function placesOf(join: Join, marked: readonly string[]): readonly number[] {
 }
 
 /** undefined = one of the values is NULL, which equals nothing. */
-function tokenOf(marks: RelatedRow['marks'], places: readonly number[]): string | undefined {
+function tokenOf(row: Marked | undefined, places: readonly number[]): string | undefined {
+  const [first = none] = places
+  if (places.length === 1) return row?.mark(first)
   let token = ''
   for (const place of places) {
-    const mark = marks[place]
+    const mark = row?.mark(place)
     if (mark === undefined) return undefined
     token += `${mark}\u0000`
   }
@@ -181,8 +184,8 @@ class Level {
     let bytes = 0
     // From the last on, so that each is put before those that follow it.
     for (let at = this.#rows.length - 1; at >= 0; at--) {
-      const token = tokenOf(this.marksAt(at), places)
       const row = this.#rows[at]
+      const token = tokenOf(row, places)
       if (token === undefined || row === undefined || !this.#isShown(row)) continue
       this.#next[at] = this.#first.get(token) ?? none
       this.#first.set(token, at)
@@ -191,16 +194,15 @@ class Level {
     return bytes
   }
 
-  *rowsOf(token: string | undefined): Generator<number, undefined> {
-    for (let at = token === undefined ? none : (this.#first.get(token) ?? none); at !== none;) {
-      yield at
-      at = this.#next[at] ?? none
-    }
-    return undefined
+  rowsOf(token: string | undefined): readonly number[] {
+    const rows: number[] = []
+    let at = token === undefined ? none : (this.#first.get(token) ?? none)
+    for (; at !== none; at = this.#next[at] ?? none) rows.push(at)
+    return rows
   }
 
-  marksAt(at: number): RelatedRow['marks'] {
-    return this.#rows[at]?.marks ?? []
+  rowAt(at: number): RelatedRow | undefined {
+    return this.#rows[at]
   }
 
   /** Writes the row's own part of a document. */

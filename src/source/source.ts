@@ -26,6 +26,8 @@ export interface ChunkRequest {
   readonly bytesMax: number
   /** The read waits until the server it reads from has all of this. */
   readonly includes: Position
+  /** Nobody looks at the rows: they may be whatever is cheapest. */
+  readonly keysOnly?: boolean
 }
 
 export interface Chunk {
@@ -126,14 +128,15 @@ export interface RelatedRow {
   readonly from: number
   readonly to: number
   /**
-   * For each column that marks were wanted of, a text that is equal where the source takes the values for equal: letters of
-   * either case, as their collation says. undefined = SQL NULL, which equals nothing.
+   * The mark of the column that has this place among those that marks were wanted of: a text that is equal where the source
+   * takes the values for equal, letters of either case, as their collation says. undefined = SQL NULL, which equals nothing.
    */
-  readonly marks: readonly (string | undefined)[]
+  mark(place: number): string | undefined
 }
 
-export function relatedRow(key: Key, row: Row, marks: RelatedRow['marks'] = []): RelatedRow {
-  return { key, bytes: Buffer.from(row, 'latin1'), from: 0, to: row.length, marks }
+export function relatedRow(key: Key, row: Row, marks: readonly (string | undefined)[] = []): RelatedRow {
+  const mark = (place: number): string | undefined => marks[place]
+  return { key, bytes: Buffer.from(row, 'latin1'), from: 0, to: row.length, mark }
 }
 
 export interface RelatedRows {

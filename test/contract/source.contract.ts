@@ -155,12 +155,16 @@ async function chunkPages({ source, table, write }: SourceSubject): Promise<void
   ] as const) {
     const found: string[] = []
     for (let after: Key | undefined; ;) {
-      const chunk = await source.chunk({ table, after, rowsMax, bytesMax, includes }, forever())
+      const request = { table, after, rowsMax, bytesMax, includes }
+      const chunk = await source.chunk(request, forever())
       assert(chunk.rows.length <= rowsMax)
       assert.equal(chunk.last, chunk.rows.at(-1)?.key)
       if (chunk.rows.length === 0) break
       if (chunk.rows.length > 1) assert(bytesOf(chunk) <= bytesMax)
       found.push(...chunk.rows.map(({ key }) => key))
+      const keys = await source.chunk({ ...request, bytesMax: 1_000_000, keysOnly: true }, forever())
+      assert.deepEqual(keysOf(keys).slice(0, chunk.rows.length), keysOf(chunk))
+      assert.deepEqual(keys.table, chunk.table)
       after = chunk.last
     }
     assert.deepEqual(
@@ -217,7 +221,7 @@ async function relatedRows({ source, table, write }: SourceSubject): Promise<voi
       )
       const sorted = await ask({ order: [{ column: 'name', descending: true }], marks: ['amount'] })
       assert.deepEqual(
-        sorted.rows.map(({ key, marks }) => [key, ...marks]),
+        sorted.rows.map((row) => [row.key, row.mark(0)]),
         [
           ['[3]', '10'],
           ['[6]', '10'],
@@ -227,7 +231,7 @@ async function relatedRows({ source, table, write }: SourceSubject): Promise<voi
       )
       const keys = await ask({ columns: [], by: ['id'], values: [['2'], ['4'], ['9']], marks: ['amount'] })
       assert.deepEqual(
-        keys.rows.map(({ key, marks }) => [key, ...marks]),
+        keys.rows.map((row) => [row.key, row.mark(0)]),
         [
           ['[2]', '20'],
           ['[4]', undefined],
@@ -358,6 +362,10 @@ async function streamOnly({ source, table, write }: SourceSubject): Promise<void
 
 function item(id: number, name: string, amount: number | null): ItemWrite {
   return { op: 'insert', id, name, amount }
+}
+
+function keysOf({ rows }: Chunk): readonly Key[] {
+  return rows.map(({ key }) => key)
 }
 
 function bytesOf(chunk: Chunk): number {

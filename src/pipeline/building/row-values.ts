@@ -14,8 +14,14 @@ export function distinctValues(
   const found = new Map<string, string[]>()
   for (const { bytes, from, to } of rows) {
     findCells(bytes, from, to, spans)
-    const cells = places.flatMap((at) => cellAt(bytes, spans, at) ?? [])
-    if (cells.length === places.length) found.set(cells.join('\n'), cells)
+    const cells: string[] = []
+    for (const at of places) {
+      const cell = cellAt(bytes, spans, at) ?? undefined
+      if (cell !== undefined) cells.push(cell)
+    }
+    if (cells.length < places.length) continue
+    const [first = ''] = cells
+    found.set(cells.length === 1 ? first : cells.join('\n'), cells)
   }
   return [...found.values()]
 }

@@ -102,7 +102,8 @@ export class FirstLoad {
       if (chunk.rows.length === 0) return await this.#readingEnded(state)
       const result = await capture.appendChunk(group, opened, chunk, signal)
       if (result === undefined) return 'repeat'
-      this.#undelivered.push({ until: capture.next, bytes: bytesOf(chunk) })
+      const bytes = bytesOf(chunk) + (opened.touches ? documentBytesUsual * chunk.rows.length : 0)
+      this.#undelivered.push({ until: capture.next, bytes })
       this.#stateProgress(state, chunk.rows.length, result.dropped, clock.elapsed() - startedAtMs)
       return chunk.rows.length
     } finally {
@@ -140,7 +141,15 @@ export class FirstLoad {
   #read(state: LoadState, opened: OpenWindow, rowsMax: number, signal: AbortSignal): Promise<Chunk> {
     const { chunkBytes } = this.#parts.limits
     const after: Key | undefined = state.after ?? undefined
-    const request = { table: state.table, after, rowsMax, bytesMax: chunkBytes, includes: opened.low }
+    const { low, touches } = opened
+    const request = {
+      table: state.table,
+      after,
+      rowsMax,
+      bytesMax: chunkBytes,
+      includes: low,
+      keysOnly: touches,
+    }
     return this.#parts.source.chunk(request, signal)
   }
 
@@ -189,6 +198,9 @@ export class FirstLoad {
     })
   }
 }
+
+/** What is to be delivered for a key whose document is not read yet. */
+const documentBytesUsual = 200
 
 function bytesOf(chunk: Chunk): number {
   return chunk.rows.reduce((sum, { key, row }) => sum + key.length + row.length, 0)

@@ -64,8 +64,8 @@ function members(
       return rowsOf(join.table, columns, markedColumns(joins, join), rows)
     }),
   })
-  const { from, to } = documents.write(marks)
-  return JSON.parse(`{${documents.bytes.toString('utf8', from, to)}}`)
+  const end = documents.write({ mark: (place) => marks[place] })
+  return JSON.parse(`{${documents.bytes.toString('utf8', 0, end)}}`)
 }
 
 test('rows come under their parents, filtered before the limit counts, in the order of the source', () => {

@@ -7,7 +7,7 @@
 import type { Key, Table } from '../../../change/change.ts'
 import { copyBytes } from '../../../change/bytes.ts'
 import { GrowingBytes } from '../../../change/growing-bytes.ts'
-import { cellAt, findCells, keyOf, packLength } from '../../../change/row.ts'
+import { cellAt, findCells, keyAt, packLength } from '../../../change/row.ts'
 import type { RelatedRow } from '../../source.ts'
 import type { ColumnType } from '../values/column-type.ts'
 import type { TableShape } from '../schema/describe.ts'
@@ -34,13 +34,13 @@ export class AnsweredRows {
     this.#packed = new GrowingBytes(Math.min(rowsUsual * rowBytesUsual, bytesAtFirstMax))
     this.#formats = formats
     this.#shortcuts = formats.map(shortcutOf)
-    const weights = marks.filter(({ weight }) => weight !== undefined).length
+    const weighed = marks.filter(({ weight }) => weight !== undefined)
     this.#parts = {
       packed: this.#packed,
       table,
-      marks,
+      marks: marks.map((mark) => ({ ...mark, weightAt: weighed.indexOf(mark) })),
       spans: new Int32Array(2 * table.columns.length),
-      weightSpans: new Int32Array(2 * weights),
+      weightSpans: new Int32Array(2 * weighed.length),
     }
   }
 
@@ -76,7 +76,8 @@ export class AnsweredRows {
 interface Parts {
   readonly packed: GrowingBytes
   readonly table: Table
-  readonly marks: readonly Mark[]
+  /** And the place of its weight among those that were selected; -1 = it has none. */
+  readonly marks: readonly (Mark & { readonly weightAt: number })[]
   readonly spans: Int32Array
   readonly weightSpans: Int32Array
 }
@@ -102,27 +103,22 @@ class AnsweredRow implements RelatedRow {
   get key(): Key {
     const { table, spans, packed } = this.#parts
     findCells(packed.bytes, this.from, this.to, spans)
-    return keyOf(
-      table,
-      table.columns.map((_, at) => (table.key.includes(at) ? cellAt(packed.bytes, spans, at) : undefined)),
-    )
+    return keyAt(table, packed.bytes, spans)
   }
 
-  get marks(): readonly (string | undefined)[] {
+  mark(place: number): string | undefined {
     const { marks, spans, weightSpans, packed } = this.#parts
-    if (marks.length === 0) return noMarks
+    const mark = marks[place]
+    if (mark === undefined) return undefined
+    if (mark.weightAt >= 0) {
+      findCells(packed.bytes, this.to, this.#end, weightSpans)
+      return cellAt(packed.bytes, weightSpans, mark.weightAt) ?? undefined
+    }
     findCells(packed.bytes, this.from, this.to, spans)
-    findCells(packed.bytes, this.to, this.#end, weightSpans)
-    let weights = 0
-    return marks.map(({ at, kind, weight }) => {
-      if (weight !== undefined) return cellAt(packed.bytes, weightSpans, weights++) ?? undefined
-      const cell = cellAt(packed.bytes, spans, at) ?? undefined
-      return kind === 'decimal' ? cell?.replace(/\.?0*"$/, '"') : cell
-    })
+    const cell = cellAt(packed.bytes, spans, mark.at) ?? undefined
+    return mark.kind === 'decimal' ? cell?.replace(/\.?0*"$/, '"') : cell
   }
 }
-
-const noMarks: readonly undefined[] = []
 
 /** Whether the value's own bytes are its cell, apart from quotes. */
 function fits({ bytes, from, to }: RawValues, shortcut: Shortcut): boolean {

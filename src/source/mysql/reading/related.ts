@@ -12,8 +12,9 @@ import { quoted } from '../schema/names.ts'
 import { rawRows } from './raw-answer.ts'
 import { headAfter, prepareSession, withView, type ReadView } from './read-view.ts'
 import { afterKey } from './snapshot.ts'
+import { partOf } from './table-part.ts'
 import { asDescribed, keyNames, parseCell, selectColumns, type Statement } from './table-rows.ts'
-import { keyValue, type KeyValue } from '../values/text-values.ts'
+import { keyValue } from '../values/text-values.ts'
 
 /** What a view is read with. The connection is used by nobody else meanwhile. */
 export interface ViewReader extends Omit<ReadView, 'includes'> {
@@ -59,7 +60,9 @@ async function related(
   known: KnownShape,
   request: RelatedRequest,
 ): Promise<RelatedRows> {
-  const shape = partOf(known.shape, request)
+  const { columns, by } = request
+  const shape =
+    columns === undefined ? known.shape : partOf(known.shape, [...columns, ...request.marks, ...by])
   const marks = request.marks.map((name) => markOf(known, shape, name))
   const weights = marks.flatMap(({ weight }) => weight ?? [])
   const answered = new AnsweredRows(shape, marks, Math.min(request.rowsMax, rowsEach * request.values.length))
@@ -73,38 +76,6 @@ async function related(
 
 /** Of so many rows for each combination of values it is known beforehand what they may take. */
 const rowsEach = 4
-
-/** The shape of some of a table's columns; always the same object for the same columns. */
-function partOf(shape: TableShape, { columns, marks, by }: RelatedRequest): TableShape {
-  if (columns === undefined) return shape
-  const wanted = new Set([...columns, ...marks, ...by])
-  const name = [...wanted].toSorted().join('\n')
-  const parts = partsOf.get(shape) ?? new Map<string, TableShape>()
-  partsOf.set(shape, parts)
-  const part = parts.get(name) ?? narrowed(shape, wanted)
-  parts.set(name, part)
-  return part
-}
-
-const partsOf = new WeakMap<TableShape, Map<string, TableShape>>()
-
-function narrowed(shape: TableShape, wanted: ReadonlySet<string>): TableShape {
-  const { table, types, formats } = shape
-  const chosen = [...table.columns.entries()]
-    .filter(([at, column]) => wanted.has(column.name) || table.key.includes(at))
-    .map(([at]) => at)
-  const part: Table = {
-    name: table.name,
-    columns: chosen.flatMap((at) => table.columns[at] ?? []),
-    key: table.key.map((at) => chosen.indexOf(at)),
-  }
-  return {
-    ...shape,
-    table: part,
-    types: chosen.flatMap((at) => types[at] ?? []),
-    formats: chosen.flatMap((at) => formats[at] ?? []),
-  }
-}
 
 function markOf({ collations }: KnownShape, { table, types }: TableShape, name: string): Mark {
   const at = columnAt(table, name)
@@ -161,19 +132,19 @@ export function valuesSql(
 ): Statement {
   const columnTypes = by.map((name) => typeAt(types, columnAt(table, name)))
   const parameters: (string | Buffer)[] = []
-  const rows = combinations.map((cells) => {
-    const values = columnTypes.map((type, at) => cellValue(type, cells[at] ?? 'null'))
-    for (const value of values) parameters.push(...value.parameters)
-    const sql = values.map((value) => value.sql).join(', ')
-    return by.length === 1 ? sql : `(${sql})`
-  })
+  const sqlOf = (cells: readonly string[], at: number): string => {
+    const cell = cells[at] ?? 'null'
+    const type = typeAt(columnTypes, at)
+    // Most keys are integers, and there is one for each document.
+    if (type.kind === 'integer' && wholeNumber.test(cell)) return cell
+    const value = keyValue(type, parseCell(cell))
+    parameters.push(...value.parameters)
+    return value.sql
+  }
+  const rows = combinations.map((cells) =>
+    by.length === 1 ? sqlOf(cells, 0) : `(${by.map((_, at) => sqlOf(cells, at)).join(', ')})`,
+  )
   return { sql: rows.join(', '), parameters }
-}
-
-/** Most keys are integers, and there is one for each document. */
-function cellValue(type: ColumnType, cell: string): KeyValue {
-  if (type.kind === 'integer' && wholeNumber.test(cell)) return { sql: cell, parameters: [] }
-  return keyValue(type, parseCell(cell))
 }
 
 const wholeNumber = /^-?\d+$/

@@ -7,6 +7,7 @@ import { Failure } from '../../../change/failure.ts'
 import type { Chunk, ChunkRequest, KeyedRows, KeysRequest } from '../../source.ts'
 import { describeTable, type TableOptions, type TableShape } from '../schema/describe.ts'
 import { headAfter, prepareSession, readHead, withView, type ReadView } from './read-view.ts'
+import { partOf } from './table-part.ts'
 import { keyNames, keyValues, selectFrom, selectRows, type Statement } from './table-rows.ts'
 
 /** What a table is read with. The connection is used by nobody else meanwhile. */
@@ -24,7 +25,9 @@ export async function readChunk(
   await prepareSession(connection)
   const shape = await describeTable(connection, request.table, options)
   return await withView({ ...reader, includes: request.includes }, signal, async () => {
-    const rows = await selectRows(connection, shape, pageQuery(shape, request), request.bytesMax)
+    // What a server's row takes by its estimate says nothing of its key.
+    const read = request.keysOnly === true ? { ...partOf(shape, []), rowBytes: 0 } : shape
+    const rows = await selectRows(connection, read, pageQuery(read, request), request.bytesMax)
     const last = rows.at(-1)?.key
     if (last !== undefined && last === request.after)
       throw new Failure('corrupt', `${request.table}: reading after a key gave the same key again`)
