@@ -5,10 +5,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { Failure } from '../../src/change/failure.ts'
 import { openEmbeddedLog } from '../../src/log/embedded/embedded-log.ts'
 import type { Log } from '../../src/log/log.ts'
 import { offsetOfSeq, openKafkaLog } from '../../src/log/kafka/kafka-log.ts'
 import { Client } from '../../src/log/kafka/client.ts'
+import { namesOf } from '../../src/log/kafka/names.ts'
 import { createDebeziumSource } from '../../src/source/debezium/debezium-source.ts'
 import { testDeadLetters } from '../contract/dead-letters.contract.ts'
 import { testLogMove } from '../contract/log-move.contract.ts'
@@ -71,6 +73,35 @@ for (const name of [newest, 'kafka@3.9']) {
     const log = await openKafkaLog(kafkaOptions(broker, { prefix: `many-${randomUUID()}` }))
     t.after(() => log.close())
     return log.deadLetters
+  })
+
+  test(`${name}: an append that brokers undo because it took too long is tried again, one of a writer that was replaced is not`, async () => {
+    const options = kafkaOptions(broker, { prefix: `late-${randomUUID()}` })
+    const orders = testTable('shop.orders')
+    let [nowMs, stepMs] = [Date.now(), 0]
+    const log = await openKafkaLog({ ...options, now: () => (nowMs += stepMs) })
+    const client = new Client({ brokers: [broker], clientId: 'test' })
+    try {
+      await log.tail()
+      const numbering = new Numbering(4)
+      await log.append(numbering.batch([insertOf(orders, 1)]))
+      const { transactionalId } = namesOf(options.prefix, options.source)
+      for (const [step, kind] of [
+        [0, 'conflict'],
+        [31_000, 'transient'],
+      ] as const) {
+        // What brokers do with the producer in either case.
+        await client.initProducer(transactionalId, 30_000)
+        stepMs = step
+        const batch = numbering.batch([insertOf(orders, 2)])
+        await assert.rejects(log.append(batch), (error) => error instanceof Failure && error.kind === kind)
+        await log.tail()
+        await log.append(batch)
+      }
+    } finally {
+      await client.close()
+      await log.close()
+    }
   })
 
   test(`${name}: what retention left is told of every partition by itself`, async () => {

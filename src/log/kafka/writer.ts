@@ -19,6 +19,7 @@ import {
   type TopicState,
 } from './control-state.ts'
 import type { EnvelopeSource } from './envelope-writer.ts'
+import { hasCode } from './failures.ts'
 import type { Follower } from './follower.ts'
 import { LastTransaction } from './last-transaction.ts'
 import type { Names } from './names.ts'
@@ -136,13 +137,24 @@ export class Writer {
     const changed = await this.#encode(batch, outgoing)
     this.#encodeControl(batch, changed, outgoing)
     outgoing.finish()
-    await this.#write(producer, outgoing)
+    const begunAtMs = this.#parts.now()
+    try {
+      await this.#write(producer, outgoing)
+    } catch (error) {
+      throw this.#isLate(error, begunAtMs) ? late(error) : error
+    }
     this.#renewed.clear()
     this.#control = batch.control
     this.#appends++
     this.#parts.follower.expect(this.#appends)
     this.#producer = producer
     return batch.control.seq
+  }
+
+  /** Whether brokers may have undone it by themselves, as that of a process that was held up: to us it looks as if another took over. */
+  #isLate(error: unknown, begunAtMs: number): boolean {
+    const isFenced = hasCode(error, 'PRODUCER_FENCED', 'INVALID_PRODUCER_EPOCH')
+    return isFenced && this.#parts.now() - begunAtMs >= transactionTimeoutMs
   }
 
   async #write(producer: Producer, outgoing: Outgoing): Promise<void> {
@@ -286,6 +298,13 @@ export class Writer {
       this.#renewed.add(name)
     }
   }
+}
+
+function late(cause: unknown): Failure {
+  const seconds = transactionTimeoutMs / 1000
+  return new Failure('transient', `an append was not done within ${seconds} s, after which brokers undo it`, {
+    cause,
+  })
 }
 
 const noHeaders = Buffer.from([0])
