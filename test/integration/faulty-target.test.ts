@@ -291,9 +291,9 @@ suite('a target with faults', () => {
   test('whose index is deleted under load is filled anew', async () => {
     const index = new SearchIndex(stack.elasticsearch.url, 'faulty')
     await underLoad(async () => {
-      const filled = daemon.expect('load-finished', { group: 'faulty@primary' })
+      const begun = daemon.expect('load-started', { group: 'faulty@primary' })
       await index.delete()
-      await filled()
+      await begun()
     })
     await assertHealed()
   })
