@@ -6,6 +6,7 @@ import type { Letter, LetterKind } from '../../src/control/operations.ts'
 import type { Stack } from '../stack/stack.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
 import { millrace as run, type CommandResult } from '../support/command-process.ts'
+import { writeConfigFile } from '../support/config-file.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { SearchIndex } from '../support/search-index.ts'
 import { startSuiteStack } from '../support/suite-stack.ts'
@@ -140,6 +141,30 @@ suite('documents that the target refuses', () => {
     await untilCaughtUp(daemon, connection)
     await assertEqual(name)
     assert.equal((await daemon.pipeline(name)).deadLetters, 0)
+  })
+
+  test('a transform that does not end stops its pipeline, by its name, and no other', async () => {
+    const name = 'endless'
+    await createThings(name, [])
+    const { pipelines, ...others } = options(name)
+    const things = { table: `${name}.things`, transform: '../endless.ts' }
+    const asked = { ...others, pipelines: { ...pipelines, [name]: things } }
+    const transform =
+      "export const transform = (row: { size: string }) => { while (row.size === 'large'); return row }"
+    writeConfigFile(asked, 'endless.ts', transform)
+    await using daemon = await DaemonProcess.start(asked)
+    await untilCaughtUp(daemon, connection)
+    await connection.query(`UPDATE ${name}.things SET size = 'large' WHERE id = 7`)
+    const stopped = await daemon.until('stop it', ({ pipelines: all }) =>
+      all.some((each) => each.name === name && each.state === 'failed'),
+    )
+    const pipeline = stopped.pipelines.find((each) => each.name === name)
+    assert.match(pipeline?.error ?? '', /endless\.ts does not end for some document/)
+    assert.match(pipeline?.remedy ?? '', /^correct it/)
+    await connection.query(`INSERT INTO ${name}.well VALUES (1, '1')`)
+    await daemon.until('go on with the others', ({ pipelines: all }) =>
+      all.some((each) => each.name === `${name}_well` && each.indexed === 1),
+    )
   })
 
   test('a pause holds a pipeline, also over a restart, and loses nothing; a reload reads its table anew', async () => {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { Connection } from 'mysql2/promise'
 import type { Stack } from '../stack/stack.ts'
 import type { Status } from '../../src/control/operations.ts'
 import { untilCaughtUp } from '../support/caught-up.ts'
+import { writeConfigFile } from '../support/config-file.ts'
 import { millrace, type CommandResult } from '../support/command-process.ts'
 import { DaemonProcess, type DaemonOptions } from '../support/daemon-process.ts'
 import { SearchIndex } from '../support/search-index.ts'
@@ -50,12 +50,12 @@ suite('documents that are enriched and transformed', () => {
         target: { mappings: { degrees: { type: 'integer' }, city_name: { type: 'keyword' } } },
       },
     })
-    file(
+    writeConfigFile(
       options,
       'names.ts',
       "export const ask = async (all: readonly { id: number }[]) => all.map(({ id }) => (id === 5 ? null : 'city ' + id))",
     )
-    file(
+    writeConfigFile(
       options,
       'far.ts',
       `export function transform({ km, ...rest }: Record<string, unknown>) {
@@ -357,7 +357,11 @@ async function previews(
     ],
   )
   assert.equal(shown.code, 1)
-  file(options, 'draft.yaml', JSON.stringify({ table: 'trips.trip', fields: { id: 'id', km: 'km' } }))
+  writeConfigFile(
+    options,
+    'draft.yaml',
+    JSON.stringify({ table: 'trips.trip', fields: { id: 'id', km: 'km' } }),
+  )
   const compared = await command('preview', 'trips', '--against', 'config/draft.yaml', '--rows', '10')
   assert.match(compared.out, /^0 documents are the same\n.* differ in .*metres/)
 }
@@ -368,12 +372,6 @@ function action(op: string, id: number): string {
 
 function lettersOf({ pipelines }: Status, name: string): number | undefined {
   return pipelines.find((pipeline) => pipeline.name === name)?.deadLetters
-}
-
-/** Beside the daemon's configuration. */
-function file({ directory }: DaemonOptions, name: string, text: string): void {
-  mkdirSync(join(directory, 'config'), { recursive: true })
-  writeFileSync(join(directory, 'config', name), `${text}\n`)
 }
 
 function tuples(first: number, count: number, tuple: (id: number) => string): string {

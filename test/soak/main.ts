@@ -46,6 +46,7 @@ const help = `npm run test:soak -- NAME [options]
     --roots N         documents that show it (default 100000)
     --seconds N       how long it changes (default 180)
   reference           documents of several tables under load equal what the database builds, through kills and broken networks
+                      (about 4 minutes; its six forms: --deliverers 1, 2 and 3, each with and without --replica)
     --deliverers N    1: one process (default); more: so many, with two that capture, over Kafka
     --replica         documents are read on a replica, five seconds behind
     --seconds N       how long (default 180)
