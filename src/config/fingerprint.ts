@@ -29,8 +29,8 @@ export function difference(before: string, after: string): readonly string[] {
 }
 
 /**
- * By table, the columns that a definition with this fingerprint had no use for: neither in documents nor in conditions,
- * ids, orders or joins.
+ * By table that concerns the documents, the columns that a definition with this fingerprint had no use for: neither in
+ * documents nor in conditions, ids, orders or joins.
  */
 export function unusedColumns(before: string): Readonly<Record<string, readonly string[]>> {
   const root = JSON.parse(before) as Fingerprint
@@ -40,6 +40,7 @@ export function unusedColumns(before: string): Readonly<Record<string, readonly 
   }
   add(root.table, unusedIn(root, [...(root.id.columns ?? []), ...(root.key ?? []), ...placedBy(root)]))
   addChildren(root, add)
+  for (const table of Object.keys(root.sql?.triggers ?? {})) add(table, [])
   return unused
 }
 
@@ -95,6 +96,7 @@ interface Child extends Rows {
 interface Fingerprint extends Rows {
   readonly key?: readonly string[]
   readonly id: { readonly columns?: readonly string[] }
+  readonly sql?: { readonly triggers: Readonly<Record<string, unknown>> }
   readonly placing?: { readonly routing?: readonly string[]; readonly period?: { readonly column: string } }
 }
 

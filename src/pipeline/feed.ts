@@ -1,7 +1,7 @@
 /** A source's log, begun where it must begin, and its capture. */
 import type { Position } from '../change/change.ts'
 import { Divergence, Failure, type FailureKind } from '../change/failure.ts'
-import { isAddressedTo, type ChangeLog, type Control } from '../log/log.ts'
+import { isAddressedTo, type ChangeLog, type Control, type Group, type LogAdmin } from '../log/log.ts'
 import type { Records } from '../change/records.ts'
 import type { Capture } from './capture/capture.ts'
 import type { Clock } from './clock.ts'
@@ -9,6 +9,7 @@ import type { Observe } from './facts.ts'
 import { demandLoads, loadState } from './capture/load-state.ts'
 import { advance, epochAbove } from './capture/numbering.ts'
 import { undoneIn, type Undone, type UndoneLog } from './capture/undone.ts'
+import { missedBy, missing } from './index/binding.ts'
 
 export interface FedGroup {
   readonly group: string
@@ -19,7 +20,7 @@ export interface FedGroup {
 
 export interface FeedParts {
   readonly name: string
-  readonly log: ChangeLog & UndoneLog
+  readonly log: ChangeLog & UndoneLog & Pick<LogAdmin, 'groups' | 'define'>
   readonly capture: Capture
   readonly lanes: number
   /** A name for a new log, drawn at random. */
@@ -32,6 +33,8 @@ export interface FeedParts {
   readonly observe: Observe
   /** The groups of the log. */
   readonly groups: readonly FedGroup[]
+  /** Tables of a group that are not captured, or not with all columns that its documents show. */
+  readonly misses: (group: Group) => readonly string[]
   /** Where what the log needs next is not to be had, or cannot be read: begin at the present, and read every table again. */
   readonly restart: boolean
 }
@@ -52,6 +55,7 @@ export class Feed {
   async run(signal: AbortSignal): Promise<void> {
     const control = await this.#parts.log.tail()
     if (control === undefined) await this.#begin()
+    await this.#noteMissed()
     while (!signal.aborted) {
       try {
         // It ends as well when the source goes on at another server; what loads were reading is then read again.
@@ -90,6 +94,17 @@ export class Feed {
       undone: lost,
       touched: undone?.keys,
     })
+  }
+
+  /** A group whose pipeline was taken away must know, when it is back, that changes passed it by: before they do. */
+  async #noteMissed(): Promise<void> {
+    const { log, misses } = this.#parts
+    for (const group of await log.groups()) {
+      const known = missedBy(group)
+      const missed = misses(group).filter((table) => !known.includes(table))
+      if (missed.length === 0) continue
+      await log.define({ name: group.name, tables: group.tables, attributes: missing(group, missed) })
+    }
   }
 
   async #undone({ undoes }: Divergence, control: Control): Promise<Undone | undefined> {

@@ -20,6 +20,8 @@ export interface PreparationParts {
   readonly target: string
   readonly table: string
   readonly alias: string
+  /** `schema.table`, of all whose changes concern the documents. */
+  readonly tables: readonly string[]
   readonly capture: Captured
   readonly log: ChangeLog & LogAdmin
   /** The index as this shape wants it; undefined = the table's present columns, which are checked first. */
@@ -75,6 +77,7 @@ export class Preparation {
       pipeline: name,
       label: this.#parts.label,
       alias: this.#parts.alias,
+      tables: this.#parts.tables,
       control,
       group: known,
       index: found,

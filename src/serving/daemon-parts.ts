@@ -9,6 +9,7 @@ import { enricherOf, finishedFor } from './enrichers.ts'
 import { checkExcluded, describeChildren } from '../parts/joined.ts'
 import { canariesOf } from './canaries.ts'
 import type { Shape } from '../document/definition.ts'
+import { tablesIn } from '../document/joins.ts'
 import { breakerLimits, deliveryLimits } from '../parts/limits.ts'
 import { findsBy } from './finds-by.ts'
 import type { Wishes } from '../pipeline/index/binding.ts'
@@ -29,7 +30,7 @@ export function daemonSource(
   { workshop, options, observe, board }: Serving,
   opened: OpenedSource,
 ): DaemonSource {
-  const { name, source, log, leading, captures, targets, replays } = opened
+  const { name, source, log, leading, captures, targets, replays, misses } = opened
   const own = workshop.pipelinesOf(name)
   const feed = new Feed({
     name,
@@ -43,6 +44,7 @@ export function daemonSource(
     clock: systemClock,
     observe,
     groups: own.map(fedGroup),
+    misses,
     restart: own.every((pipeline) => isMeant(pipeline, options.reload)),
   })
   const schedules = refreshSchedules(own, { source, capture: leading, clock: systemClock, observe })
@@ -100,6 +102,7 @@ export function daemonPipeline(serving: Serving, opened: OpenedSource, file: Pip
     target: file.target.name,
     table: file.definition.table,
     alias: file.target.index,
+    tables: tablesIn(file.definition),
     ...opened.captures.waysOf(file),
     log,
     deadLetters: log.deadLetters,

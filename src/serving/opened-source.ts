@@ -5,7 +5,7 @@ import type { ControlDoor } from '../opening/control.ts'
 import { mayAlter } from '../document/concern.ts'
 import { derivingsOf, readingBounds, type ReadingBounds } from '../parts/joined.ts'
 import { capturesOf, type Captures } from './captures.ts'
-import type { Log } from '../log/log.ts'
+import type { Group, Log } from '../log/log.ts'
 import { findsBy } from './finds-by.ts'
 import { isDealtWith } from '../pipeline/index/barriers.ts'
 import { Capture } from '../pipeline/capture/capture.ts'
@@ -14,6 +14,7 @@ import type { Replays } from '../pipeline/replay/replay.ts'
 import type { ReplayStates } from '../pipeline/replay/replay-state.ts'
 import type { Source } from '../source/source.ts'
 import { targetNames } from '../parts/sinks.ts'
+import { missesOf } from './missed.ts'
 import { awaitedLog } from './starting.ts'
 import type { Serving } from './serving.ts'
 import { systemClock } from '../system-clock.ts'
@@ -35,6 +36,8 @@ export interface OpenedSource {
   readonly states: ReplayStates
   readonly targets: ReadonlyMap<string, Target>
   readonly bounds: ReadingBounds
+  /** The tables of a group that are not captured whole. */
+  readonly misses: (group: Group) => readonly string[]
 }
 
 /** Waits until the log can be opened; undefined = the signal aborted before. */
@@ -54,8 +57,9 @@ export async function openSource(
     isMeant(pipeline, [...options.keep, ...options.reload])
       ? undefined
       : groups?.find((group) => group.name === groupOf(pipeline))?.attributes['fingerprint']
+  const leftOut = unusedByAll(own, unsettled)
   const source = await workshop.openSource(name, tablesOf(own), {
-    unused: unusedByAll(own, unsettled),
+    unused: leftOut,
     tell: (servers) => observe({ kind: 'source-servers', source: name, servers }),
   })
   const leading = new Capture({
@@ -88,6 +92,7 @@ export async function openSource(
     capture: captures.captured,
     ...replaysOf({ ...around, store, clock: systemClock, pipelines: own, derivings }),
     bounds,
+    misses: missesOf({ pipelines: own, leftOut, source }, options),
     targets: new Map(
       targetNames(own).map((target) => [target, workshop.target(target, flows.get(target)?.nodes)]),
     ),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { Connection } from 'mysql2/promise'
@@ -194,6 +195,42 @@ suite('tables and what becomes of them', () => {
       .logLines()
       .filter((line) => line['fact'] === 'load-started' && Date.parse(String(line['time'])) >= endedAtMs)
     assert.deepEqual([...new Set(loads.map((line) => line['table']))], ['joined.later'])
+  })
+
+  test('a pipeline that was taken away for a while lacks nothing when it is back', async () => {
+    await execute(
+      'CREATE DATABASE back',
+      'CREATE TABLE back.shown (id INT PRIMARY KEY, name VARCHAR(40), note VARCHAR(40))',
+      'CREATE TABLE back.alone (id INT PRIMARY KEY, name VARCHAR(40))',
+      `INSERT INTO back.shown VALUES ${tuples(1, 20, (id) => `${id}, 'row ${id}', 'note ${id}'`)}`,
+      `INSERT INTO back.alone VALUES ${tuples(1, 20, (id) => `${id}, 'row ${id}'`)}`,
+    )
+    const back = { alone: { table: 'back.alone' }, whole: { table: 'back.shown' } }
+    const pipelines = { ...back, plain: { table: 'back.shown', exclude: ['note'] } }
+    await ranOnce(options('back', pipelines))
+    for (const name of Object.keys(back))
+      rmSync(join(stack.directory, 'back', 'config', 'pipelines', `${name}.yaml`))
+    await using without = await DaemonProcess.start(options('back', {}))
+    await execute(
+      "UPDATE back.alone SET name = 'nobody captures it' WHERE id < 5",
+      'DELETE FROM back.alone WHERE id = 20',
+      "UPDATE back.shown SET note = 'nobody shows it' WHERE id < 5",
+      "INSERT INTO back.shown VALUES (100, 'new', 'unseen')",
+      'DELETE FROM back.shown WHERE id = 20',
+    )
+    await without.until('deliver', ({ pipelines: [plain] }) => plain?.name === 'plain' && plain.deleted === 1)
+    await without.stop()
+    await ranOnce(options('back', pipelines))
+    await assertEqual('back.alone', 'alone')
+    await assertEqual('back.shown', 'whole')
+    await assertEqual('back.shown', 'plain', ({ note: _note, ...shown }) => whole(shown))
+    await using daemon = await DaemonProcess.start(options('back', pipelines))
+    await untilCaughtUp(daemon, connection)
+    const loads = daemon.logLines().filter((line) => line['fact'] === 'load-started')
+    assert.deepEqual(
+      loads.map(({ group }) => String(group)).toSorted(),
+      ['alone', 'alone', 'plain', 'whole', 'whole'].map((name) => `${name}@primary`),
+    )
   })
 
   function options(

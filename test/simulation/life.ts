@@ -205,6 +205,7 @@ export class Life {
       },
       ...around,
       groups: [{ group, table, showsOneRow: true }],
+      misses: () => [],
       restart: wishes.reload,
     })
   }
@@ -235,6 +236,7 @@ export class Life {
       target: 'main',
       table,
       alias: 'items',
+      tables: [table],
       capture,
       log,
       deadLetters: log.deadLetters,

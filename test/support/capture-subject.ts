@@ -87,6 +87,7 @@ export class CaptureSubject {
       clock: this.clock,
       observe: this.facts.observe,
       groups: [{ group, table, showsOneRow: this.#showsOneRow }],
+      misses: () => [],
       restart,
     })
   }

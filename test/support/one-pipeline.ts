@@ -117,6 +117,7 @@ export class Process {
       clock,
       observe,
       groups: [{ group, table, showsOneRow: true }],
+      misses: () => [],
       restart: false,
     })
     this.#pipeline = new Pipeline({ ...this.#parts(source, clock), ...changed })
@@ -171,6 +172,7 @@ export class Process {
       target: 'main',
       table,
       alias: 'items',
+      tables: [table],
       capture: this.capture,
       log: this.log,
       deadLetters: this.log.deadLetters,

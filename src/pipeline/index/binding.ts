@@ -28,6 +28,8 @@ export interface BindingQuestion {
   /** What differs between the definition that the group was filled by and the file, each a sentence. */
   readonly differences: () => readonly string[]
   readonly wishes: Wishes
+  /** `schema.table`, of all whose changes concern the documents. */
+  readonly tables: readonly string[]
   /** Whether the pipeline wants a load when it is new. */
   readonly loads: boolean
 }
@@ -47,9 +49,10 @@ export function bind(question: BindingQuestion): Binding {
   const epoch = epochFor(question, index)
   if (wishes.reload || wishes.adopt) return { create: false, load: 'renew', epoch }
   if (group === undefined) return { create: false, load: question.loads ? 'renew' : 'none', epoch }
-  // What the group wrote while the alias pointed elsewhere may be missing.
+  // What the group wrote while the alias pointed elsewhere may be missing, and what was not captured is.
+  const isWhole = !isAstray(group) && !missedBy(group).some((table) => question.tables.includes(table))
   if (group.attributes['uuid'] === index.uuid)
-    return { create: false, load: isAstray(group) ? 'renew' : 'none', epoch }
+    return { create: false, load: isWhole ? 'none' : 'renew', epoch }
   if (madeByUs(question, index)) return { create: false, load: 'renew', epoch }
   throw otherIndex(question, index)
 }
@@ -57,6 +60,16 @@ export function bind(question: BindingQuestion): Binding {
 /** Whether the group's documents may have gone elsewhere since its table was last read. */
 export function isAstray({ attributes }: Group): boolean {
   return attributes['astray'] === 'yes'
+}
+
+/** Tables whose changes were not captured for a while since the group's table was last read: nobody ran its pipeline. */
+export function missedBy({ attributes }: Pick<Group, 'attributes'>): readonly string[] {
+  return JSON.parse(attributes['missed'] ?? '[]') as string[]
+}
+
+/** The group's attributes when it misses these tables, too. */
+export function missing(group: Group, tables: readonly string[]): Group['attributes'] {
+  return { ...group.attributes, missed: JSON.stringify([...new Set([...missedBy(group), ...tables])]) }
 }
 
 /** A group that lost its index may have dead letters of rows that are gone since: renewing settles them. */

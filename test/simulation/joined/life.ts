@@ -25,6 +25,7 @@ import type { VirtualClock } from '../../support/virtual-clock.ts'
 import { gatedClock, gatedDisk, type Gate } from '../gate.ts'
 import type { Settings } from '../settings.ts'
 import type { Target } from '../target.ts'
+import { tablesIn } from '../../../src/document/joins.ts'
 import { definition, orders, type Shop } from './shop.ts'
 
 export const pipelineName = 'orders'
@@ -120,6 +121,7 @@ export class JoinedLife {
       clock,
       observe,
       groups: [{ group, table: orders, showsOneRow: false }],
+      misses: () => [],
       restart: false,
     })
   }
@@ -158,6 +160,7 @@ export class JoinedLife {
       target: 'main',
       table: orders,
       alias: 'orders',
+      tables: tablesIn(definition),
       capture,
       log,
       deadLetters: log.deadLetters,

@@ -139,3 +139,9 @@ test('a column that joins, sorts or decides is used, whether it is shown or not'
     'shop.products': [],
   })
 })
+
+test('of tables that a query answers from all columns may be used', () => {
+  const triggers = { 'shop.lines': { on: { order_id: 'id' } }, 'shop.orders': { on: { id: 'id' } } }
+  const made = changed({ fields: {}, sql: { query: 'SELECT', triggers, still: [] } })
+  assert.deepEqual(unusedColumns(made), { 'shop.orders': [], 'shop.lines': [] })
+})

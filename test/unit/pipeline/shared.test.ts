@@ -63,6 +63,7 @@ class Node {
       clock,
       observe,
       groups: [{ group, table, showsOneRow: true }],
+      misses: () => [],
       restart: false,
     })
     const limits = { chunkRows: 2, chunkBytes: 10_000, rowsPerSecond: 0, undeliveredBytesMax: 1_000_000 }
@@ -94,6 +95,7 @@ class Node {
       target: 'main',
       table,
       alias: 'items',
+      tables: [table],
       ...captureElsewhere({ ...this.#shared(), group, log }, remote),
       log,
       deadLetters: log.deadLetters,

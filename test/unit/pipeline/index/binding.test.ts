@@ -5,6 +5,8 @@ import type { Control, Group } from '../../../../src/log/log.ts'
 import {
   assertBound,
   bind,
+  missedBy,
+  missing,
   markOf,
   type Binding,
   type BindingQuestion,
@@ -29,6 +31,7 @@ function question(changed: Partial<BindingQuestion>): BindingQuestion {
     pipeline: 'items',
     label: 'items',
     alias: 'items',
+    tables: ['shop.items', 'shop.parts'],
     control,
     group,
     index,
@@ -129,6 +132,16 @@ test('an index that its alias had left is filled again: what was written meanwhi
   const astray = { ...group, attributes: { ...group.attributes, astray: 'yes' } }
   assertBinding({ group: astray }, renew)
   assertRefused({ group: astray, index: { ...index, uuid: 'u2' } }, 'conflict', /--reload items/)
+})
+
+test('a group whose tables were not captured for a while is filled again, whatever a person keeps', () => {
+  const without = (table: string): Group => ({ ...group, attributes: missing(group, [table]) })
+  assertBinding({ group: without('shop.parts') }, renew)
+  const changed = { fingerprint: 'another definition', wishes: { ...noWishes, keep: true } }
+  assertBinding({ group: without('shop.parts'), ...changed }, renew)
+  assertBinding({ group: without('shop.parts'), ...changed, tables: ['shop.items'] }, goOn)
+  const both = { ...group, attributes: missing(without('shop.parts'), ['shop.items']) }
+  assert.deepEqual(missedBy(both), ['shop.parts', 'shop.items'])
 })
 
 test('an empty index with our mark was made by us just before a crash: it is loaded', () => {
