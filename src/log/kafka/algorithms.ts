@@ -11,11 +11,11 @@ export const algorithms = {
   crc: (bytes: Buffer): number => crc32c(Writer.create().append(bytes).dynamicBuffer) >>> 0,
   compress: (how: Compression, bytes: Buffer): Buffer => compressionsAlgorithms[how].compressSync(bytes),
   compressionBits: (how: Compression): number => compressionsAlgorithms[how].bitmask,
-  /** Undoes what the attributes of a batch name, into one of the buffers where it can. */
-  unpack: (attributes: number, bytes: Buffer, spare: SpareBuffers): Buffer => {
+  /** Undoes what the attributes of a batch name, into one of the buffers where there are some. */
+  unpack: (attributes: number, bytes: Buffer, spare: SpareBuffers | undefined): Buffer => {
     const bits = attributes & compressionMask
     if (bits === 0) return bytes
-    if (bits === compressionsAlgorithms.lz4.bitmask) return unpackLz4(bytes, spare)
+    if (spare !== undefined && bits === compressionsAlgorithms.lz4.bitmask) return unpackLz4(bytes, spare)
     const algorithm = compressionsAlgorithmsByBitmask[bits]
     if (algorithm !== undefined) return algorithm.decompressSync(bytes)
     throw new Failure('unsupported', `a batch of records is packed in the unknown way ${bits}`)

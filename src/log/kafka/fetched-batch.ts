@@ -4,7 +4,7 @@
  */
 import { Failure } from '../../change/failure.ts'
 import { algorithms } from './algorithms.ts'
-import { SpareBuffers } from './spare-buffers.ts'
+import type { SpareBuffers } from './spare-buffers.ts'
 import { Varints } from './varints.ts'
 
 const headBytes = 61
@@ -64,11 +64,11 @@ export class FetchedBatch {
   }
 
   get bytes(): Buffer {
-    return this.#bytes ?? this.unpack(new SpareBuffers())
+    return this.#bytes ?? this.unpack()
   }
 
   /** Its records, in one of these buffers unless they came as they are; it belongs to the batch until `release`. */
-  unpack(spare: SpareBuffers): Buffer {
+  unpack(spare?: SpareBuffers): Buffer {
     return (this.#bytes ??= this.#unpacked(spare))
   }
 
@@ -107,7 +107,7 @@ export class FetchedBatch {
     return at < this.bytes.length ? new FetchedRecord(this, at) : undefined
   }
 
-  #unpacked(spare: SpareBuffers): Buffer {
+  #unpacked(spare: SpareBuffers | undefined): Buffer {
     const batch = this.#batch
     if (algorithms.crc(batch.subarray(checksummedFrom)) !== batch.readUInt32BE(17))
       throw corrupt('does not fit its checksum')

@@ -62,8 +62,13 @@ class Unpacked {
     this.#view = viewOf(this.#bytes)
   }
 
+  /** Content that is much smaller than a buffer gets one of its own: many of them may wait. */
   finish(): Buffer {
-    return this.#bytes.subarray(0, this.#at)
+    const content = this.#bytes.subarray(0, this.#at)
+    if (2 * this.#at >= this.#bytes.length) return content
+    const own = Buffer.from(content)
+    this.#spare.give(content)
+    return own
   }
 
   store(from: Buffer, at: number, end: number): void {

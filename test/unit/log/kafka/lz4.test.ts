@@ -59,6 +59,14 @@ test('a frame that is cut short or changed is refused, or gives something else: 
   }
 })
 
+test('small contents hold no large buffers, however many wait', () => {
+  const spare = new SpareBuffers()
+  const contents = Array.from({ length: 100 }, () => unpackLz4(packed(Buffer.from('small')), spare))
+  const buffers = new Set(contents.map(({ buffer }) => buffer))
+  const held = [...buffers].reduce((sum, { byteLength }) => sum + byteLength, 0)
+  assert(held < 200_000, `${held} bytes are held`)
+})
+
 test('what needs a dictionary is not guessed at', () => {
   const frame = packed(Buffer.from('text'))
   frame[4] = (frame[4] ?? 0) | 1
