@@ -1,8 +1,6 @@
 /** What batches of records are made with: the library has the algorithms. */
 import { compressionsAlgorithms, compressionsAlgorithmsByBitmask, crc32c, Writer } from './library.ts'
 import { Failure } from '../../change/failure.ts'
-import { unpackLz4 } from './lz4.ts'
-import type { SpareBuffers } from './spare-buffers.ts'
 
 export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 
@@ -11,11 +9,10 @@ export const algorithms = {
   crc: (bytes: Buffer): number => crc32c(Writer.create().append(bytes).dynamicBuffer) >>> 0,
   compress: (how: Compression, bytes: Buffer): Buffer => compressionsAlgorithms[how].compressSync(bytes),
   compressionBits: (how: Compression): number => compressionsAlgorithms[how].bitmask,
-  /** Undoes what the attributes of a batch name, into one of the buffers where there are some. */
-  unpack: (attributes: number, bytes: Buffer, spare: SpareBuffers | undefined): Buffer => {
+  /** Undoes what the attributes of a batch name. */
+  unpack: (attributes: number, bytes: Buffer): Buffer => {
     const bits = attributes & compressionMask
     if (bits === 0) return bytes
-    if (spare !== undefined && bits === compressionsAlgorithms.lz4.bitmask) return unpackLz4(bytes, spare)
     const algorithm = compressionsAlgorithmsByBitmask[bits]
     if (algorithm !== undefined) return algorithm.decompressSync(bytes)
     throw new Failure('unsupported', `a batch of records is packed in the unknown way ${bits}`)

@@ -2,7 +2,6 @@
 import type { Fetched } from './committed-records.ts'
 import type { FetchedBatch, FetchedRecord } from './fetched-batch.ts'
 import { HeaderReader } from './header-reader.ts'
-import type { SpareBuffers } from './spare-buffers.ts'
 
 export class Arriving {
   readonly topic: string
@@ -20,35 +19,25 @@ export class Arriving {
   /** Everything up to this sequence number was taken. */
   #takenTo: number
   readonly #batches: FetchedBatch[] = []
-  /** What batches are unpacked into. */
-  readonly #spare: SpareBuffers
 
   /** Nothing of the partition up to `takenTo` is wanted. */
-  constructor(
-    { topic, id, next }: { topic: string; id: string; next: bigint },
-    takenTo: number,
-    spare: SpareBuffers,
-  ) {
+  constructor({ topic, id, next }: { topic: string; id: string; next: bigint }, takenTo: number) {
     this.topic = topic
     this.id = id
     this.next = next
     this.arrivedTo = takenTo
-    this.#spare = spare
     this.#takenTo = takenTo
   }
 
   add({ batches, next }: Fetched): void {
     const reader = new HeaderReader()
     for (const batch of batches) {
-      const { length } = batch.unpack(this.#spare)
       const last = batch.last()
-      if (last !== undefined) reader.read(last)
-      if (last === undefined || reader.seq <= this.arrivedTo) {
-        batch.release(this.#spare)
-        continue
-      }
+      if (last === undefined) continue
+      reader.read(last)
+      if (reader.seq <= this.arrivedTo) continue
       this.arrivedTo = reader.seq
-      this.bytes += length
+      this.bytes += batch.bytes.length
       this.#batches.push(batch)
     }
     this.next = next
@@ -78,9 +67,7 @@ export class Arriving {
           return
         }
       }
-      const done = this.#batches.shift()
-      this.bytes -= done?.bytes.length ?? 0
-      done?.release(this.#spare)
+      this.bytes -= this.#batches.shift()?.bytes.length ?? 0
     }
     this.head = undefined
   }

@@ -4,7 +4,6 @@
  */
 import { Failure } from '../../change/failure.ts'
 import { algorithms } from './algorithms.ts'
-import type { SpareBuffers } from './spare-buffers.ts'
 import { Varints } from './varints.ts'
 
 const headBytes = 61
@@ -64,18 +63,7 @@ export class FetchedBatch {
   }
 
   get bytes(): Buffer {
-    return this.#bytes ?? this.unpack()
-  }
-
-  /** Its records, in one of these buffers unless they came as they are; it belongs to the batch until `release`. */
-  unpack(spare?: SpareBuffers): Buffer {
-    return (this.#bytes ??= this.#unpacked(spare))
-  }
-
-  /** Nobody looks at its records any more. */
-  release(spare: SpareBuffers): void {
-    if (this.#bytes !== undefined) spare.give(this.#bytes)
-    this.#bytes = undefined
+    return (this.#bytes ??= this.#unpacked())
   }
 
   /** The first record of this offset or a later one; undefined = there is none. */
@@ -107,11 +95,11 @@ export class FetchedBatch {
     return at < this.bytes.length ? new FetchedRecord(this, at) : undefined
   }
 
-  #unpacked(spare: SpareBuffers | undefined): Buffer {
+  #unpacked(): Buffer {
     const batch = this.#batch
     if (algorithms.crc(batch.subarray(checksummedFrom)) !== batch.readUInt32BE(17))
       throw corrupt('does not fit its checksum')
-    return algorithms.unpack(this.#attributes, batch.subarray(headBytes), spare)
+    return algorithms.unpack(this.#attributes, batch.subarray(headBytes))
   }
 }
 

@@ -13,7 +13,6 @@ import type { LastMembers } from './last-members.ts'
 import { Membership } from './membership.ts'
 import type { Names } from './names.ts'
 import { beginning, commitPlace, offsetIn, placesOf, topicsOf, type KnownOffset } from './places.ts'
-import { SpareBuffers } from './spare-buffers.ts'
 import { Watchdog } from './watchdog.ts'
 
 export interface GroupReaderParts {
@@ -44,8 +43,6 @@ export class GroupReader {
   readonly #parts: GroupReaderParts
   readonly #lanes = new Map<number, GroupLane>()
   readonly #moved = new Bell()
-  /** What the batches of all lanes are unpacked into. */
-  readonly #spare = new SpareBuffers()
   readonly #membership: Membership
   readonly #toldAtMs = new Map<number, number>()
   readonly #watchdog = new Watchdog(silentMs)
@@ -153,7 +150,7 @@ export class GroupReader {
       if (this.#lanes.has(number)) continue
       const place = places[number]
       if (place === undefined) throw new Failure('configuration', `the log has no lane ${number}`)
-      const lane = new GroupLane(number, place.next, group, this.#spare)
+      const lane = new GroupLane(number, place.next, group)
       for (const topic of topicsOf(names, state, group))
         await this.#addPart(
           lane,

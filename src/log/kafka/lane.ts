@@ -14,7 +14,6 @@ import { placeName, type Place } from './connections.ts'
 import { EnvelopeReader } from './envelope-reader.ts'
 import type { RecordForm } from './header-reader.ts'
 import type { KnownOffset, LanePlace } from './places.ts'
-import type { SpareBuffers } from './spare-buffers.ts'
 import type { Starved } from './watchdog.ts'
 
 /** The group, and the tables that it wants. */
@@ -35,15 +34,13 @@ export class GroupLane {
   readonly #readers = new WeakMap<RecordForm, EnvelopeReader | undefined>()
   readonly #wanted: Wanted
   readonly #builder = new RecordsBuilder(batchBytes + 32 * 1024)
-  readonly #spare: SpareBuffers
   #marks: Mark[] = []
   /** Everything up to this sequence number was given out. */
   #given: number
 
   /** `next`: the offset that the group comes to next in this lane. */
-  constructor(lane: number, next: number, wanted: Wanted, spare: SpareBuffers) {
+  constructor(lane: number, next: number, wanted: Wanted) {
     this.lane = lane
-    this.#spare = spare
     this.#given = next
     this.#wanted = wanted
   }
@@ -68,7 +65,7 @@ export class GroupLane {
 
   /** A partition joins, to be read from `offset` on; nothing of the lane lies before it that was not given out. */
   add(topic: string, { id, offset }: KnownOffset): void {
-    this.#parts.set(topic, new Arriving({ topic, id, next: offset }, this.#given, this.#spare))
+    this.#parts.set(topic, new Arriving({ topic, id, next: offset }, this.#given))
   }
 
   /** What is to be read next, less partitions of which enough is waiting. */
