@@ -1,7 +1,6 @@
 /** The steps that enrich documents, and the upstreams that they ask: what is wrong in them beyond their schemas. */
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { moduleDigest } from './module-digest.ts'
 import { scheduleFault, type Schedule } from './schedule.ts'
 import type { PipelineFile } from './pipeline-schema.ts'
 import { nearest, type Complain } from './problems.ts'
@@ -27,7 +26,7 @@ export interface Refresh extends Schedule {
 /** A function of the user's that documents go through. */
 export interface TransformFile {
   readonly path: string
-  /** Of its text: another text makes other documents. */
+  /** Of its text and of what it imports: another text makes other documents. */
   readonly digest: string
 }
 
@@ -81,7 +80,7 @@ export function transformOf(
   if (transform === undefined) return undefined
   const path = resolve(dirname(origin), transform)
   try {
-    return { path, digest: createHash('sha256').update(readFileSync(path)).digest('hex') }
+    return { path, digest: moduleDigest(path) }
   } catch {
     complain(['transform'], `the file ${transform} cannot be read`)
     return undefined
