@@ -110,6 +110,8 @@ export class ModuleService implements Service {
   ): Promise<T> {
     const { name, timeoutMs } = this.#settings
     const module = await this.#module()
+    // An abort from before is not told any more.
+    signal.throwIfAborted()
     const ending = new AbortController()
     const ended = Promise.withResolvers<never>()
     const end = (): void => {

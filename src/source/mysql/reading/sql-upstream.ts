@@ -89,6 +89,8 @@ export class SqlUpstream implements Upstream {
     const end = (): void => hangUp(connection)
     ending.addEventListener('abort', end, { once: true })
     try {
+      // An abort from before is not told any more.
+      ending.throwIfAborted()
       const rows = await this.#select(connection, keys)
       this.#idle.push(connection)
       return rows
